@@ -1,0 +1,71 @@
+# Every command that the book needs; the same ones run on the build machines.
+SHELL := bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+
+PYTHON ?= python3
+BIN := .venv/bin
+READY := .venv/.ready
+
+# One thread per process: tests and notebooks run side by side, and sums come out the same anywhere.
+export OMP_NUM_THREADS := 1
+export OPENBLAS_NUM_THREADS := 1
+export MKL_NUM_THREADS := 1
+export PIP_DISABLE_PIP_VERSION_CHECK := 1
+
+.PHONY: help book test reproduce notebooks serve lint bench pictures lock clean
+
+help: ## what there is
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' Makefile
+
+# Made again only when the requirements or the package's own metadata change.
+$(READY): requirements.txt pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' || \
+	  { echo "$(PYTHON) is not Python 3.11 to 3.13. Name one: make PYTHON=python3.12 ..." >&2; exit 2; }
+	@echo "environment: .venv (a minute or two the first time)"
+	@$(PYTHON) -m venv .venv || \
+	  { echo "no venv module. On Debian: apt install python3-venv" >&2; exit 2; }
+	@$(BIN)/python -m pip install --quiet -r requirements.txt
+	@$(BIN)/python -m pip install --quiet --no-deps -e .
+	@touch $@
+
+book: $(READY) ## the HTML book from the stored outputs; its address is the last line
+	@rm -rf _build/html _build/.doctrees _build/jupyter_execute _build/scs_static
+	@$(BIN)/jupyter-book build . -W --keep-going --quiet
+	@$(BIN)/python -c 'from pathlib import Path; print(Path("_build/html/index.html").resolve().as_uri())'
+
+test: $(READY) lint book ## everything: style, unit tests, notebooks, the built pages
+	@$(BIN)/python -m pytest -q -n 2 --dist loadfile --nbval --nbval-current-env tests notebooks
+
+reproduce: $(READY) clean ## recompute every number from nothing, rebuild, say what moved
+	@mkdir -p _build
+	@$(BIN)/scs execute | tee _build/moved.txt
+	@$(MAKE) --no-print-directory book
+	@echo; echo "What moved:"; cat _build/moved.txt
+
+notebooks: $(READY) ## run every chapter and store its outputs
+	@$(BIN)/scs execute
+
+serve: book ## the book at http://127.0.0.1:8000
+	@$(BIN)/python -m http.server --directory _build/html --bind 127.0.0.1 8000
+
+lint: $(READY) ## style
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+
+bench: $(READY) ## the measurements in benchmarks/
+	@shopt -s nullglob; files=(benchmarks/*.py); \
+	if [ $${#files[@]} = 0 ]; then echo "no benchmarks yet"; fi; \
+	for file in "$${files[@]}"; do echo "== $$file"; $(BIN)/python "$$file"; done
+
+pictures: book ## every page as a picture: desktop and phone, light and dark
+	@$(BIN)/python tests/pictures.py
+
+lock: ## pin every version in requirements.txt anew
+	@$(PYTHON) -m venv _build/lock && _build/lock/bin/python -m pip install --quiet uv
+	_build/lock/bin/uv pip compile pyproject.toml --universal --python-version 3.11 --all-extras \
+	  --no-emit-index-url --no-header --upgrade --quiet -o requirements.txt
+
+clean: ## remove what was built (the environment stays: rm -rf .venv)
+	@rm -rf _build .pytest_cache .ruff_cache

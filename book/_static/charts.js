@@ -1,0 +1,132 @@
+// Draws each stored Vega-Lite chart over its picture, in the page's colours and at the page's width.
+// Without this script, or if a drawing fails, the picture stays.
+(() => {
+  "use strict";
+
+  const DARK = {
+    axis: {
+      labelColor: "#ced6dd", titleColor: "#ced6dd", tickColor: "#9fa8b0",
+      domainColor: "#9fa8b0", gridColor: "#3a424a",
+    },
+    legend: { labelColor: "#ced6dd", titleColor: "#ced6dd" },
+    header: { labelColor: "#ced6dd", titleColor: "#ced6dd" },
+    title: { color: "#ced6dd" },
+    text: { color: "#ced6dd" },
+    rule: { color: "#ced6dd" },
+  };
+  const NARROW = 560; // px: below this, charts side by side go below each other
+  const COMPOUND = ["hconcat", "vconcat", "concat", "facet", "repeat", "spec"];
+
+  const isDark = () => document.documentElement.dataset.theme === "dark";
+  const isCompound = (spec) => COMPOUND.some((key) => key in spec) ||
+    ["row", "column", "facet"].some((key) => key in (spec.encoding ?? {}));
+
+  function withConfig(spec, extra) {
+    const config = { ...spec.config };
+    for (const [key, value] of Object.entries(extra)) {
+      const nested = typeof value === "object" && typeof config[key] === "object";
+      config[key] = nested ? { ...config[key], ...value } : value;
+    }
+    return { ...spec, config };
+  }
+
+  function stacked(spec) {
+    const { hconcat, ...rest } = spec;
+    if (hconcat) return { ...rest, vconcat: hconcat };
+    if (rest.concat || rest.repeat || (rest.facet && !rest.facet.row)) rest.columns = 1;
+    const { column, facet, ...encoding } = rest.encoding ?? {};
+    if (column) return { ...rest, encoding: { ...encoding, facet: { ...column, columns: 1 } } };
+    if (facet) return { ...rest, encoding: { ...encoding, facet: { ...facet, columns: 1 } } };
+    return rest;
+  }
+
+  function fitted(spec, width) {
+    // Long labels and legends would take a phone's whole width: there they shorten and wrap.
+    const small = width < NARROW
+      ? { axis: { labelLimit: Math.round(width / 3) }, legend: { columns: width < 420 ? 1 : 2 } }
+      : {};
+    const coloured = withConfig(withConfig(spec, { background: "transparent", ...small }),
+      isDark() ? DARK : {});
+    if (isCompound(coloured)) return width < NARROW ? stacked(coloured) : coloured;
+    return { ...coloured, width: "container", autosize: { type: "fit-x", contains: "padding" } };
+  }
+
+  async function embed(chart, spec) {
+    const view = chart.querySelector(".scs-chart-view");
+    const label = view.getAttribute("aria-label");
+    const drawn = await vegaEmbed(view, spec, {
+      actions: false,
+      ast: true, // no eval: pages may be served under a strict content policy
+      bind: chart.querySelector(".scs-chart-controls"),
+      defaultStyle: false,
+      renderer: "svg",
+      tooltip: { theme: isDark() ? "dark" : "light" },
+    });
+    // Vega makes a document of the drawing, hundreds of stops long for a screen reader.
+    view.setAttribute("role", "img");
+    view.setAttribute("aria-label", label);
+    return drawn;
+  }
+
+  function retire(chart) {
+    chart.drawn?.finalize();
+    chart.querySelector(".scs-chart-controls").replaceChildren();
+  }
+
+  // "container" does not exist for charts made of panels. The drawing's width is a + b * (width of a
+  // panel): two trials give a and b, and so the panel width that fills the page.
+  async function fillWithPanels(chart, spec, width) {
+    const panels = (size) => withConfig(spec,
+      { view: { continuousWidth: size, discreteWidth: size } });
+    const [small, large] = [60, 120];
+    const widthAt = async (size) => {
+      chart.drawn = await embed(chart, panels(size));
+      const drawing = chart.querySelector(".scs-chart-view svg").getBoundingClientRect().width;
+      retire(chart);
+      return drawing;
+    };
+    const [atSmall, atLarge] = [await widthAt(small), await widthAt(large)];
+    const slope = (atLarge - atSmall) / (large - small);
+    if (slope < 0.5) return spec; // the author set the panels' widths
+    return panels(Math.max(small, Math.floor(small + (width - atSmall) / slope)));
+  }
+
+  async function draw(chart) {
+    const source = JSON.parse(chart.querySelector(".scs-chart-spec").textContent);
+    const view = chart.querySelector(".scs-chart-view");
+    const width = view.clientWidth;
+    if (width === 0) return; // inside something closed; drawn when it opens
+    chart.width = width;
+    retire(chart);
+    let spec = fitted(source, width);
+    if (isCompound(spec)) spec = await fillWithPanels(chart, spec, width);
+    chart.drawn = await embed(chart, spec);
+    // What still does not fit scrolls inside its box, with the keyboard too.
+    if (view.scrollWidth > view.clientWidth + 1) view.tabIndex = 0;
+    else view.removeAttribute("tabindex");
+  }
+
+  // One drawing of a chart at a time: a change of mode or width waits for the one under way.
+  function drawSafely(chart) {
+    chart.turn = (chart.turn ?? Promise.resolve())
+      .then(() => draw(chart))
+      .catch((error) => console.error("chart not drawn:", error));
+  }
+
+  function start() {
+    const charts = [...document.querySelectorAll(".scs-chart")];
+    const drawAll = () => charts.forEach(drawSafely);
+    new MutationObserver(drawAll).observe(document.documentElement,
+      { attributes: true, attributeFilter: ["data-theme"] });
+    const sizes = new ResizeObserver((entries) => {
+      for (const { target } of entries) {
+        const chart = target.parentElement;
+        if (Math.abs(target.clientWidth - (chart.width ?? 0)) > 1) drawSafely(chart);
+      }
+    });
+    charts.forEach((chart) => sizes.observe(chart.querySelector(".scs-chart-view")));
+  }
+
+  if (document.readyState === "loading") document.addEventListener("DOMContentLoaded", start);
+  else start();
+})();

@@ -1,0 +1,57 @@
+"""What the notebook checks (nbval) need to know, and what the summary of a test run adds."""
+
+from collections import Counter
+from pathlib import Path
+
+import nbformat
+import pytest
+
+from scs.cli.chapters import all_chapters, left_out_message, missing_data
+
+ROOT = Path(__file__).parent
+
+# Compared by nbval are a chart's specification and description, not its picture: fonts differ
+# between machines. Progress bars go to stderr.
+NOT_COMPARED = ("stderr", "application/papermill.record/image/png")
+
+
+def pytest_collectstart(collector: pytest.Collector) -> None:
+    if collector.path.suffix == ".ipynb" and hasattr(collector, "skip_compare"):
+        collector.skip_compare += NOT_COMPARED
+
+
+def pytest_ignore_collect(collection_path: Path) -> bool | None:
+    """Leave out a notebook whose data is not on this machine (the summary says so)."""
+    if collection_path.suffix != ".ipynb" or collection_path.parent != ROOT / "notebooks":
+        return None
+    notebook = nbformat.read(collection_path, as_version=nbformat.NO_CONVERT)
+    return True if missing_data(notebook) else None
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    for line in _left_out():
+        terminalreporter.write_line(line, yellow=True)
+    counts = _page_counts(terminalreporter)
+    if counts:
+        text = ", ".join(f"{count} {what}" for what, count in sorted(counts.items()))
+        terminalreporter.write_line(f"seen in Chromium, network cut: {text}")
+    for reason in _skipped_for_chromium(terminalreporter):
+        terminalreporter.write_line(f"SKIPPED CHECK: {reason}", yellow=True)
+
+
+def _left_out() -> list[str]:
+    missing = {chapter: missing_data(chapter.read()) for chapter in all_chapters(ROOT)}
+    return [left_out_message(chapter, names) for chapter, names in missing.items() if names]
+
+
+def _page_counts(terminalreporter: pytest.TerminalReporter) -> Counter:
+    counts: Counter = Counter()
+    for report in terminalreporter.stats.get("passed", []):
+        if "test_pages" in report.nodeid:
+            counts.update(dict(report.user_properties))
+    return counts
+
+
+def _skipped_for_chromium(terminalreporter: pytest.TerminalReporter) -> set[str]:
+    reasons = {report.longrepr[2] for report in terminalreporter.stats.get("skipped", [])}
+    return {reason.removeprefix("Skipped: ") for reason in reasons if "Chromium" in reason}

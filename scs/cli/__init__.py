@@ -1,0 +1,120 @@
+"""The command ``scs``: chapters with other parameters, stored outputs, data.
+
+Exit codes: 0 done, 2 something that the caller can mend (said in one line, with the remedy).
+"""
+
+import argparse
+import sys
+from collections.abc import Sequence
+from importlib.metadata import version
+
+import nbformat
+
+from scs import __distribution__, datasets
+from scs.cli import run as runs
+from scs.cli.chapters import (
+    all_chapters,
+    book_root,
+    find_chapter,
+    left_out_message,
+    missing_data,
+)
+from scs.cli.errors import UsageError
+from scs.cli.execute import execute, moved_cells, write
+from scs.cli.parameters import chosen_values, notebook_parameters
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command line.
+
+    Parameters
+    ----------
+    argv : sequence of str, optional
+        Arguments; those of the process if None.
+
+    Returns
+    -------
+    int
+        Exit code.
+    """
+    arguments = _parser().parse_args(argv)
+    try:
+        arguments.command(arguments)
+    except UsageError as error:
+        print(f"scs: {error}", file=sys.stderr)
+        return 2
+    return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="scs", description="Significant cluster selection.")
+    parser.add_argument("--version", action="version", version=f"scs {version(__distribution__)}")
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+
+    run = commands.add_parser("run", help="a chapter with your parameters, as its own HTML page")
+    run.add_argument("chapter", metavar="CHAPTER", help="its name, such as simulation")
+    run.add_argument(
+        "-p",
+        "--parameter",
+        nargs=2,
+        action="append",
+        default=[],
+        metavar=("NAME", "VALUE"),
+        help="may be given several times",
+    )
+    run.add_argument("--name", help="folder under runs/ (default: made from chapter and values)")
+    run.set_defaults(command=_run)
+
+    execute_ = commands.add_parser("execute", help="run chapters and store their outputs")
+    execute_.add_argument("chapters", nargs="*", metavar="CHAPTER", help="default: all")
+    execute_.set_defaults(command=_execute)
+
+    data = commands.add_parser("data", help="what data is here, and how to get the rest")
+    data.set_defaults(command=_data)
+    return parser
+
+
+def _run(arguments: argparse.Namespace) -> None:
+    root = book_root()
+    chapter = find_chapter(root, arguments.chapter)
+    source = chapter.read()
+    parameters = notebook_parameters(source)
+    values = chosen_values(parameters, arguments.parameter)
+    if missing := missing_data(source):
+        raise UsageError(left_out_message(chapter, missing))
+    folder = root / "runs" / (arguments.name or runs.run_name(chapter, values))
+    if folder.resolve().parent != (root / "runs").resolve():
+        raise UsageError(f"--name: {arguments.name!r} is not a plain folder name.")
+    notebook = execute(chapter, values)
+    path = runs.prepare_book(root, chapter, folder)
+    write(runs.as_page(notebook, runs.parameters_note(parameters, values)), path)
+    runs.write_record(folder, chapter, values)
+    print("building its pages ...", flush=True)
+    print(runs.build_html(folder).as_uri())
+
+
+def _execute(arguments: argparse.Namespace) -> None:
+    root = book_root()
+    names = arguments.chapters
+    chapters = [find_chapter(root, name) for name in names] if names else all_chapters(root)
+    for chapter in chapters:
+        if missing := missing_data(chapter.read()):
+            print(left_out_message(chapter, missing), flush=True)
+            continue
+        old = nbformat.read(chapter.stored, as_version=4) if chapter.stored.exists() else None
+        new = execute(chapter)
+        write(new, chapter.stored)
+        print(_what_moved(chapter.stem, old, new), flush=True)
+
+
+def _what_moved(stem: str, old: nbformat.NotebookNode | None, new: nbformat.NotebookNode) -> str:
+    if old is None:
+        return f"{stem}: new"
+    moved = moved_cells(old, new)
+    if not moved:
+        return f"{stem}: every output as it was"
+    return "\n".join([f"{stem}: {len(moved)} outputs moved", *(f"    {line}" for line in moved)])
+
+
+def _data(_: argparse.Namespace) -> None:
+    print(datasets.status())

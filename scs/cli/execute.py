@@ -1,0 +1,141 @@
+"""Run notebooks, and write them so that two runs of the same code give the same bytes."""
+
+import hashlib
+import os
+import sys
+from collections.abc import Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import nbformat
+import papermill
+from nbformat import NotebookNode
+from papermill.exceptions import PapermillExecutionError
+
+from scs.cli.chapters import Chapter
+from scs.cli.errors import UsageError
+
+# The notebook must not depend on how many cores a library finds.
+_ONE_THREAD = {name: "1" for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")}
+_KERNEL = {"display_name": "Python 3", "language": "python", "name": "python3"}
+_CELL_METADATA_OF_A_RUN = ("papermill", "execution")
+
+
+def execute(chapter: Chapter, values: Mapping[str, Any] | None = None) -> NotebookNode:
+    """Run a chapter from its source.
+
+    Parameters
+    ----------
+    chapter : Chapter
+    values : mapping, optional
+        New values of its parameters.
+
+    Returns
+    -------
+    NotebookNode
+        With outputs, in canonical form.
+    """
+    try:
+        with _environment(_ONE_THREAD):
+            notebook = papermill.execute_notebook(
+                chapter.read(),
+                None,
+                parameters=dict(values or {}),
+                kernel_name="python3",
+                progress_bar={"desc": chapter.stem},
+                stderr_file=sys.stderr,
+                # Below errors, the kernel only remarks on how it talks to us.
+                extra_arguments=["--log-level=40"],
+                cwd=chapter.source.parent,
+            )
+    except PapermillExecutionError as error:
+        first_line = error.source.strip().splitlines()[0]
+        raise UsageError(
+            f"{chapter.stem}: cell {error.cell_index} (`{first_line}`) raised "
+            f"{error.ename}: {error.evalue}\nMend {chapter.source.name}, or the code it calls."
+        ) from None
+    return canonical(notebook)
+
+
+def canonical(notebook: NotebookNode) -> NotebookNode:
+    """Remove from a notebook what differs between two runs of the same code.
+
+    Cell ids are made from the cells' text; timings, versions, progress bars and papermill's own
+    records go; pieces of printed text are joined (where they break depends on the clock).
+    """
+    notebook = nbformat.from_dict(notebook)
+    notebook.nbformat, notebook.nbformat_minor = 4, 5
+    kept = {key: value for key, value in notebook.metadata.items() if key != "papermill"}
+    kept["kernelspec"] = _KERNEL
+    kept["language_info"] = {"name": "python"}
+    notebook.metadata = nbformat.from_dict(kept)
+    for cell, cell_id in zip(notebook.cells, cell_ids(notebook), strict=True):
+        cell.id = cell_id
+        for key in _CELL_METADATA_OF_A_RUN:
+            cell.metadata.pop(key, None)
+        if not cell.metadata.get("tags", True):
+            del cell.metadata["tags"]  # papermill gives every cell a list of tags
+        if cell.cell_type == "code":
+            cell.outputs = _joined_streams(cell.outputs)
+    return notebook
+
+
+def cell_ids(notebook: NotebookNode) -> list[str]:
+    """Make the ids of a notebook's cells from their text, so that a new cell changes no other's."""
+    ids, seen = [], {}
+    for cell in notebook.cells:
+        text = f"{cell.cell_type}\n{cell.source}"
+        seen[text] = seen.get(text, 0) + 1
+        ids.append(hashlib.sha256(f"{seen[text]}\n{text}".encode()).hexdigest()[:12])
+    return ids
+
+
+def _joined_streams(outputs: list[NotebookNode]) -> list[NotebookNode]:
+    joined: list[NotebookNode] = []
+    for output in outputs:
+        if output.output_type == "stream" and output.name == "stderr":
+            continue  # progress bars; shown on the terminal while the notebook runs
+        previous = joined[-1] if joined else None
+        if output.output_type == "stream" and previous and previous.output_type == "stream":
+            previous.text += output.text
+        else:
+            joined.append(output)
+    return joined
+
+
+def write(notebook: NotebookNode, path: Path) -> None:
+    """Write a notebook in one step: an interrupted write leaves the old file."""
+    text = nbformat.writes(notebook, version=nbformat.NO_CONVERT)
+    unfinished = path.with_suffix(".ipynb.tmp")
+    unfinished.write_text(text if text.endswith("\n") else text + "\n", encoding="utf-8")
+    unfinished.replace(path)
+
+
+def moved_cells(old: NotebookNode, new: NotebookNode) -> list[str]:
+    """Name the cells whose outputs are not what they were, by their first line.
+
+    Run times always differ: cells that nbval does not compare are left out here too.
+    """
+    before = {cell.id: cell.get("outputs") for cell in old.cells}
+    return [
+        next(iter(cell.source.strip().splitlines()), "")
+        for cell in new.cells
+        if cell.cell_type == "code"
+        and "nbval-ignore-output" not in cell.metadata.get("tags", [])
+        and before.get(cell.id) != cell.outputs
+    ]
+
+
+@contextmanager
+def _environment(variables: Mapping[str, str]):
+    before = {name: os.environ.get(name) for name in variables}
+    os.environ.update(variables)
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            if value is None:
+                os.environ.pop(name, None)
+            else:
+                os.environ[name] = value

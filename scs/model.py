@@ -1,0 +1,357 @@
+"""scikit-learn estimators: fit rows of known clusters, predict rows of known and of new ones."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from math import ceil, log2
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from sklearn.base import BaseEstimator, ClassifierMixin, RegressorMixin, clone
+from sklearn.model_selection import check_cv
+from sklearn.tree import BaseDecisionTree, DecisionTreeClassifier, export_text
+from sklearn.utils.validation import check_is_fitted, validate_data
+
+from scs.design import Design, as_matrix, find_labels, label_values
+from scs.moments import Moments
+from scs.solvers import Solution, paper_budgets, solve, tune_budget
+
+ASSIGNMENTS = ("soft", "hard")
+
+
+class SignificantClusterRegressor(RegressorMixin, BaseEstimator):
+    """Linear regression in which at most ``budget`` clusters have an effect of their own.
+
+    Minimises Eq. 5 with a proved bound, then grows a classifier of the cluster on the covariates
+    (Section 2.2.2), so that rows of unknown clusters get an effect too.
+
+    Parameters
+    ----------
+    budget : int
+        Largest number of clusters with a non-zero effect.
+    ridge : float
+        mu > 0 on effects and coefficients (not on the intercept).
+    fit_intercept : bool
+        Add an unpenalised intercept.
+    assignment : {"soft", "hard"}
+        For rows without a known cluster: effects weighted by class probabilities, or the effect of
+        the most probable cluster.
+    classifier : scikit-learn classifier, optional
+        Cloned and fitted on the covariates; None: a CART of depth ceil(log2 K), as in the paper.
+    method, gap, time_limit : see `scs.solve`
+    random_state : int
+        Seed of the solver's random starts and of the default tree.
+
+    Attributes
+    ----------
+    coef_ : ndarray, shape (P,)
+    intercept_ : float
+        0 without an intercept.
+    cluster_effects_ : Series
+        Effect by cluster label; 0 outside the selection.
+    selected_ : ndarray
+        Labels of the selected clusters.
+    solution_ : Solution
+        With objective, bound and status.
+    classifier_ : fitted classifier
+        Of cluster codes 0..K-1 in the order of ``cluster_effects_``; None with a single cluster.
+    column_names_ : tuple of str
+        Names of the covariates; x1 ... xP for an array.
+    n_features_in_, feature_names_in_
+        As everywhere in scikit-learn.
+
+    References
+    ----------
+    Paper, Eq. 5 and Section 2.2.
+    """
+
+    def __init__(
+        self,
+        budget: int,
+        *,
+        ridge: float = 1.0,
+        fit_intercept: bool = True,
+        assignment: str = "soft",
+        classifier: ClassifierMixin | None = None,
+        method: str = "auto",
+        gap: float = 1e-4,
+        time_limit: float = 60.0,
+        random_state: int = 0,
+    ) -> None:
+        self.budget = budget
+        self.ridge = ridge
+        self.fit_intercept = fit_intercept
+        self.assignment = assignment
+        self.classifier = classifier
+        self.method = method
+        self.gap = gap
+        self.time_limit = time_limit
+        self.random_state = random_state
+
+    def fit(self, X: Any, y: Any, clusters: Any = None) -> SignificantClusterRegressor:
+        """Select clusters and fit coefficients, effects and classifier.
+
+        Parameters
+        ----------
+        X : array-like or data frame, shape (N, P)
+        y : array-like, shape (N,)
+        clusters : array-like, shape (N,)
+            Cluster label of every row; required.
+
+        Raises
+        ------
+        ValueError, TypeError
+            See `scs.design.Design.from_table` and `scs.solve`.
+        """
+        design = _read(self, X, y, clusters)
+        moments = Moments.from_design(design, intercept=self.fit_intercept)
+        return _store(self, design, solve(moments, self.budget, **_options(self)))
+
+    def predict(self, X: Any, clusters: Any = None) -> np.ndarray:
+        """Predict the outcome of rows of known or new clusters.
+
+        Parameters
+        ----------
+        X : array-like or data frame, shape (N, P)
+        clusters : array-like, shape (N,), optional
+            A label seen in fitting adds its effect. Rows with another or a missing label, and all
+            rows if None, get an effect from the classifier.
+
+        Returns
+        -------
+        ndarray, shape (N,)
+        """
+        check_is_fitted(self)
+        matrix = _read_covariates(self, X)
+        predicted = matrix @ self.coef_ + self.intercept_
+        where = np.full(len(matrix), -1, dtype=np.intp)
+        if clusters is not None:
+            values = label_values(clusters)
+            if len(values) != len(matrix):
+                raise ValueError(
+                    f"clusters has {len(values)} entries but X has {len(matrix)} rows: pass one "
+                    "label per row, or None for rows of no known cluster."
+                )
+            where = find_labels(self.solution_.labels, values)
+        gamma = self.solution_.gamma
+        known = where >= 0
+        predicted[known] += gamma[where[known]]
+        if not known.all():
+            predicted[~known] += self._assigned_effects(matrix[~known])
+        return predicted
+
+    def score(self, X: Any, y: Any, clusters: Any = None, sample_weight: Any = None) -> float:
+        """Return R^2 of the prediction, with cluster labels where they are known."""
+        from sklearn.metrics import r2_score
+
+        return r2_score(y, self.predict(X, clusters), sample_weight=sample_weight)
+
+    def describe_tree(self, max_depth: int = 10) -> str:
+        """Return the fitted tree as text: the rules that give a new row its cluster.
+
+        Raises
+        ------
+        TypeError
+            The classifier is not a single decision tree.
+        """
+        check_is_fitted(self)
+        if not isinstance(self.classifier_, BaseDecisionTree):
+            raise TypeError(
+                f"classifier_ is {type(self.classifier_).__name__}, not a single decision tree: "
+                "leave classifier=None, or pass a DecisionTreeClassifier."
+            )
+        return export_text(
+            self.classifier_,
+            feature_names=list(self.column_names_),
+            class_names=[str(label) for label in self.solution_.labels],
+            max_depth=max_depth,
+        )
+
+    def _assigned_effects(self, matrix: np.ndarray) -> np.ndarray:
+        """Effects of rows of no known cluster, through the classifier."""
+        gamma = self.solution_.gamma
+        if self.classifier_ is None:  # a single cluster
+            return np.full(len(matrix), gamma[0])
+        if self.assignment == "hard":
+            return gamma[self.classifier_.predict(matrix)]
+        return self.classifier_.predict_proba(matrix) @ gamma[self.classifier_.classes_]
+
+
+class SignificantClusterRegressorCV(SignificantClusterRegressor):
+    """The paper's pipeline: the budget by validation error, then a fit on all rows (2.2.1).
+
+    Parameters
+    ----------
+    budgets : sequence of int, optional
+        None: 0 (no cluster differs) and the paper's grid, ceil(K a) for its twelve shares a.
+    cv : int, splitter or iterable of (train, test)
+        How to hold rows out when `fit` gets no validation set. An int is the number of folds
+        *within* clusters, so that labels stay known; clusters with fewer rows than folds are left
+        out of some.
+    ridge, fit_intercept, assignment, classifier, method, gap, time_limit, random_state
+        See `SignificantClusterRegressor`.
+
+    Attributes
+    ----------
+    budget_ : int
+        The budget chosen.
+    budgets_ : ndarray of int
+        The grid.
+    validation_mse_ : ndarray
+        Mean squared validation error for each budget of the grid.
+    coef_, intercept_, cluster_effects_, selected_, solution_, classifier_
+        Of the fit on all rows, as in `SignificantClusterRegressor`.
+    """
+
+    def __init__(
+        self,
+        budgets: Iterable[int] | None = None,
+        *,
+        cv: Any = 5,
+        ridge: float = 1.0,
+        fit_intercept: bool = True,
+        assignment: str = "soft",
+        classifier: ClassifierMixin | None = None,
+        method: str = "auto",
+        gap: float = 1e-4,
+        time_limit: float = 60.0,
+        random_state: int = 0,
+    ) -> None:
+        self.budgets = budgets
+        self.cv = cv
+        self.ridge = ridge
+        self.fit_intercept = fit_intercept
+        self.assignment = assignment
+        self.classifier = classifier
+        self.method = method
+        self.gap = gap
+        self.time_limit = time_limit
+        self.random_state = random_state
+
+    def fit(
+        self, X: Any, y: Any, clusters: Any = None, *, validation: tuple | None = None
+    ) -> SignificantClusterRegressorCV:
+        """Choose the budget, then fit on all rows, the validation rows included.
+
+        Parameters
+        ----------
+        X, y, clusters
+            As in `SignificantClusterRegressor.fit`.
+        validation : (X, y, clusters), optional
+            The paper's labelled validation set; ``cv`` is not used then.
+        """
+        design = _read(self, X, y, clusters)
+        if validation is not None:
+            held_out = Design.from_table(*validation)
+            if held_out.X.shape[1] != design.X.shape[1]:
+                raise ValueError(
+                    f"validation X has {held_out.X.shape[1]} columns but X has "
+                    f"{design.X.shape[1]}: pass the same columns."
+                )
+            folds = [(self._moments(design), self._moments(held_out, names=design.names))]
+            design = _stack(design, held_out)
+        else:
+            folds = self._folds(design)
+        n_clusters = len(design.labels)
+        grid = [0, *paper_budgets(n_clusters)] if self.budgets is None else list(self.budgets)
+        if not grid:
+            raise ValueError("budgets is empty: pass at least one budget, or None for the grid.")
+        tuning = tune_budget(folds, grid, **_options(self))
+        self.budget_ = tuning.best
+        self.budgets_ = np.array(tuning.budgets)
+        self.validation_mse_ = tuning.mse
+        moments = self._moments(design)
+        return _store(self, design, solve(moments, self.budget_, **_options(self)))
+
+    def _moments(self, design: Design, names: tuple[str, ...] | None = None) -> Moments:
+        if names is not None:
+            design = Design(design.X, design.y, design.codes, design.labels, names)
+        return Moments.from_design(design, intercept=self.fit_intercept)
+
+    def _folds(self, design: Design) -> list[tuple[Moments, Moments]]:
+        """Split rows, stratified by cluster when ``cv`` is a number."""
+        import warnings
+
+        splitter = check_cv(self.cv, design.codes, classifier=True)
+        if hasattr(splitter, "shuffle") and splitter is not self.cv:
+            splitter.shuffle, splitter.random_state = True, self.random_state
+        with warnings.catch_warnings():
+            # Clusters smaller than the number of folds are expected, and harmless here.
+            warnings.filterwarnings("ignore", message="The least populated class")
+            pairs = list(splitter.split(design.X, design.codes))
+        return [
+            (self._moments(_rows(design, train)), self._moments(_rows(design, test)))
+            for train, test in pairs
+        ]
+
+
+def _options(model: SignificantClusterRegressor) -> dict[str, Any]:
+    """Arguments of `solve` that the estimators share."""
+    return {
+        "ridge": model.ridge,
+        "method": model.method,
+        "gap": model.gap,
+        "time_limit": model.time_limit,
+        "seed": model.random_state,
+    }
+
+
+def _read(model: SignificantClusterRegressor, X: Any, y: Any, clusters: Any) -> Design:
+    """Validate rows and note the columns as scikit-learn does."""
+    if model.assignment not in ASSIGNMENTS:
+        raise ValueError(f"assignment must be one of {ASSIGNMENTS}, got {model.assignment!r}.")
+    design = Design.from_table(X, y, clusters)
+    validate_data(model, X, reset=True, skip_check_array=True)
+    return design
+
+
+def _read_covariates(model: SignificantClusterRegressor, X: Any) -> np.ndarray:
+    """Validate covariates of new rows against the columns noted in fitting."""
+    matrix, _ = as_matrix(X)
+    validate_data(model, X, reset=False, skip_check_array=True)
+    return matrix
+
+
+def _store(model, design: Design, solution: Solution):
+    """Set the fitted attributes; return the estimator."""
+    first = int(model.fit_intercept)
+    model.solution_ = solution
+    model.intercept_ = float(solution.beta[0]) if first else 0.0
+    model.coef_ = solution.beta[first:]
+    model.cluster_effects_ = pd.Series(
+        solution.gamma, index=pd.Index(solution.labels, tupleize_cols=False), name="effect"
+    )
+    model.selected_ = solution.selected
+    model.classifier_ = _grow(model, design)
+    model.column_names_ = design.names
+    return model
+
+
+def _grow(model: SignificantClusterRegressor, design: Design) -> ClassifierMixin | None:
+    """Fit the classifier of clusters on the covariates of all rows."""
+    n_clusters = len(design.labels)
+    if n_clusters == 1:
+        return None
+    classifier = model.classifier
+    if classifier is None:
+        classifier = DecisionTreeClassifier(
+            max_depth=ceil(log2(n_clusters)), random_state=model.random_state
+        )
+    return clone(classifier).fit(design.X, design.codes)
+
+
+def _rows(design: Design, rows: np.ndarray) -> Design:
+    """Take rows out of a design; labels that are left without a row go."""
+    kept, codes = np.unique(design.codes[rows], return_inverse=True)
+    return Design(design.X[rows], design.y[rows], codes, design.labels[kept], design.names)
+
+
+def _stack(a: Design, b: Design) -> Design:
+    """Put two designs on top of each other."""
+    labels = np.concatenate([a.labels[a.codes], b.labels[b.codes]])
+    return Design.from_table(
+        pd.DataFrame(np.vstack([a.X, b.X]), columns=list(a.names)),
+        np.concatenate([a.y, b.y]),
+        labels,
+    )

@@ -1,0 +1,173 @@
+"""The problem in coordinates in which it reads best, about the best support known.
+
+With G = sum_k n_k x_k x_k' between clusters and W the within products plus the ridge, take V with
+V'(G + W)V = I and V'GV = diag(rho). In coordinates z = V^-1 (beta - beta_best) the problem is
+
+    F(z, S) = within - 2 b'z + z'Wz + sum_{k not in S} n_k r_k^2 + sum_{k in S} m_k r_k^2,
+
+with r_k = y_k - x_k'z and m_k = n_k mu / (n_k + mu). A rho near 1 marks a direction that clusters
+explain and rows within clusters do not: an intercept has rho = 1.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.linalg import cho_factor, cho_solve
+
+from scs.objective import Problem, Profile, between_shares, normal_matrix
+
+# Directions of larger rho are branched on: no diagonal worth having can be extracted beside them.
+SPLIT_RHO = 0.5
+_TABLE = 1 << 21  # entries of the table of outer products that a small problem keeps
+_BLOCK = 8192  # clusters weighted at a time, so that the scaled copy stays in cache
+_EPS = np.finfo(float).eps
+
+
+@dataclass(frozen=True)
+class Canonical:
+    """Eq. 5 about an incumbent, in coordinates z.
+
+    Attributes
+    ----------
+    n, y : ndarray, shape (K,)
+        Cluster sizes; mean residuals of the incumbent.
+    x : ndarray, shape (K, P)
+        Cluster means in the new coordinates.
+    least : ndarray, shape (K,)
+        Weight of a selected cluster, n_k mu / (n_k + mu).
+    within_xx, within_xy, within_yy : ndarray (P, P), ndarray (P,), float
+        Within products, ridge included.
+    ridge : float
+        mu.
+    rho : ndarray, shape (P,)
+        Descending, in [0, 1].
+    n_split : int
+        Number of leading coordinates with rho > 1/2.
+    basis : ndarray, shape (P, P)
+        V: beta = origin + V z.
+    origin : ndarray, shape (P,)
+        Coefficients of the incumbent.
+    sizes, within_sizes : ndarray, shape (P,)
+        Norms of what one unit of each coordinate sums up, in all and within; for rounding.
+    offset, within_size : float
+        The same of the outcome and the incumbent's fit.
+    table : ndarray (K, P^2) or None
+        Outer products of the rows of ``x`` where they are few.
+    """
+
+    n: np.ndarray
+    y: np.ndarray
+    x: np.ndarray
+    least: np.ndarray
+    within_xx: np.ndarray
+    within_xy: np.ndarray
+    within_yy: float
+    ridge: float
+    rho: np.ndarray
+    n_split: int
+    basis: np.ndarray
+    origin: np.ndarray
+    sizes: np.ndarray
+    within_sizes: np.ndarray
+    offset: float
+    within_size: float
+    table: np.ndarray | None
+
+    @classmethod
+    def about(cls, problem: Problem, best: Profile) -> Canonical:
+        """Transform a problem about the coefficients of its best known support."""
+        within = problem.within_xx + np.diag(problem.penalty)
+        total = normal_matrix(problem, problem.n)
+        rho, basis = between_shares(within, total)
+        norms, within_norms = np.sqrt(np.diag(total)), np.sqrt(np.diag(within))
+        sizes, within_sizes = norms @ np.abs(basis), within_norms @ np.abs(basis)
+        beta = best.beta
+        pull = problem.within_xy - within @ beta
+        value = problem.within_yy - 2 * problem.within_xy @ beta + beta @ within @ beta
+        x = problem.x @ basis
+        n_clusters, n_columns = x.shape
+        table = None
+        if n_clusters * n_columns**2 <= _TABLE:
+            table = (x[:, :, None] * x[:, None, :]).reshape(n_clusters, -1)
+        within = basis.T @ within @ basis
+        return cls(
+            n=problem.n,
+            y=best.residual,
+            x=x,
+            least=problem.n * problem.ridge / (problem.n + problem.ridge),
+            within_xx=(within + within.T) / 2,
+            within_xy=basis.T @ pull,
+            within_yy=max(float(value), 0.0),
+            ridge=problem.ridge,
+            rho=rho,
+            n_split=int((rho > SPLIT_RHO).sum()),
+            basis=basis,
+            origin=beta,
+            sizes=sizes,
+            within_sizes=within_sizes,
+            offset=float(np.sqrt(problem.total) + norms @ np.abs(beta)),
+            within_size=float(problem.within_yy + (within_norms @ np.abs(beta)) ** 2),
+            table=table,
+        )
+
+    @property
+    def n_clusters(self) -> int:
+        """K."""
+        return len(self.n)
+
+    @property
+    def n_columns(self) -> int:
+        """P."""
+        return self.x.shape[1]
+
+    def margin(self, reach: np.ndarray, value: np.ndarray | float) -> np.ndarray:
+        """Return what rounding can add to a bound over |z| <= reach, shape (..., P) -> (...).
+
+        Residuals carry the rounding of the sums that make them, which counts times their own norm,
+        the root of ``value``; quadratic forms carry that of their largest terms. Sums have at most
+        K + P^2 terms, added pairwise or in blocks: the constant is several times the analysis's.
+        """
+        unit = 12.0 * (self.n_columns + np.log2(self.n_clusters + 1.0) + 8.0) * _EPS
+        residual = unit * (self.offset + reach @ self.sizes)
+        forms = self.within_size + (np.sqrt(value) + reach.sum(-1) + reach @ self.within_sizes) ** 2
+        return unit * forms + 2 * np.sqrt(2 * value) * residual + residual**2
+
+    def gram(self, weights: np.ndarray) -> np.ndarray:
+        """Return sum_k weights_k x_k x_k', shape (B, K) -> (B, P, P)."""
+        shape = (len(weights), self.n_columns, self.n_columns)
+        if self.table is not None:
+            return (weights @ self.table).reshape(shape)
+        found = np.zeros(shape)
+        for rows in range(0, self.n_clusters, _BLOCK):
+            x = self.x[rows : rows + _BLOCK]
+            for matrix, weight in zip(found, weights[:, rows : rows + _BLOCK]):
+                # Weights are 0 for most clusters where only a few are open.
+                if np.count_nonzero(weight) * 4 < len(weight):
+                    few = np.flatnonzero(weight)
+                    some = x[few]
+                    matrix += some.T @ (some * weight[few, None])
+                else:
+                    matrix += x.T @ (x * weight[:, None])
+        return found
+
+    def root_box(self, value: float) -> tuple[np.ndarray, np.ndarray]:
+        """Return a box that holds every z at which some support is as good as ``value``.
+
+        F(z, S) >= F(z, all clusters) = c1 + (z - z1)'M1(z - z1), whatever S: what is at most
+        ``value`` lies in an ellipsoid.
+        """
+        matrix = self.within_xx + self.gram(self.least[None])[0]
+        right = self.within_xy + (self.least * self.y) @ self.x
+        size = 1.0 / np.sqrt(np.diag(matrix))
+        scaled = matrix * np.outer(size, size)
+        factor = cho_factor(scaled, lower=True, check_finite=False)
+        centre = size * cho_solve(factor, size * right, check_finite=False)
+        inverse = cho_solve(factor, np.eye(len(right)), check_finite=False)
+        spread = size * np.sqrt(np.maximum(np.diag(inverse), 0.0))
+        lowest = self.within_yy + float(self.least @ self.y**2) - float(right @ centre)
+        lowest -= float(self.margin(np.abs(centre), value))
+        # Rounding of the centre and of the inverse: a part in a million is far more than enough.
+        reach = spread * np.sqrt(max(value - lowest, 0.0)) * (1 + 1e-6) + 1e-9 * np.abs(centre)
+        return centre - reach, centre + reach

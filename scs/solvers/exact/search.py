@@ -1,0 +1,251 @@
+"""Best-first branch and bound on boxes of z and on clusters, many nodes at a time."""
+
+from __future__ import annotations
+
+import heapq
+import itertools
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from scs.objective import Problem, Profile, indicator, profile
+from scs.solvers.alternating import alternate, best_support
+from scs.solvers.alternating import gains as support_gains
+from scs.solvers.exact.canonical import Canonical
+from scs.solvers.exact.relaxation import IN, OPEN, OUT, Cut, Nodes, fix, relax, settle
+
+_STEPS = 8  # of the relaxation at one node
+_ROOT_STEPS = 40
+_STALL = 0.1  # a step that closes a smaller share of a node's gap is the last
+_WORK = 200_000  # entries of (clusters x columns) that a batch of nodes may hold
+_BATCH = 128
+_CLEAR = 0.1
+_NEAR = 0.02
+_LARGE = 20_000
+_MANY = 100
+_INNER = 0.15  # a box is split at the relaxation's z, kept this share off its sides
+
+
+@dataclass
+class State:
+    """What a search knows: incumbent, open nodes, what is proved."""
+
+    best: Profile
+    bound: float
+    nodes: int = 0
+    heap: list = field(default_factory=list)
+    solved: list = field(default_factory=list)  # nodes without anything left to decide
+    pending: list = field(default_factory=list)  # nodes in hand when the search was cut off
+
+
+def search(
+    problem: Problem,
+    budget: int,
+    best: Profile,
+    *,
+    gap: float,
+    deadline: float,
+    log: Callable[[State], None],
+) -> tuple[State, str]:
+    """Prove ``best`` optimal to the gap, or find better; see `scs.solvers.exact.exact`."""
+    canonical = Canonical.about(problem, best)
+    state = State(best, 0.0)
+    lo, hi = canonical.root_box(best.value)
+    fixed = np.zeros((1, problem.n_clusters), dtype=np.int8)
+    root = Nodes(lo[None], hi[None], fixed, np.zeros((1, len(lo))), np.zeros(1))
+    count = itertools.count()
+    seen: set[bytes] = {np.flatnonzero(best.s).tobytes()}
+    size = max(1, min(_BATCH, _WORK // canonical.x.size))
+    status = "optimal"
+    state.pending = [_item(root, 0)]
+    try:
+        while True:
+            batch = _gather(state.pending)
+            cuts = _process(canonical, batch, budget, state, gap, deadline)
+            state.nodes += len(batch)
+            _improve(problem, canonical, batch, cuts, budget, state, seen)
+            children = _branch(canonical, batch, cuts, budget, state)
+            new = [_item(children, i) for i in range(len(children))]
+            decided = np.flatnonzero((batch.fixed != OPEN).all(axis=1))
+            for i in decided[batch.bound[decided] < state.best.value]:
+                _try(problem, np.flatnonzero(batch.fixed[i] == IN), state)
+            _keep(state, [_item(batch, i) for i in decided], new, count)
+            state.bound = max(state.bound, _lowest(state))
+            log(state)
+            cutoff = state.best.value * (1 - gap)
+            if not state.heap or state.heap[0][0] >= cutoff:
+                break
+            if time.perf_counter() > deadline:
+                status = "time_limit"
+                break
+            while state.heap and len(state.pending) < size and state.heap[0][0] < cutoff:
+                state.pending.append(state.heap[0][2])
+                heapq.heappop(state.heap)
+    except KeyboardInterrupt:
+        status = "interrupted"
+    log(state)
+    return state, status
+
+
+def _item(nodes: Nodes, i: int) -> tuple:
+    # Copies: a view would keep its whole batch alive.
+    parts = (nodes.lo[i], nodes.hi[i], nodes.fixed[i], nodes.z[i])
+    return (float(nodes.bound[i]), *(part.copy() for part in parts))
+
+
+def _keep(state: State, decided: list, children: list, count) -> None:
+    """Put what came of the nodes in hand where it belongs; only then are they forgotten."""
+    for item in children:
+        heapq.heappush(state.heap, (item[0], next(count), item))
+    value = state.best.value
+    state.solved += [(item[0], item[3]) for item in decided if item[0] <= value]
+    state.pending = []
+
+
+def _lowest(state: State) -> float:
+    found = [state.best.value]
+    if state.heap:
+        found.append(state.heap[0][0])
+    found += [bound for bound, _ in state.solved]
+    return float(min(found))
+
+
+def _gather(picked: list) -> Nodes:
+    bound, lo, hi, fixed, z = zip(*picked)
+    return Nodes(np.array(lo), np.array(hi), np.array(fixed), np.array(z), np.array(bound))
+
+
+def _process(canonical, batch: Nodes, budget: int, state: State, gap, deadline) -> Cut:
+    """Relax every node of a batch until it is pruned or stalls; the last cut of each."""
+    value = state.best.value
+    cutoff = value * (1 - gap)
+    active = np.arange(len(batch))
+    last: Cut | None = None
+    steps, stall = (_ROOT_STEPS, _STALL / 10) if state.nodes == 0 else (_STEPS, _STALL)
+    for step in range(steps + 1):
+        nodes = batch.take(active)
+        _, empty = settle(nodes.fixed, budget)
+        open_before = (nodes.fixed == OPEN).any(axis=1)
+        cut = relax(canonical, nodes, budget, value)
+        fix(nodes, cut, value)
+        before = nodes.bound
+        nodes.bound = np.maximum(before, cut.bound)
+        nodes.bound[empty] = np.inf
+        batch.z[active], batch.bound[active] = cut.z, nodes.bound
+        settle(nodes.fixed, budget)
+        batch.fixed[active] = nodes.fixed
+        last = cut if last is None else _merge(last, cut, active)
+        gained = nodes.bound - before
+        # A node that has just been decided is exact one step later.
+        decided = open_before & (nodes.fixed != OPEN).all(axis=1)
+        going = (nodes.bound < cutoff) & (decided | (gained > stall * (cutoff - nodes.bound)))
+        if not going.any() or time.perf_counter() > deadline:
+            break
+        active = active[going & (decided | (step < steps - 1))]
+        if not active.size:
+            break
+    return last
+
+
+def _merge(old: Cut, new: Cut, rows: np.ndarray) -> Cut:
+    for name in vars(old):
+        getattr(old, name)[rows] = getattr(new, name)
+    return old
+
+
+def _improve(problem, canonical, batch, cuts: Cut, budget, state: State, seen: set) -> None:
+    """Try the support that the most promising node rounds to."""
+    i = int(np.argmin(batch.bound))
+    residual = cuts.residual[i]
+    # What a support is worth at the node's z is an upper bound on it: far off, look no further.
+    z = cuts.z[i]
+    worth = canonical.within_yy + z @ (canonical.within_xx @ z - 2 * canonical.within_xy)
+    gain = support_gains(problem, residual)
+    worth += float(problem.n @ residual**2)
+    worth -= gain[np.argpartition(-gain, budget - 1)[:budget]].sum()
+    many = problem.n_clusters > _LARGE
+    if worth > state.best.value * (1 + (_NEAR / 20 if many else _NEAR)):
+        return
+    key = best_support(problem, residual, budget).tobytes()
+    if key in seen:
+        return
+    seen.add(key)
+    found = alternate(problem, residual, budget, max_steps=3 if many else 100)
+    if found.value < state.best.value:
+        state.best = found
+
+
+def _try(problem: Problem, support: np.ndarray, state: State) -> None:
+    """Take the support of a decided node for the incumbent if it is better."""
+    found = profile(problem, indicator(problem.n_clusters, support))
+    if found.value < state.best.value:
+        state.best = found
+
+
+def _branch(canonical: Canonical, batch: Nodes, cuts: Cut, budget: int, state: State) -> Nodes:
+    """Split every node that is neither pruned nor solved in two.
+
+    Where a box and a cluster could both be split, both are tried for one step of the relaxation,
+    and the pair of larger product of gains is kept.
+    """
+    value = state.best.value
+    open_ = batch.fixed == OPEN
+    alive = np.flatnonzero((batch.bound <= value) & open_.any(axis=1))
+    if not alive.size:
+        return batch.take(alive)
+    batch = batch.take(alive)
+    open_, s, r = open_[alive], cuts.s[alive], cuts.residual[alive]
+    n, delta = canonical.n, cuts.delta[alive]
+    outer, inner = canonical.ridge + delta, n - delta
+    chord = n - s * (n - canonical.least)
+    loss = np.where(open_, r**2 * (chord - n * (outer - delta * s) / (inner * s + outer)), -1.0)
+    k = np.argmax(loss, axis=1)
+    rows = np.arange(len(alive))
+    pairs = [_children(batch), _children(batch)]
+    for child, choice in zip(pairs[0], (IN, OUT)):
+        child.fixed[rows, k] = choice
+    box = cuts.box_loss[alive]
+    j = np.argmax(box, axis=1)
+    splittable = box[rows, j] > 1e-3 * loss[rows, k]
+    lo, hi = batch.lo[rows, j], batch.hi[rows, j]
+    at = np.clip(batch.z[rows, j], lo + _INNER * (hi - lo), hi - _INNER * (hi - lo))
+    pairs[1][0].hi[rows, j] = at
+    pairs[1][1].lo[rows, j] = at
+    clear = (loss[rows, k] < _CLEAR * box[rows, j]) & (open_.sum(axis=1) > _MANY)
+    doubtful = np.flatnonzero(splittable & ~clear)
+    chosen = clear.copy()
+    if doubtful.size:
+        tried = Nodes.stack([child.take(doubtful) for pair in pairs for child in pair])
+        _step(canonical, tried, budget, value)
+        state.nodes += len(tried)
+        parent = batch.bound[doubtful]
+        gains = np.clip(tried.bound.reshape(4, -1) - parent, 0.0, value - parent)
+        score = 5 * np.minimum(gains[::2], gains[1::2]) + np.maximum(gains[::2], gains[1::2])
+        chosen[doubtful] = score[1] > score[0]
+        for child, part in zip(
+            [child for pair in pairs for child in pair], np.split(np.arange(len(tried)), 4)
+        ):
+            child.put(doubtful, tried.take(part))
+    found = [child.take(np.flatnonzero(~chosen)) for child in pairs[0]]
+    found += [child.take(np.flatnonzero(chosen)) for child in pairs[1]]
+    found = Nodes.stack(found)
+    return found.take(np.flatnonzero(found.bound <= value))
+
+
+def _children(batch: Nodes) -> tuple[Nodes, Nodes]:
+    everything = np.arange(len(batch))
+    return batch.take(everything), batch.take(everything)
+
+
+def _step(canonical: Canonical, nodes: Nodes, budget: int, value: float) -> Cut:
+    """One step of the relaxation, and what it decides; in place."""
+    _, empty = settle(nodes.fixed, budget)
+    cut = relax(canonical, nodes, budget, value)
+    fix(nodes, cut, value)
+    nodes.bound = np.maximum(nodes.bound, cut.bound)
+    nodes.bound[empty] = np.inf
+    nodes.z = cut.z
+    settle(nodes.fixed, budget)
+    return cut

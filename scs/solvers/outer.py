@@ -1,0 +1,280 @@
+"""The paper's outer approximation of Eq. 6 in SCIP: lazy cuts inside one branch and bound.
+
+The master problem is min theta over binary s with sum(s) <= budget. A constraint handler keeps
+theta above c(s): it refuses any solution below, and adds the tangent of c there,
+
+    theta >= c(s0) + slopes(s0)'(s - s0),
+
+with value, slopes and anchor taken at the same s0, integral or fractional. c is convex, so no such
+cut removes a feasible support.
+"""
+
+from __future__ import annotations
+
+import time
+import warnings
+from dataclasses import dataclass, field
+
+import numpy as np
+import pyscipopt
+from pyscipopt import SCIP_RESULT
+
+from scs.moments import Moments
+from scs.objective import Problem, Profile, lower_bound, membership, profile, uniform_diagonal
+from scs.solvers.alternating import alternating
+from scs.solvers.solution import Solution, Step, make_solution, relative_gap
+
+_FEASIBILITY = 1e-9  # SCIP's tolerance, on an objective scaled to 1 at the first incumbent
+_FINEST_GAP = 1e-8  # what is left to prove with that tolerance
+_SEPARATION = 1e-7  # a fractional point closer to c than this is not worth a cut
+_ROOT_ROUNDS, _NODE_ROUNDS = 100, 5
+
+
+@dataclass
+class _Search:
+    """What the callbacks of one solve share: the incumbent, the cuts and the log."""
+
+    problem: Problem
+    budget: int
+    scale: float
+    started: float
+    best: Profile
+    bound: float
+    delta: np.ndarray | float = 0.0
+    cuts: list[Profile] = field(default_factory=list)
+    history: list[Step] = field(default_factory=list)
+
+    def log(self, bound: float, nodes: int) -> None:
+        """Note the state if incumbent or bound moved."""
+        self.bound = max(self.bound, bound)
+        last = self.history[-1] if self.history else None
+        if last and last.objective == self.best.value and last.bound == self.bound:
+            return
+        seconds = time.perf_counter() - self.started
+        self.history.append(Step(seconds, self.best.value, self.bound, nodes, len(self.cuts)))
+
+
+class _OuterApproximation(pyscipopt.Conshdlr):
+    """theta >= c(s), enforced by tangents."""
+
+    def __init__(self, search: _Search, theta, selection: list) -> None:
+        self.search, self.theta, self.selection = search, theta, selection
+
+    def conscheck(self, constraints, solution, *_, **__):
+        s = self._point(solution)
+        return {"result": self._verdict(self._value_above(np.round(s), solution))}
+
+    def consenfolp(self, constraints, n_useful, infeasible):
+        s = np.round(self._point(None))
+        above = self._value_above(s, None)
+        if self._verdict(above) == SCIP_RESULT.FEASIBLE:
+            return {"result": SCIP_RESULT.FEASIBLE}
+        return {"result": self._cut(self._tangent(s))}
+
+    def consenfops(self, constraints, n_useful, infeasible, objinfeasible):
+        s = np.round(self._point(None))
+        return {"result": self._verdict(self._value_above(s, None))}
+
+    def conssepalp(self, constraints, n_useful):
+        s = np.clip(self._point(None), 0.0, 1.0)
+        at = self._tangent(s)
+        theta = self.model.getSolVal(None, self.theta) * self.search.scale
+        self._note_bound()
+        if at.value - theta <= _SEPARATION * self.search.scale:
+            return {"result": SCIP_RESULT.DIDNOTFIND}
+        return {"result": self._cut(at)}
+
+    def conslock(self, constraint, locktype, n_lock_positive, n_lock_negative):
+        # Lowering theta or a selection can break theta >= c(s); raising a selection cannot.
+        for variable in [self.theta, *self.selection]:
+            self.model.addVarLocksType(variable, locktype, n_lock_positive, n_lock_negative)
+
+    def _tangent(self, s: np.ndarray) -> Profile:
+        return profile(self.search.problem, s, self.search.delta)
+
+    def _point(self, solution) -> np.ndarray:
+        return np.array([self.model.getSolVal(solution, variable) for variable in self.selection])
+
+    def _verdict(self, above: float):
+        # A cut gives the margin away, so theta can end that far below c(s) and no nearer.
+        close = above <= 2 * (_FEASIBILITY + self.search.problem.margin / self.search.scale)
+        return SCIP_RESULT.FEASIBLE if close else SCIP_RESULT.INFEASIBLE
+
+    def _value_above(self, s: np.ndarray, solution) -> float:
+        """Return how far c(s) lies above theta, in units of the scale; keep s if it is the best."""
+        at = profile(self.search.problem, s)
+        if at.value < self.search.best.value and s.sum() <= self.search.budget:
+            self.search.best = at
+        return at.value / self.search.scale - self.model.getSolVal(solution, self.theta)
+
+    def _note_bound(self) -> None:
+        search = self.search
+        # SCIP proves its bound up to its own tolerances: those and the rounding are given away.
+        dual = (self.model.getDualbound() - _FEASIBILITY) * search.scale - search.problem.margin
+        search.log(min(dual, search.best.value), self.model.getNNodes())
+
+    def _cut(self, at: Profile):
+        """Add the tangent at a point as a globally valid row."""
+        search = self.search
+        slopes = at.slopes / search.scale
+        constant = (at.value - search.problem.margin) / search.scale - float(slopes @ at.s)
+        row = self.model.createEmptyRowUnspec(
+            f"tangent_{len(search.cuts)}", lhs=constant, rhs=None, local=False, removable=True
+        )
+        self.model.cacheRowExtensions(row)
+        self.model.addVarToRow(row, self.theta, 1.0)
+        for variable, slope in zip(self.selection, slopes):
+            if slope:
+                self.model.addVarToRow(row, variable, -float(slope))
+        self.model.flushRowExtensions(row)
+        search.cuts.append(at)
+        infeasible = self.model.addCut(row, forcecut=True)
+        self._note_bound()
+        return SCIP_RESULT.CUTOFF if infeasible else SCIP_RESULT.SEPARATED
+
+
+def outer(
+    moments: Moments,
+    problem: Problem,
+    budget: int,
+    *,
+    gap: float = 1e-4,
+    time_limit: float = 60.0,
+    seed: int = 0,
+    method: str = "outer",
+    cuts: str = "strong",
+) -> Solution:
+    """Solve Eq. 5 by outer approximation, from the support of the alternating heuristic.
+
+    Parameters
+    ----------
+    moments : Moments
+    problem : Problem
+        Made from ``moments``.
+    budget : int
+        0 to K.
+    gap : float
+        Relative gap at which to stop. What SCIP's tolerances (1e-8) or rounding do not allow is
+        raised to what they do, with a warning.
+    time_limit : float
+        Seconds; at the limit, as at Ctrl-C, the best support and bound so far are returned.
+    seed : int
+        Of the heuristic's random starts and of SCIP's.
+    method : str
+        What to report as the method.
+    cuts : {"strong", "plain"}
+        "plain": tangents of Eq. 6, the paper's. "strong": of the same function with a diagonal
+        extracted, never weaker at supports and much steeper lifted in between; the two are the same
+        with an intercept.
+
+    Returns
+    -------
+    Solution
+
+    References
+    ----------
+    Paper, Eq. 6 and Section 2.1; Duran and Grossmann (1986).
+    """
+    if cuts not in ("strong", "plain"):
+        raise ValueError(f"cuts must be 'strong' or 'plain', got {cuts!r}.")
+    started = time.perf_counter()
+    best = alternating(problem, budget, seed=seed)
+    delta = uniform_diagonal(problem) if cuts == "strong" else 0.0
+    root = profile(problem, np.full(problem.n_clusters, budget / problem.n_clusters), delta)
+    bound = lower_bound(problem, root, budget)
+    if budget in (0, problem.n_clusters):
+        # Nothing to choose: c falls as s grows. Other arithmetic may still round c lower.
+        bound, root = max(best.value - problem.margin, 0.0), best
+    gap = _attainable(gap, problem, best.value)
+    search = _Search(problem, budget, max(best.value, 1e-300), started, best, bound, delta)
+    search.log(bound, 0)
+    status, nodes = "optimal", 0
+    if relative_gap(best.value, bound) > gap:
+        status, nodes = _branch_and_bound(search, gap, time_limit, seed)
+    proved = np.array(
+        [membership(problem, cut, budget, search.best.value) for cut in [root, *search.cuts]]
+    )
+    return make_solution(
+        moments,
+        problem,
+        search.best,
+        np.flatnonzero(search.best.s),
+        bound=search.bound,
+        membership=_combine(proved),
+        status=status,
+        method=method,
+        seconds=time.perf_counter() - started,
+        nodes=nodes,
+        history=tuple(search.history),
+        gap=gap,
+    )
+
+
+def _attainable(gap: float, problem: Problem, value: float) -> float:
+    """Return the gap asked for, or the finest that can be proved in floating point."""
+    finest = max(_FINEST_GAP, 4 * problem.margin / value) if value > 0 else gap
+    if gap >= finest:
+        return gap
+    warnings.warn(
+        f"gap={gap:g} is finer than this solver can prove here: using {finest:.1e}.",
+        stacklevel=4,
+    )
+    return finest
+
+
+def _branch_and_bound(search: _Search, gap: float, time_limit: float, seed: int) -> tuple[str, int]:
+    """Run SCIP on the master problem; the search keeps incumbent, bound and cuts."""
+    n_clusters = search.problem.n_clusters
+    model = pyscipopt.Model("significant cluster selection")
+    model.hideOutput()
+    model.setParams(
+        {
+            "limits/gap": gap / 4,  # ours is relative to the incumbent, and gives away a margin
+            "limits/time": max(time_limit - (time.perf_counter() - search.started), 0.0),
+            "numerics/feastol": _FEASIBILITY,
+            "numerics/dualfeastol": _FEASIBILITY,
+            "randomization/randomseedshift": seed % 2**31,
+            # SCIP sees no constraint on s but the budget: all clusters look alike to it, and it
+            # would drop supports as symmetric to others.
+            "misc/usesymmetry": 0,
+            "presolving/maxrounds": 0,
+            "presolving/maxrestarts": 0,
+            "separating/maxroundsroot": _ROOT_ROUNDS,
+            "separating/maxrounds": _NODE_ROUNDS,
+        }
+    )
+    # Its own heuristics complete s with the LP's theta, which the handler must refuse each time.
+    model.setHeuristics(pyscipopt.SCIP_PARAMSETTING.OFF)
+    theta = model.addVar("theta", lb=max(search.bound, 0.0) / search.scale, ub=None, obj=1.0)
+    selection = [model.addVar(f"s_{k}", vtype="B") for k in range(n_clusters)]
+    model.addCons(pyscipopt.quicksum(selection) <= search.budget)
+    handler = _OuterApproximation(search, theta, selection)
+    model.includeConshdlr(
+        handler,
+        "outer",
+        "theta >= c(s)",
+        sepapriority=1,
+        enfopriority=-10,  # after integrality, so that enforced points are supports
+        chckpriority=-10,
+        sepafreq=1,
+        needscons=False,
+    )
+    first = model.createSol()
+    model.setSolVal(first, theta, search.best.value / search.scale)
+    for variable, value in zip(selection, search.best.s):
+        model.setSolVal(first, variable, value)
+    model.addSol(first)
+    model.optimize()
+    handler._note_bound()
+    status = {"userinterrupt": "interrupted"}.get(model.getStatus(), "time_limit")
+    nodes = model.getNTotalNodes()
+    model.freeProb()
+    return status, nodes
+
+
+def _combine(proved: np.ndarray) -> np.ndarray:
+    """Merge what several cuts prove: one proof is enough."""
+    result = np.full(proved.shape[1], "open", dtype="<U4")
+    for verdict in ("in", "out"):
+        result[(proved == verdict).any(axis=0)] = verdict
+    return result

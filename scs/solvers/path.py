@@ -1,0 +1,120 @@
+"""Many budgets, one problem: the path of solutions, and the choice on a validation set."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from math import ceil
+from typing import Any
+
+import numpy as np
+
+from scs.design import find_labels
+from scs.moments import Moments
+from scs.solvers.solution import Solution
+
+# The paper's grid of shares of non-zero effects; it prints 2/3 and 1/3 as 66 % and 33 %.
+PAPER_SHARES = (0.1, 0.2, 0.25, 1 / 3, 0.4, 0.5, 0.6, 2 / 3, 0.75, 0.8, 0.9, 1.0)
+
+
+def paper_budgets(n_clusters: int) -> list[int]:
+    """Return the paper's grid for K clusters: ceil(K a) for its twelve shares a, each once."""
+    # Rounding first: K * 1/3 must not end a hair above a whole number.
+    return sorted({ceil(round(n_clusters * share, 9)) for share in PAPER_SHARES})
+
+
+@dataclass(frozen=True)
+class Tuning:
+    """A path of budgets, scored on a validation set.
+
+    Attributes
+    ----------
+    budgets : tuple of int
+        Ascending.
+    mse : ndarray, shape (number of budgets,)
+        Mean squared error on the validation rows, labels known.
+    solutions : tuple of Solution
+        One per budget, fitted on the training rows (of the last fold where there are several).
+    best : int
+        Budget of least error, the smallest where several tie.
+    """
+
+    budgets: tuple[int, ...]
+    mse: np.ndarray
+    solutions: tuple[Solution, ...]
+    best: int
+
+
+def solve_path(
+    moments: Moments, budgets: Iterable[int] | None = None, **options: Any
+) -> tuple[Solution, ...]:
+    """Solve Eq. 5 for several budgets.
+
+    Parameters
+    ----------
+    moments : Moments
+    budgets : iterable of int, optional
+        All of 0..K if None.
+    **options
+        Those of `scs.solve`.
+
+    Returns
+    -------
+    tuple of Solution
+        In the order of ``budgets``, each with its own certificate. Solved in ascending order, each
+        from the support before it, so that more budget is never worse.
+    """
+    from scs.solvers import solve
+
+    budgets = list(range(moments.n_clusters + 1) if budgets is None else budgets)
+    found: dict[int, Solution] = {}
+    support = None
+    for budget in sorted(set(budgets)):
+        found[budget] = solve(moments, budget, start=support, **options)
+        support = found[budget].support
+    return tuple(found[budget] for budget in budgets)
+
+
+def prediction_error(solution: Solution, rows: Moments) -> float:
+    """Return the mean squared error of a solution on rows of known clusters.
+
+    Clusters that the solution does not know count with effect 0. Needs no row: the error is a
+    function of the rows' moments.
+    """
+    where = find_labels(solution.labels, rows.labels)
+    gamma = np.where(where >= 0, solution.gamma[where], 0.0)
+    residual = rows.mean_y - rows.mean_x @ solution.beta - gamma
+    within = solution.beta @ (rows.within_xx @ solution.beta - 2 * rows.within_xy)
+    total = rows.within_yy + float(within) + float(rows.n @ residual**2)
+    return max(total, 0.0) / rows.n_rows
+
+
+def tune_budget(
+    folds: Sequence[tuple[Moments, Moments]], budgets: Sequence[int], **options: Any
+) -> Tuning:
+    """Choose the budget of least validation error (the paper's Section 2.2.1).
+
+    Parameters
+    ----------
+    folds : sequence of (training moments, validation moments)
+        One pair for the paper's single validation set.
+    budgets : sequence of int
+    **options
+        Those of `scs.solve`.
+
+    Returns
+    -------
+    Tuning
+        Errors are averaged over folds by their number of validation rows.
+    """
+    budgets = tuple(sorted(set(budgets)))
+    squares, n_rows, solutions = np.zeros(len(budgets)), 0, ()
+    for training, validation in folds:
+        solutions = solve_path(training, budgets, **options)
+        errors = np.array([prediction_error(solution, validation) for solution in solutions])
+        squares += validation.n_rows * errors
+        n_rows += validation.n_rows
+    mse = squares / n_rows
+    # Errors equal up to rounding are ties: an effect that is 0 anyway must not pick the budget.
+    best = budgets[int(np.flatnonzero(mse <= mse.min() * (1 + 1e-12))[0])]
+    return Tuning(budgets, mse, solutions, best)

@@ -1,0 +1,163 @@
+"""What every solver returns: the coefficients, the certificate and how it came about."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from scs.moments import Moments
+from scs.objective import Problem, Profile, effects, indicator, objective, profile
+
+STATUSES = ("optimal", "time_limit", "interrupted", "heuristic")
+
+
+@dataclass(frozen=True)
+class Step:
+    """One line of a solver's log, taken whenever incumbent or bound moved.
+
+    Attributes
+    ----------
+    seconds : float
+        Since the start of the solve.
+    objective, bound : float
+        Best support so far; what is proved so far.
+    nodes, cuts : int
+        Nodes solved and cuts added so far.
+    """
+
+    seconds: float
+    objective: float
+    bound: float
+    nodes: int
+    cuts: int
+
+
+@dataclass(frozen=True)
+class Solution:
+    """Coefficients and cluster effects with a proved bound on the objective of Eq. 5.
+
+    Attributes
+    ----------
+    beta : ndarray, shape (P,)
+        Coefficients; the intercept first where there is one.
+    gamma : ndarray, shape (K,)
+        Cluster effects, zero outside the support.
+    support : ndarray of int
+        Sorted indices of the selected clusters, an index into ``labels``.
+    labels : ndarray, shape (K,)
+        Cluster labels.
+    objective : float
+        Eq. 5 recomputed from ``beta`` and ``gamma``.
+    bound : float
+        Proved: no support within the budget has a smaller objective. 0 if nothing better is known.
+    gap : float
+        (objective - bound) / objective.
+    selection_gap : float
+        (objective - bound) / (objective at budget 0 - objective): the share of what the selection
+        explains that is not proved. Infinite where selecting explains nothing but is not proved.
+    membership : ndarray of str, shape (K,)
+        Proved of every optimal support: the cluster is "in" it, "out" of it, or "open".
+    status : str
+        "optimal" (the gap asked for is reached), "time_limit", "interrupted" or "heuristic".
+    method : str
+        Solver that made it, and why it was chosen.
+    seconds : float
+        Wall-clock time.
+    nodes : int
+        Branch-and-bound nodes.
+    history : tuple of Step
+        The log.
+    """
+
+    beta: np.ndarray
+    gamma: np.ndarray
+    support: np.ndarray
+    labels: np.ndarray
+    objective: float
+    bound: float
+    gap: float
+    selection_gap: float
+    membership: np.ndarray
+    status: str
+    method: str
+    seconds: float
+    nodes: int
+    history: tuple[Step, ...] = field(repr=False)
+
+    @property
+    def selected(self) -> np.ndarray:
+        """Labels of the selected clusters."""
+        return self.labels[self.support]
+
+    def __str__(self) -> str:
+        named = ", ".join(str(label) for label in self.selected[:8])
+        if len(self.support) > 8:
+            named += ", ..."
+        return (
+            f"{len(self.support)} of {len(self.labels)} clusters selected: {named or 'none'}\n"
+            f"objective {self.objective:.6g}, proved bound {self.bound:.6g}, gap {self.gap:.2g} "
+            f"({self.status}; {self.method})"
+        )
+
+
+def relative_gap(value: float, bound: float) -> float:
+    """Return (value - bound) / value, and 0 where both are 0."""
+    return 0.0 if value <= bound else (value - bound) / value
+
+
+def make_solution(
+    moments: Moments,
+    problem: Problem,
+    at: Profile,
+    support: np.ndarray,
+    *,
+    bound: float,
+    membership: np.ndarray,
+    status: str,
+    method: str,
+    seconds: float,
+    nodes: int,
+    history: tuple[Step, ...],
+    gap: float,
+) -> Solution:
+    """Assemble a Solution: effects from the support, objective and gaps recomputed from them.
+
+    Parameters
+    ----------
+    at : Profile
+        The problem's profile at ``support``.
+    status : str
+        Why the solver stopped; "optimal" wins wherever the gap reached is within ``gap``.
+    """
+    gamma = effects(problem, at.residual, support)
+    value = objective(problem, at.beta, gamma)
+    bound = min(bound, value)
+    empty = profile(problem, np.zeros(problem.n_clusters)).value
+    explained = empty - value
+    if value - bound <= 2 * problem.margin:
+        selection_gap = 0.0  # closed up to rounding; at budget 0 there is nothing to divide by
+    else:
+        selection_gap = (value - bound) / explained if explained > 0 else np.inf
+    reached = relative_gap(value, bound)
+    return Solution(
+        beta=problem.coefficients(at.beta),
+        gamma=gamma,
+        support=np.flatnonzero(gamma),
+        labels=moments.labels,
+        objective=value,
+        bound=bound,
+        gap=reached,
+        selection_gap=selection_gap,
+        membership=membership,
+        status="optimal" if reached <= gap else status,
+        method=method,
+        seconds=seconds,
+        nodes=nodes,
+        history=history,
+    )
+
+
+def support_profile(problem: Problem, support: np.ndarray) -> Profile:
+    """Return the profile at a support."""
+    return profile(problem, indicator(problem.n_clusters, support))

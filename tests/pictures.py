@@ -1,0 +1,45 @@
+"""Write a picture of every page of the built book: desktop and phone, light and dark.
+
+Run by `make pictures`; the pictures are in _build/pictures.
+"""
+
+import sys
+
+from browser import (
+    CHROMIUM,
+    DESKTOP,
+    NO_CHROMIUM,
+    PHONE,
+    ROOT,
+    Log,
+    chromium,
+    offline_context,
+    open_page,
+    toc_pages,
+)
+
+
+def main() -> int:
+    """Take the pictures."""
+    if CHROMIUM is None:
+        print(NO_CHROMIUM, file=sys.stderr)
+        return 2
+    folder = ROOT / "_build" / "pictures"
+    folder.mkdir(parents=True, exist_ok=True)
+    with chromium() as browser:
+        for size_name, size in {"desktop": DESKTOP, "phone": PHONE}.items():
+            for mode in ("light", "dark"):
+                log = Log()
+                context = offline_context(browser, log, viewport=size, color_scheme=mode)
+                for name in toc_pages():
+                    page = open_page(context, log, name)
+                    path = folder / f"{name.replace('/', '-')}-{size_name}-{mode}.png"
+                    page.screenshot(path=path, full_page=True)
+                    print(path)
+                    page.close()
+                context.close()
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,460 @@
+"""The exact solver against enumeration, against SCIP, and under attack on its bounds."""
+
+from __future__ import annotations
+
+import importlib
+import time
+from itertools import combinations, pairwise
+
+import numpy as np
+import pytest
+
+from scs import Moments, solve, solve_path
+from scs.objective import Problem, indicator, profile, uniform_diagonal
+from scs.solvers.alternating import alternating, swap
+from scs.solvers.exact import relaxation
+from scs.solvers.exact.canonical import Canonical
+from scs.solvers.exact.relaxation import IN, OPEN, OUT, Nodes, fix, relax, settle
+from scs.solvers.outer import outer
+
+search_module = importlib.import_module("scs.solvers.exact.search")
+
+RIDGES = (1.0, 1e-2, 1e-4)
+
+
+def random_moments(seed, *, most=10, least=3, n_rows=12, between=None, intercept=None, share=0.5):
+    """Unbalanced clusters; some covariates constant within clusters; about half the effects 0."""
+    rng = np.random.default_rng(seed)
+    K = int(rng.integers(least, most + 1))
+    P = int(rng.integers(1, 5))
+    clusters = np.repeat(np.arange(K), rng.integers(1, n_rows, size=K))
+    X = rng.normal(size=(len(clusters), P))
+    flat = int(rng.integers(0, 3)) * int(rng.integers(2)) if between is None else between
+    flat = min(flat, P)
+    X[:, :flat] = rng.normal(size=(K, flat))[clusters]
+    effects = 3 * rng.normal(size=K) * (rng.random(K) < share)
+    y = X @ rng.normal(size=P) + effects[clusters] + rng.normal(size=len(clusters))
+    if intercept is None:
+        intercept = bool(rng.integers(2))
+    return Moments.from_arrays(X, y, clusters, intercept=intercept), rng
+
+
+def random_problem(seed, **shape):
+    """A random problem and a budget; None where the draw has dependent columns."""
+    moments, rng = random_moments(seed, **shape)
+    ridge = float(rng.choice(RIDGES))
+    ridge_fixed = 0.0 if rng.random() < 0.3 else None
+    budget = int(rng.integers(1, moments.n_clusters))
+    try:
+        problem = Problem.from_moments(moments, ridge=ridge, ridge_fixed=ridge_fixed)
+    except ValueError:
+        return None
+    return moments, problem, budget, {"ridge": ridge, "ridge_fixed": ridge_fixed}, rng
+
+
+def enumerate_supports(problem, budget):
+    K = problem.n_clusters
+    supports = [np.array(s) for s in combinations(range(K), budget)]
+    return supports, np.array([profile(problem, indicator(K, s)).value for s in supports])
+
+
+def check_against_enumeration(seed, **shape):
+    drawn = random_problem(seed, **shape)
+    if drawn is None:
+        return 0
+    moments, problem, budget, ridges, _ = drawn
+    supports, values = enumerate_supports(problem, budget)
+    best = values.min()
+    found = solve(moments, budget, method="exact", gap=1e-9, time_limit=20.0, **ridges)
+    assert found.status == "optimal", seed
+    assert found.gap <= 1e-9, seed
+    assert found.objective == pytest.approx(best, rel=1e-8), seed
+    assert found.bound <= best, seed
+    # What is said of each cluster holds for every support as good as the best.
+    for support in [s for s, value in zip(supports, values) if value <= best * (1 + 1e-13)]:
+        assert (found.membership[support] != "out").all(), seed
+        rest = np.setdiff1d(np.arange(problem.n_clusters), support)
+        assert (found.membership[rest] != "in").all(), seed
+    return 1
+
+
+@pytest.mark.parametrize("block", range(5))
+def test_agrees_with_enumeration_at_gap_1e_9(block):
+    solved = sum(check_against_enumeration(seed) for seed in range(115 * block, 115 * (block + 1)))
+    assert solved >= 100
+
+
+def test_agrees_with_enumeration_with_more_clusters():
+    for seed in range(1000, 1012):
+        check_against_enumeration(seed, most=13, least=11)
+
+
+def ambiguous(seed, n_clusters, *, intercept, flat=0, n_rows=20, n_columns=6):
+    """A fifth of the effects standard normal, noise variance 1: many clusters near the margin."""
+    rng = np.random.default_rng(seed)
+    clusters = np.repeat(np.arange(n_clusters), n_rows)
+    X = rng.normal(size=(len(clusters), n_columns))
+    X[:, :flat] = rng.normal(size=(n_clusters, flat))[clusters]
+    effects = rng.normal(size=n_clusters) * (rng.random(n_clusters) < 0.2)
+    y = 1.5 + X @ rng.normal(size=n_columns) + effects[clusters] + rng.normal(size=len(clusters))
+    return Moments.from_arrays(X, y, clusters, intercept=intercept)
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_agrees_with_outer_approximation(seed):
+    check_against_outer(seed, 20)
+
+
+def test_finds_the_optimum_from_the_worst_support(monkeypatch):
+    """The search needs no luck with its first support: here it gets the worst, and no other."""
+    module = importlib.import_module("scs.solvers.exact")
+    for seed in range(60):
+        drawn = random_problem(seed, most=8)
+        if drawn is None:
+            continue
+        moments, problem, budget, ridges, _ = drawn
+        supports, values = enumerate_supports(problem, budget)
+        worst = profile(problem, indicator(problem.n_clusters, supports[int(values.argmax())]))
+        monkeypatch.setattr(module, "alternating", lambda *_, worst=worst, **__: worst)
+        monkeypatch.setattr(search_module, "alternate", lambda *_, worst=worst, **__: worst)
+        found = solve(moments, budget, method="exact", gap=1e-9, **ridges)
+        assert found.status == "optimal", seed
+        assert found.objective == pytest.approx(values.min(), rel=1e-8), seed
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("seed", range(6, 50))
+def test_agrees_with_outer_approximation_on_more(seed):
+    check_against_outer(seed, 20 + 40 * (seed - 6) // 43)
+
+
+def check_against_outer(seed, n_clusters):
+    moments = ambiguous(seed, n_clusters, intercept=bool(seed % 2))
+    budget = n_clusters // 6
+    ours = solve(moments, budget, method="exact", gap=1e-7)
+    theirs = solve(moments, budget, method="outer", gap=1e-4, time_limit=15.0)
+    assert ours.status == "optimal"
+    assert ours.bound <= theirs.objective
+    assert theirs.bound <= ours.objective
+    if theirs.status == "optimal":
+        assert ours.objective == pytest.approx(theirs.objective, rel=1e-4)
+
+
+def random_node(canonical, budget, value, rng):
+    """A random sub-box of the root's with random decisions, and a random start."""
+    lo, hi = canonical.root_box(value)
+    ends = np.sort(rng.uniform(lo, hi, size=(2, len(lo))), axis=0)
+    part = rng.random(len(lo)) < 0.5
+    fixed = np.full(canonical.n_clusters, OPEN, dtype=np.int8)
+    some = rng.choice(canonical.n_clusters, size=rng.integers(0, 3), replace=False)
+    fixed[some] = rng.choice([IN, OUT], size=len(some))
+    low, high = np.where(part, ends[0], lo), np.where(part, ends[1], hi)
+    z = rng.normal(size=len(lo)) * 10.0 ** rng.integers(-3, 3) * np.sqrt(value)
+    return Nodes(low[None], high[None], fixed[None], z[None], np.zeros(1))
+
+
+def attack(seed, n_nodes=4):
+    """Return how many (bound, support) pairs were compared; fail at a bound above a support."""
+    drawn = random_problem(seed, most=8)
+    if drawn is None:
+        return 0
+    _, problem, budget, _, rng = drawn
+    supports, values = enumerate_supports(problem, budget)
+    at = profile(problem, indicator(problem.n_clusters, supports[rng.integers(len(supports))]))
+    canonical = Canonical.about(problem, at)
+    ends = np.array([profile(problem, indicator(problem.n_clusters, s)).beta for s in supports])
+    ends = np.linalg.solve(canonical.basis, (ends - canonical.origin).T).T
+    lo, hi = canonical.root_box(at.value)
+    good = values <= at.value
+    assert ((ends[good] > lo) & (ends[good] < hi)).all(), seed
+    compared = 0
+    for _ in range(n_nodes):
+        node = random_node(canonical, budget, at.value, rng)
+        given = node.fixed[0].copy()
+        _, empty = settle(node.fixed, budget)
+        if empty[0]:
+            continue
+        for _ in range(3):
+            start = node.fixed[0].copy()
+            cut = relax(canonical, node, budget, at.value)
+            member = np.array([indicator(problem.n_clusters, s) for s in supports]) > 0
+            inside = ((ends >= node.lo[0]) & (ends <= node.hi[0])).all(axis=1)
+            inside &= ~(member & (start == OUT)).any(axis=1)
+            inside &= ~(~member & (start == IN)).any(axis=1)
+            assert (cut.bound[0] <= values[inside]).all(), seed
+            compared += inside.sum()
+            fix(node, cut, at.value)
+            # A decision loses no support as good as the incumbent.
+            lost = (member & (node.fixed[0] == OUT)) | (~member & (node.fixed[0] == IN))
+            lost &= given == OPEN
+            assert (values[inside & lost.any(axis=1)] > at.value).all(), seed
+            node.z = cut.z
+            settle(node.fixed, budget)
+            if (node.fixed != OPEN).all():
+                break
+    return compared
+
+
+def test_no_bound_is_above_a_support():
+    assert sum(attack(seed) for seed in range(600)) > 9_000
+
+
+def test_bounds_hold_whatever_the_quality_of_the_step(monkeypatch):
+    """Coefficients and weights from a solver that is badly wrong: weaker bounds, never false ones."""
+    rng = np.random.default_rng(0)
+    honest = relaxation.solve_box
+
+    def sloppy(*arguments):
+        z = honest(*arguments)
+        return z + 10.0 ** rng.integers(-6, 1) * rng.normal(size=z.shape)
+
+    def any_weights(strength, *_):
+        return rng.random(strength.shape)
+
+    monkeypatch.setattr(relaxation, "solve_box", sloppy)
+    assert sum(attack(seed) for seed in range(300)) > 4_000
+    monkeypatch.setattr(relaxation, "waterfill", any_weights)
+    assert sum(attack(seed) for seed in range(300)) > 4_000
+
+
+def test_attack_notices_a_broken_bound(monkeypatch):
+    """The attack has teeth: an extracted diagonal a little too large is found out."""
+    honest = relaxation.extract
+
+    def greedy(canonical, nodes, *rest):
+        delta, tau = honest(canonical, nodes, *rest)
+        return delta + 0.5 * (canonical.n - delta), tau
+
+    monkeypatch.setattr(relaxation, "extract", greedy)
+    with pytest.raises(AssertionError):
+        for seed in range(300):
+            attack(seed)
+
+
+@pytest.mark.parametrize("flat", [0, 1])
+@pytest.mark.parametrize("intercept", [False, True])
+def test_local_search_finds_nothing_below_the_bound(intercept, flat):
+    for seed in range(6):
+        moments = ambiguous(seed, 60, intercept=intercept, flat=flat, n_rows=8)
+        problem = Problem.from_moments(moments)
+        found = solve(moments, 12, method="exact", gap=1e-6)
+        assert found.status == "optimal"
+        rng = np.random.default_rng(seed)
+        for _ in range(10):
+            start = rng.choice(60, size=12, replace=False)
+            end = swap(problem, profile(problem, indicator(60, start)))
+            assert found.bound <= end.value
+            assert found.objective <= end.value * (1 + 1e-6)
+
+
+def badly_scaled(kind, seed):
+    rng = np.random.default_rng(seed)
+    clusters = np.repeat(np.arange(9), 6)
+    X = rng.normal(size=(54, 3))
+    if kind == "scaled":
+        X *= 10.0 ** np.array([-8, 0, 8])
+    elif kind == "twins":
+        X[:, 1] = X[:, 0] + 1e-7 * rng.normal(size=54)
+    elif kind == "flat":
+        X[:, 0] = rng.normal(size=9)[clusters] + 1e-6 * rng.normal(size=54)
+    elif kind == "far":
+        X += 1e6
+    y = X @ np.array([1e-3, 1.0, 1e-8 if kind == "scaled" else 1.0])
+    y = y + rng.normal(size=54) + 2 * (rng.normal(size=9) * (rng.random(9) < 0.4))[clusters]
+    return X, y, clusters
+
+
+@pytest.mark.parametrize("kind", ["scaled", "twins", "flat", "far"])
+@pytest.mark.parametrize("ridge_fixed", [None, 0.0])
+@pytest.mark.filterwarnings("ignore:gap=")
+def test_ill_conditioned_designs_keep_valid_bounds(kind, ridge_fixed):
+    for seed in range(8):
+        X, y, clusters = badly_scaled(kind, seed)
+        for intercept in (False, True):
+            moments = Moments.from_arrays(X, y, clusters, intercept=intercept)
+            for ridge in (1.0, 1e-4):
+                try:
+                    problem = Problem.from_moments(moments, ridge=ridge, ridge_fixed=ridge_fixed)
+                except ValueError as error:
+                    assert "linearly dependent" in str(error)
+                    continue
+                _, values = enumerate_supports(problem, 3)
+                found = solve(
+                    moments, 3, method="exact", ridge=ridge, ridge_fixed=ridge_fixed, gap=1e-6,
+                    time_limit=5.0,
+                )  # fmt: skip
+                assert found.bound <= values.min()
+                assert found.objective >= values.min() * (1 - 1e-9)
+                assert found.gap <= 1e-5
+
+
+def test_margin_covers_rounding():
+    """A decided node's bound against the same sums in extended precision."""
+    for seed in range(200):
+        drawn = random_problem(seed)
+        if drawn is None:
+            continue
+        _, problem, budget, _, rng = drawn
+        K = problem.n_clusters
+        canonical = Canonical.about(problem, alternating(problem, budget))
+        support = rng.choice(K, size=budget, replace=False)
+        fixed = np.full((1, K), OUT, dtype=np.int8)
+        fixed[0, support] = IN
+        lo, hi = canonical.root_box(problem.total)
+        node = Nodes(lo[None], hi[None], fixed, np.zeros((1, len(lo))), np.zeros(1))
+        value = profile(problem, indicator(K, support)).value
+        cut = relax(canonical, node, budget, value)
+        beta = (canonical.origin + canonical.basis @ cut.z[0]).astype(np.longdouble)
+        weights = np.where(fixed[0] == IN, canonical.least, problem.n).astype(np.longdouble)
+        residual = problem.y - problem.x.astype(np.longdouble) @ beta
+        exact_value = problem.within_yy + (weights * residual**2).sum()
+        exact_value += beta @ (problem.within_xx @ beta - 2 * problem.within_xy)
+        exact_value += (problem.penalty * beta**2).sum()
+        margin = canonical.margin(np.abs(cut.z), value)[0]
+        assert cut.bound[0] <= exact_value, seed
+        assert abs(float(cut.bound[0] + margin - exact_value)) < margin / 2, seed
+
+
+def test_time_limit_returns_what_is_proved():
+    moments = ambiguous(3, 120, intercept=True, flat=5, n_rows=4)
+    started = time.perf_counter()
+    found = solve(moments, 24, method="exact", gap=1e-9, time_limit=0.3)
+    assert time.perf_counter() - started < 3.0
+    assert found.status == "time_limit"
+    assert 0 < found.bound < found.objective
+    assert found.gap > 1e-9
+
+
+@pytest.mark.parametrize("calls", [1, 5, 40])
+def test_interrupt_returns_what_is_proved(monkeypatch, calls):
+    moments, _ = random_moments(5, least=9, between=1, intercept=True)
+    problem = Problem.from_moments(moments)
+    supports, values = enumerate_supports(problem, 4)
+    honest, count = search_module.relax, iter(range(10**9))
+
+    def interrupted(*arguments):
+        if next(count) >= calls:
+            raise KeyboardInterrupt
+        return honest(*arguments)
+
+    monkeypatch.setattr(search_module, "relax", interrupted)
+    found = solve(moments, 4, method="exact", gap=1e-9)
+    assert found.status in {"interrupted", "optimal"}
+    assert found.bound <= values.min()
+    best = supports[int(values.argmin())]
+    assert (found.membership[best] != "out").all()
+    assert (np.delete(found.membership, best) != "in").all()
+
+
+def test_auto_takes_it_and_says_why(capsys):
+    moments = ambiguous(0, 30, intercept=True)
+    found = solve(moments, 6, verbose=True)
+    assert found.method.startswith("exact (auto")
+    assert found.status == "optimal"
+    log = capsys.readouterr().out
+    assert "bound" in log.splitlines()[0]
+    assert len(log.splitlines()) >= 2
+    bounds = [step.bound for step in found.history]
+    assert bounds == sorted(bounds)
+
+
+@pytest.mark.parametrize("budget", [0, 30, 99])
+def test_trivial_budgets(budget):
+    found = solve(ambiguous(1, 30, intercept=True), budget, method="exact")
+    assert found.status == "optimal"
+    assert set(found.membership) == {"in" if budget else "out"}
+
+
+@pytest.mark.parametrize(("n_clusters", "flat", "gap"), [(3000, 0, 1e-5), (200, 1, 1e-4)])
+def test_many_clusters_with_intercept(n_clusters, flat, gap):
+    moments = ambiguous(2, n_clusters, intercept=True, flat=flat)
+    found = solve(moments, n_clusters // 5, method="exact", gap=gap, time_limit=30.0)
+    assert found.status == "optimal"
+    problem = Problem.from_moments(moments)
+    assert found.bound <= alternating(problem, n_clusters // 5, seed=7).value
+
+
+def test_strong_cuts_are_valid_and_tighter():
+    """Tangents with the extracted diagonal: below every support, above the plain ones."""
+    tighter = 0
+    for seed in range(150):
+        drawn = random_problem(seed, most=7, intercept=False)
+        if drawn is None:
+            continue
+        _, problem, budget, _, rng = drawn
+        delta = uniform_diagonal(problem)
+        supports, values = enumerate_supports(problem, budget)
+        s = rng.dirichlet(np.ones(problem.n_clusters)) * budget
+        s = np.clip(s, 0.0, 1.0)
+        plain, strong = profile(problem, s), profile(problem, s, delta)
+        assert strong.value >= plain.value * (1 - 1e-12), seed
+        tighter += strong.value > plain.value * (1 + 1e-3)
+        for support, value in zip(supports, values):
+            step = indicator(problem.n_clusters, support) - s
+            assert strong.value + strong.slopes @ step <= value + problem.margin, seed
+            at_support = profile(problem, indicator(problem.n_clusters, support), delta)
+            assert at_support.value == pytest.approx(value, rel=1e-12)
+        h = 1e-6 * (s < 0.5) - 1e-6 * (s >= 0.5)
+        numeric = (profile(problem, s + h, delta).value - strong.value) / 1e-6
+        assert numeric == pytest.approx(strong.slopes @ h / 1e-6, rel=1e-3, abs=1e-3)
+    assert tighter > 50
+
+
+@pytest.mark.parametrize("cuts", ["strong", "plain"])
+def test_outer_with_either_cuts_agrees(cuts):
+    moments = ambiguous(0, 16, intercept=False)
+    problem = Problem.from_moments(moments)
+    found = outer(moments, problem, 3, gap=1e-6, cuts=cuts)
+    best = solve(moments, 3, method="exact", gap=1e-9)
+    assert found.status == "optimal"
+    assert found.objective == pytest.approx(best.objective, rel=1e-6)
+
+
+def test_path_never_rises_and_every_budget_is_certified():
+    path = solve_path(ambiguous(4, 25, intercept=True, flat=1), gap=1e-6)
+    assert [found.status for found in path] == ["optimal"] * 26
+    values = [found.objective for found in path]
+    assert all(b <= a * (1 + 1e-12) for a, b in pairwise(values))
+    for less, more in pairwise(path):
+        assert more.bound <= less.objective
+
+
+def test_proposition_a3_largest_eigenvalue():
+    """lambda_1 of the joint design is at most that of X plus the largest cluster."""
+    for seed in range(50):
+        rng = np.random.default_rng(seed)
+        clusters = np.repeat(np.arange(8), rng.integers(1, 30, size=8))
+        X = rng.normal(size=(len(clusters), 4)) * 10.0 ** rng.integers(-1, 2, size=4)
+        joint = np.hstack([X, np.eye(8)[clusters]])
+        largest = np.linalg.norm(joint, 2) ** 2
+        bound = np.linalg.norm(X, 2) ** 2 + np.bincount(clusters).max()
+        assert np.linalg.norm(X, 2) ** 2 * (1 - 1e-12) <= largest <= bound * (1 + 1e-12)
+
+
+def test_theorem_a4_first_order_steps_shrink():
+    """The paper's rate holds, and what it converges to need not be the optimum."""
+    above = 0
+    for seed in range(20):
+        rng = np.random.default_rng(seed)
+        clusters = np.repeat(np.arange(8), 6)
+        X = rng.normal(size=(48, 2)) + 2 * rng.normal(size=(8, 2))[clusters]
+        y = X @ [1.0, -1.0] + 3 * rng.normal(size=8)[clusters] + rng.normal(size=48)
+        joint = np.hstack([X, np.eye(8)[clusters]])
+        smooth = np.linalg.norm(joint, 2) ** 2
+        step = 1.05 * smooth
+        theta, moves, values = np.zeros(10), [], []
+        for _ in range(400):
+            residual = y - joint @ theta
+            values.append(residual @ residual / 2)
+            moved = theta + joint.T @ residual / step
+            moved[2 + np.argsort(np.abs(moved[2:]))[: 8 - 3]] = 0.0
+            moves.append(((moved - theta) ** 2).sum())
+            theta = moved
+        for m in (1, 10, 100, 400):
+            best = min(moves[:m])
+            assert best <= 2 * (values[0] - values[-1]) / (m * (step - smooth)) * (1 + 1e-9)
+        supports = [np.array(s) + 2 for s in combinations(range(8), 3)]
+        fits = [np.linalg.lstsq(joint[:, [0, 1, *s]], y, rcond=None)[1][0] / 2 for s in supports]
+        assert values[-1] >= min(fits) * (1 - 1e-9)
+        above += values[-1] > min(fits) * 1.01
+    assert above > 0

@@ -1,0 +1,274 @@
+"""The estimators: scikit-learn's contract, the paper's pipeline, prediction for new clusters."""
+
+import pickle
+
+import numpy as np
+import pandas as pd
+import pytest
+from problems import random_rows
+from sklearn import config_context
+from sklearn.base import clone
+from sklearn.ensemble import HistGradientBoostingClassifier, RandomForestClassifier
+from sklearn.linear_model import LogisticRegression, Ridge
+from sklearn.model_selection import GridSearchCV, KFold, PredefinedSplit
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+from sklearn.utils.estimator_checks import parametrize_with_checks
+
+from scs import Moments, SignificantClusterRegressor, SignificantClusterRegressorCV, simulate, solve
+from scs.simulate import replication_rng, scenario
+from scs.solvers import paper_budgets, prediction_error
+
+
+def _made_up(X):
+    return np.arange(X.shape[0] if hasattr(X, "shape") else len(np.asarray(X))) % 3
+
+
+class _Clustered(SignificantClusterRegressor):
+    """scikit-learn's checks call fit(X, y): the labels, which we require, are made up here."""
+
+    def fit(self, X, y, clusters=None):
+        return super().fit(X, y, _made_up(X) if clusters is None else clusters)
+
+
+class _ClusteredCV(SignificantClusterRegressorCV):
+    def fit(self, X, y, clusters=None, *, validation=None):
+        return super().fit(X, y, _made_up(X) if clusters is None else clusters)
+
+
+@pytest.mark.filterwarnings("ignore::scs.DesignWarning")
+@parametrize_with_checks([_Clustered(budget=2), _ClusteredCV(budgets=[0, 1], cv=2)])
+def test_scikit_learn_contract(estimator, check):
+    check(estimator)
+
+
+@pytest.fixture(scope="module")
+def sample():
+    drawn = scenario("sparse-medium-80%")
+    return simulate(drawn, replication_rng(drawn, 0))
+
+
+@pytest.fixture(scope="module")
+def fitted(sample):
+    train = sample.train
+    return SignificantClusterRegressor(2).fit(train.X, train.y, train.clusters)
+
+
+def test_the_solver_and_the_estimator_agree(sample, fitted):
+    train = sample.train
+    moments = Moments.from_arrays(train.X, train.y, train.clusters, intercept=True)
+    solution = solve(moments, 2)
+    assert fitted.intercept_ == solution.beta[0]
+    np.testing.assert_array_equal(fitted.coef_, solution.beta[1:])
+    np.testing.assert_array_equal(fitted.cluster_effects_.to_numpy(), solution.gamma)
+    assert set(fitted.selected_) == set(np.flatnonzero(sample.gamma))
+
+
+def test_clusters_are_required(sample):
+    with pytest.raises(ValueError, match="clusters is missing: pass one cluster label per row"):
+        SignificantClusterRegressor(2).fit(sample.train.X, sample.train.y)
+
+
+def test_known_labels_add_their_effect(sample, fitted):
+    test = sample.test
+    linear = test.X @ fitted.coef_ + fitted.intercept_
+    gamma = fitted.cluster_effects_
+    np.testing.assert_allclose(
+        fitted.predict(test.X, test.clusters), linear + gamma[test.clusters].to_numpy()
+    )
+
+
+def test_unknown_labels_go_through_the_tree(sample, fitted):
+    test = sample.test
+    gamma = fitted.cluster_effects_.to_numpy()
+    tree = fitted.classifier_
+    assert tree.get_depth() <= 4  # ceil(log2 10)
+    linear = test.X @ fitted.coef_ + fitted.intercept_
+    soft = linear + tree.predict_proba(test.X) @ gamma
+    np.testing.assert_allclose(fitted.predict(test.X), soft)
+    labels = test.clusters.astype(float)
+    labels[:5], labels[5:9] = 99, np.nan  # never seen; missing
+    mixed = fitted.predict(test.X, labels)
+    np.testing.assert_allclose(mixed[:9], soft[:9])
+    np.testing.assert_allclose(mixed[9:], (linear + gamma[test.clusters])[9:])
+
+    hard = clone(fitted).set_params(assignment="hard")
+    hard.fit(sample.train.X, sample.train.y, sample.train.clusters)
+    np.testing.assert_allclose(hard.predict(test.X), linear + gamma[tree.predict(test.X)])
+
+
+@pytest.mark.parametrize("labels", [list("ab"), [(0, "x"), (1, "y")], [True, False]])
+def test_labels_of_any_type_predict(labels):
+    rng = np.random.default_rng(0)
+    codes = np.repeat([0, 1], 20)
+    clusters = [labels[c] for c in codes]
+    X = rng.normal(size=(40, 2))
+    y = X @ [1, 2] + 5 * codes + 0.1 * rng.normal(size=40)
+    model = SignificantClusterRegressor(1, ridge=1e-3).fit(X, y, clusters)
+    assert len(model.selected_) == 1
+    assert model.score(X, y, clusters) > 0.99
+    assert list(model.cluster_effects_.index) == sorted(set(labels))
+
+
+@pytest.mark.parametrize(
+    "classifier",
+    [
+        RandomForestClassifier(n_estimators=20, random_state=0),
+        HistGradientBoostingClassifier(max_iter=10),
+        make_pipeline(StandardScaler(), LogisticRegression(max_iter=500)),
+    ],
+)
+def test_any_classifier_serves(classifier):
+    """Where covariates tell the clusters apart, each of them makes new rows better predicted."""
+    rng = np.random.default_rng(0)
+    clusters = np.repeat(np.arange(5), 60)
+    centre = 3.0 * np.eye(5)[clusters]
+    X, new = (centre + rng.normal(size=centre.shape) for _ in range(2))
+    outcome = 10.0 * (clusters == 2)
+    model = SignificantClusterRegressor(1, classifier=classifier).fit(
+        X - centre @ np.full((5, 5), 0.2), outcome + rng.normal(size=300), clusters
+    )
+    new = new - centre @ np.full((5, 5), 0.2)
+    plain = np.mean((new @ model.coef_ + model.intercept_ - outcome) ** 2)
+    assert np.mean((model.predict(new) - outcome) ** 2) < 0.8 * plain
+    with pytest.raises(TypeError, match="not a single decision tree"):
+        model.describe_tree()
+
+
+def test_the_tree_can_be_read(sample, fitted):
+    text = fitted.describe_tree(max_depth=2)
+    assert "x1" in text or "x2" in text or "x" in text
+    names = pd.DataFrame(sample.train.X, columns=[f"measure {j}" for j in range(25)])
+    model = SignificantClusterRegressor(2).fit(names, sample.train.y, sample.train.clusters)
+    assert "measure " in model.describe_tree()
+    assert list(model.feature_names_in_) == list(names.columns)
+
+
+def test_one_cluster_needs_no_classifier():
+    rng = np.random.default_rng(1)
+    X, y = rng.normal(size=(20, 2)), rng.normal(size=20)
+    model = SignificantClusterRegressor(1, fit_intercept=False).fit(X, y, ["only"] * 20)
+    assert model.classifier_ is None
+    np.testing.assert_allclose(model.predict(X), model.predict(X, ["only"] * 20))
+
+
+def test_bad_arguments_are_named(sample):
+    train = sample.train
+    with pytest.raises(ValueError, match=r"assignment must be one of .*'softly'"):
+        SignificantClusterRegressor(1, assignment="softly").fit(train.X, train.y, train.clusters)
+    model = SignificantClusterRegressor(1).fit(train.X, train.y, train.clusters)
+    with pytest.raises(ValueError, match="clusters has 3 entries but X has 500 rows"):
+        model.predict(train.X, [1, 2, 3])
+    with pytest.raises(ValueError, match=r"X has a missing value.*row 0, column 'x1'"):
+        model.predict(np.where(np.arange(25) == 0, np.nan, train.X[:3]))
+    with pytest.raises(ValueError, match="budgets is empty"):
+        SignificantClusterRegressorCV([]).fit(train.X, train.y, train.clusters)
+    short = (train.X[:, :3], train.y, train.clusters)
+    with pytest.raises(ValueError, match="validation X has 3 columns but X has 25"):
+        SignificantClusterRegressorCV([1]).fit(train.X, train.y, train.clusters, validation=short)
+
+
+def test_clone_and_pickle(sample, fitted):
+    again = pickle.loads(pickle.dumps(fitted))
+    test = sample.test
+    np.testing.assert_array_equal(again.predict(test.X), fitted.predict(test.X))
+    fresh = clone(fitted)
+    assert fresh.get_params() == fitted.get_params()
+    assert not hasattr(fresh, "coef_")
+
+
+def test_pipeline_and_grid_search_route_the_clusters(sample):
+    train = sample.train
+    with config_context(enable_metadata_routing=True):
+        model = SignificantClusterRegressor(1, ridge=1e-2)
+        model.set_fit_request(clusters=True)
+        model.set_score_request(clusters=True).set_predict_request(clusters=True)
+        pipeline = make_pipeline(StandardScaler(), model)
+        search = GridSearchCV(
+            pipeline,
+            {"significantclusterregressor__budget": [0, 1, 2]},
+            cv=KFold(4, shuffle=True, random_state=0),
+        )
+        search.fit(train.X, train.y, clusters=train.clusters)
+        assert search.best_params_ == {"significantclusterregressor__budget": 2}
+        # The labels reached the score too: with them the fit is nearly perfect.
+        assert search.best_score_ > 0.98
+        predicted = search.best_estimator_.predict(train.X, clusters=train.clusters)
+    assert np.mean((predicted - train.y) ** 2) < 1.0
+
+
+def test_cv_is_the_papers_pipeline(sample):
+    """Grid on the validation set, refit on training and validation rows together."""
+    train, validation = sample.train, sample.validation
+    grid = paper_budgets(10)
+    assert grid == [1, 2, 3, 4, 5, 6, 7, 8, 9, 10]
+    model = SignificantClusterRegressorCV(grid, fit_intercept=False).fit(
+        train.X,
+        train.y,
+        train.clusters,
+        validation=(validation.X, validation.y, validation.clusters),
+    )
+    errors = []
+    for budget in grid:
+        part = SignificantClusterRegressor(budget, fit_intercept=False)
+        part.fit(train.X, train.y, train.clusters)
+        errors.append(
+            np.mean((part.predict(validation.X, validation.clusters) - validation.y) ** 2)
+        )
+    np.testing.assert_allclose(model.validation_mse_, errors, rtol=1e-9)
+    assert model.budget_ == grid[int(np.argmin(errors))]
+    both = SignificantClusterRegressor(model.budget_, fit_intercept=False).fit(
+        np.vstack([train.X, validation.X]),
+        np.concatenate([train.y, validation.y]),
+        np.concatenate([train.clusters, validation.clusters]),
+    )
+    np.testing.assert_allclose(model.coef_, both.coef_, rtol=1e-8)
+    np.testing.assert_allclose(model.cluster_effects_, both.cluster_effects_, rtol=1e-8)
+
+
+def test_cv_splits_within_clusters_and_takes_any_splitter(sample):
+    train = sample.train
+    model = SignificantClusterRegressorCV(cv=5).fit(train.X, train.y, train.clusters)
+    assert list(model.budgets_) == list(range(11))
+    assert {2, *np.flatnonzero(sample.gamma)} <= {2, *model.selected_}
+    fold = np.where(np.arange(500) % 5 == 0, 0, -1)
+    split = SignificantClusterRegressorCV([1, 2], cv=PredefinedSplit(fold))
+    split.fit(train.X, train.y, train.clusters)
+    direct = SignificantClusterRegressor(2).fit(
+        train.X[fold < 0], train.y[fold < 0], train.clusters[fold < 0]
+    )
+    expected = np.mean(
+        (direct.predict(train.X[fold == 0], train.clusters[fold == 0]) - train.y[fold == 0]) ** 2
+    )
+    assert split.validation_mse_[1] == pytest.approx(expected, rel=1e-9)
+
+
+def test_prediction_error_needs_no_rows():
+    rows = random_rows(4, n_clusters=6, intercept=False)
+    keep = rows.clusters < 5  # the validation rows hold a cluster that training lacks
+    training = Moments.from_arrays(rows.X[keep], rows.y[keep], rows.clusters[keep])
+    solution = solve(training, 2)
+    everything = Moments.from_arrays(rows.X, rows.y, rows.clusters)
+    gamma = np.append(solution.gamma, 0.0)
+    direct = np.mean((rows.y - rows.X @ solution.beta - gamma[rows.clusters]) ** 2)
+    assert prediction_error(solution, everything) == pytest.approx(direct, rel=1e-10)
+
+
+@pytest.mark.parametrize("intercept", [True, False])
+def test_budget_zero_and_all_are_ridge_regressions(intercept):
+    """scikit-learn's Ridge is the oracle at both ends of the path."""
+    rows = random_rows(9, n_clusters=5, intercept=intercept)
+    none = SignificantClusterRegressor(0, ridge=0.5, fit_intercept=intercept)
+    none.fit(rows.X, rows.y, rows.clusters)
+    ridge = Ridge(alpha=0.5, fit_intercept=intercept).fit(rows.X, rows.y)
+    np.testing.assert_allclose(none.coef_, ridge.coef_, rtol=1e-9)
+    assert none.intercept_ == pytest.approx(ridge.intercept_, rel=1e-9)
+    assert not none.selected_.size
+
+    full = SignificantClusterRegressor(5, ridge=0.5, fit_intercept=intercept)
+    full.fit(rows.X, rows.y, rows.clusters)
+    dummies = np.hstack([rows.X, np.eye(5)[rows.clusters]])
+    ridge = Ridge(alpha=0.5, fit_intercept=intercept).fit(dummies, rows.y)
+    np.testing.assert_allclose(full.coef_, ridge.coef_[:-5], rtol=1e-8)
+    np.testing.assert_allclose(full.cluster_effects_, ridge.coef_[-5:], rtol=1e-8)
+    assert full.intercept_ == pytest.approx(ridge.intercept_, rel=1e-9)

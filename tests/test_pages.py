@@ -1,0 +1,177 @@
+"""Every page of the built book in Chromium, with the network cut."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from urllib.parse import unquote, urlsplit
+from urllib.request import url2pathname
+
+import pytest
+from browser import (
+    CHROMIUM,
+    DESKTOP,
+    HTML,
+    NO_CHROMIUM,
+    PHONE,
+    Log,
+    chromium,
+    offline_context,
+    open_page,
+    toc_pages,
+)
+
+pytestmark = pytest.mark.skipif(CHROMIUM is None, reason=NO_CHROMIUM)
+
+PAGES = [*toc_pages(), "genindex", "search"]
+
+# What a reader would see, read from the drawn page in one go.
+_SEEN = r"""() => ({
+  ids: [...document.querySelectorAll('[id]')].map(e => e.id),
+  links: [...document.querySelectorAll('a[href]')].map(a => a.href),
+  charts: [...document.querySelectorAll('.scs-chart')].filter(c => c.offsetParent).map(c => {
+    const view = c.querySelector('.scs-chart-view');
+    const svg = view.querySelector('svg');
+    const box = svg ? svg.getBoundingClientRect() : { width: 0, height: 0 };
+    return { label: view.getAttribute('aria-label') ?? '', role: view.getAttribute('role') ?? '',
+             width: box.width, height: box.height, room: view.clientWidth,
+             marks: svg ? svg.querySelectorAll('[class*="mark-"] > *').length : 0 };
+  }),
+  formulas: document.querySelectorAll('.math').length,
+  raw: [...document.querySelectorAll('.math')].filter(m => !m.querySelector('mjx-container'))
+    .map(m => m.textContent.slice(0, 80)),
+  wrong: [...document.querySelectorAll('mjx-merror, [data-mjx-error], mjx-mtext[style*="red"]')]
+    .map(e => e.outerHTML.slice(0, 200)),
+  unlabelled: [...document.querySelectorAll('img')].filter(i => !i.getAttribute('alt')?.trim())
+    .map(i => i.src.slice(0, 80)),
+  overflow: document.documentElement.scrollWidth - document.documentElement.clientWidth,
+  wide: [...document.querySelectorAll('main *')]
+    .filter(e => e.getBoundingClientRect().right > document.documentElement.clientWidth + 1)
+    .slice(0, 5).map(e => e.tagName + '.' + e.className),
+})"""
+
+
+@dataclass(frozen=True)
+class Visit:
+    """A page as drawn on a wide and on a narrow screen."""
+
+    log: Log
+    wide: dict[str, Any]
+    narrow: dict[str, Any]
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Any]:
+    with chromium() as browser:
+        yield browser
+
+
+@pytest.fixture(scope="module")
+def visits(browser) -> dict[str, Visit]:
+    if not (HTML / "index.html").exists():
+        pytest.fail("the book is not built: run `make book` first")
+    return {name: _visit(browser, name) for name in PAGES}
+
+
+def _visit(browser: Any, name: str) -> Visit:
+    log, seen = Log(), []
+    for size in (DESKTOP, PHONE):
+        context = offline_context(browser, log, viewport=size)
+        seen.append(open_page(context, log, name).evaluate(_SEEN))
+        context.close()
+    return Visit(log, *seen)
+
+
+@pytest.mark.parametrize("name", PAGES)
+def test_no_request_leaves_and_no_error_is_logged(visits, name):
+    assert visits[name].log == Log()
+
+
+@pytest.mark.parametrize("name", PAGES)
+def test_every_chart_is_drawn_described_and_fits(visits, record_property, name):
+    visit = visits[name]
+    record_property("charts", len(visit.wide["charts"]))
+    for chart in visit.wide["charts"] + visit.narrow["charts"]:
+        assert chart["role"] == "img" and chart["label"].strip()
+        assert chart["width"] > 50 and chart["height"] > 20 and chart["marks"] > 0, chart
+        assert chart["width"] <= chart["room"] + 1, f"wider than its place: {chart}"
+
+
+@pytest.mark.parametrize("name", PAGES)
+def test_every_formula_is_typeset(visits, record_property, name):
+    seen = visits[name].wide
+    record_property("formulas", seen["formulas"])
+    assert seen["raw"] == []
+    assert seen["wrong"] == []
+
+
+@pytest.mark.parametrize("name", PAGES)
+def test_every_internal_link_is_alive(visits, record_property, name):
+    links = sorted({link for link in visits[name].wide["links"] if link.startswith("file:")})
+    record_property("links", len(links))
+    assert [link for link in links if not _alive(link, visits)] == []
+
+
+def _alive(link: str, visits: dict[str, Visit]) -> bool:
+    parts = urlsplit(link)
+    path = Path(url2pathname(parts.path))
+    if not path.is_file():
+        return False
+    page = path.relative_to(HTML).with_suffix("").as_posix()
+    if not parts.fragment or page not in visits:
+        return True
+    return unquote(parts.fragment) in visits[page].wide["ids"]
+
+
+@pytest.mark.parametrize("name", PAGES)
+def test_every_picture_has_a_description(visits, name):
+    assert visits[name].wide["unlabelled"] == []
+
+
+@pytest.mark.parametrize("name", PAGES)
+def test_a_phone_needs_no_sideways_scrolling(visits, record_property, name):
+    record_property("pages", 1)
+    seen = visits[name].narrow
+    assert seen["overflow"] <= 0, f"sticks out: {seen['wide']}"
+
+
+def _pages_with_charts(visits: dict[str, Visit]) -> list[str]:
+    return [name for name, visit in visits.items() if visit.wide["charts"]]
+
+
+def test_charts_follow_the_mode_of_the_page(visits, browser):
+    colour = (
+        "() => [...document.querySelectorAll('.scs-chart .role-axis-label text')]"
+        ".map(t => t.getAttribute('fill'))[0]"
+    )
+    for name in _pages_with_charts(visits):
+        log = Log()
+        context = offline_context(browser, log, viewport=DESKTOP, color_scheme="light")
+        page = open_page(context, log, name)
+        light = page.evaluate(colour)
+        page.evaluate("() => { document.documentElement.dataset.theme = 'dark' }")
+        page.wait_for_function(f"(before) => (({colour})() ?? before) !== before", arg=light)
+        assert log == Log()
+        context.close()
+
+
+def test_pictures_stand_in_without_javascript(visits, browser):
+    for name in _pages_with_charts(visits):
+        context = offline_context(browser, Log(), viewport=PHONE, java_script_enabled=False)
+        page = context.new_page()
+        page.goto((HTML / f"{name}.html").as_uri())
+        boxes = [picture.bounding_box() for picture in page.locator(".scs-chart img").all()]
+        shown = [box for box in boxes if box is not None]
+        assert len(shown) >= len(visits[name].wide["charts"])
+        assert all(box["width"] > 50 and box["height"] > 20 for box in shown)
+        context.close()
+
+
+def test_the_first_page_is_found(visits, browser):
+    log = Log()
+    context = offline_context(browser, log)
+    page = context.new_page()
+    page.goto((HTML / "index.html").as_uri())
+    page.wait_for_url(f"**/{PAGES[0]}.html")
+    assert log == Log()
+    context.close()

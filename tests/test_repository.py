@@ -1,0 +1,97 @@
+"""The files around the package say what is true."""
+
+import re
+import subprocess
+import tomllib
+from pathlib import Path
+
+import pytest
+import yaml
+from browser import toc_pages
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
+
+ROOT = Path(__file__).resolve().parents[1]
+LOCK = "uv pip compile pyproject.toml --universal --python-version 3.11 --all-extras"
+
+
+def _locked() -> dict[str, list[Requirement]]:
+    locked: dict[str, list[Requirement]] = {}
+    for line in (ROOT / "requirements.txt").read_text(encoding="utf-8").splitlines():
+        if line and not line.lstrip().startswith("#"):
+            requirement = Requirement(line)
+            locked.setdefault(canonicalize_name(requirement.name), []).append(requirement)
+    return locked
+
+
+def _ranges() -> list[Requirement]:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    groups = [project["dependencies"], *project["optional-dependencies"].values()]
+    return [Requirement(text) for group in groups for text in group]
+
+
+def _tracked() -> list[Path]:
+    command = ["git", "ls-files", "--cached", "--others", "--exclude-standard"]
+    result = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    if result.returncode:
+        pytest.skip("not a git checkout: which files belong to it is not known")
+    return [path for name in result.stdout.splitlines() if (path := ROOT / name).is_file()]
+
+
+def test_every_requirement_is_pinned_exactly():
+    for requirements in _locked().values():
+        for requirement in requirements:
+            assert [s.operator for s in requirement.specifier] == ["=="], requirement
+            assert requirement.url is None
+
+
+@pytest.mark.parametrize("wanted", _ranges(), ids=str)
+def test_pins_are_inside_the_ranges(wanted):
+    pins = _locked().get(canonicalize_name(wanted.name), [])
+    assert pins, f"{wanted.name} is not in requirements.txt: run `make lock`"
+    for pin in pins:
+        (version,) = (specifier.version for specifier in pin.specifier)
+        assert wanted.specifier.contains(version, prereleases=True), f"{pin} is not in {wanted}"
+
+
+def test_no_file_names_a_place_on_one_machine():
+    places = re.compile(r"(?:^|[\s\"'(=])(/(?:home|root|work|Users|mnt)/[\w.-]+)", re.MULTILINE)
+    for path in _tracked():
+        if path.suffix in {".md", ".py", ".yml", ".toml", ".txt", ".cff", ".ipynb", ".js", ".css"}:
+            found = places.findall(path.read_text(encoding="utf-8"))
+            assert not found, f"{path.relative_to(ROOT)}: {found}"
+
+
+def test_pages_of_the_contents_exist():
+    for name in toc_pages():
+        files = [ROOT / f"{name}{ending}" for ending in (".md", ".ipynb")]
+        assert any(file.exists() for file in files), name
+
+
+def test_citation_names_the_paper():
+    citation = yaml.safe_load((ROOT / "CITATION.cff").read_text(encoding="utf-8"))
+    assert {"cff-version", "message", "title", "authors", "license"} <= set(citation)
+    paper = citation["preferred-citation"]
+    names = [author["family-names"] for author in paper["authors"]]
+    assert names == ["Sankaranarayanan", "Hossain", "Chen"]
+    assert {"type": "other", "value": "arXiv:2302.03157"}.items() <= paper["identifiers"][0].items()
+
+
+def test_citation_has_the_version_of_the_package():
+    citation = yaml.safe_load((ROOT / "CITATION.cff").read_text(encoding="utf-8"))
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    assert citation["version"] == project["version"]
+
+
+def test_lock_command_is_the_same_in_the_guide_and_the_makefile():
+    assert LOCK in (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
+    assert LOCK in (ROOT / "Makefile").read_text(encoding="utf-8")
+
+
+def test_every_workflow_parses_and_calls_make():
+    workflows = list((ROOT / ".github" / "workflows").glob("*.yml"))
+    assert workflows
+    for path in workflows:
+        jobs = yaml.safe_load(path.read_text(encoding="utf-8"))["jobs"]
+        commands = [step.get("run", "") for job in jobs.values() for step in job["steps"]]
+        assert any("make " in command for command in commands), path.name

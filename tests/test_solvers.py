@@ -1,0 +1,196 @@
+"""The solvers against full enumeration, and their promises when time is short."""
+
+import importlib
+import os
+import signal
+import threading
+import warnings
+
+import numpy as np
+import pytest
+from problems import all_values, random_rows, value_of_support
+
+from scs import Moments, solve, solve_path
+from scs.objective import Problem, indicator, profile
+from scs.solvers.alternating import alternate, alternating, best_exchange, starts, swap
+from scs.solvers.solution import STATUSES, relative_gap
+
+
+def moments_of(rows):
+    return Moments.from_arrays(rows.X, rows.y, rows.clusters, intercept=rows.intercept)
+
+
+def hard_rows(n_clusters, seed=0, n_per_cluster=20):
+    """Clusters that overlap: many supports are nearly as good as the best."""
+    rng = np.random.default_rng(seed)
+    clusters = np.repeat(np.arange(n_clusters), n_per_cluster)
+    X = rng.normal(size=(len(clusters), 10))
+    effects = np.where(rng.uniform(size=n_clusters) < 0.2, rng.normal(size=n_clusters), 0.0)
+    y = X @ rng.normal(size=10) + effects[clusters] + rng.normal(size=len(clusters))
+    return X, y, clusters
+
+
+@pytest.mark.parametrize("ridge", [1.0, 1e-4])
+@pytest.mark.parametrize("intercept", [True, False])
+@pytest.mark.parametrize("seed", range(60))
+def test_outer_equals_enumeration(seed, intercept, ridge):
+    """240 random unbalanced problems; the budget runs through 0..K with the seed."""
+    rows = random_rows(seed, intercept=intercept)
+    budget = seed % (rows.n_clusters + 1)
+    best = min(all_values(rows, budget, ridge).values())
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="gap=1e-08 is finer")
+        solution = solve(moments_of(rows), budget, ridge=ridge, method="outer", gap=1e-8)
+    assert solution.status == "optimal"
+    assert solution.objective == pytest.approx(best, rel=1e-8)
+    assert solution.bound <= best * (1 + 1e-12)
+    assert value_of_support(rows, solution.support, ridge) == pytest.approx(
+        solution.objective, rel=1e-8
+    )
+
+
+@pytest.mark.parametrize("first", ["best", "worst"])
+@pytest.mark.parametrize("seed", range(30))
+def test_outer_finds_the_optimum_from_the_worst_support(seed, first, monkeypatch):
+    """The heuristic usually starts at the optimum, which would hide a search that prunes it."""
+    rows = random_rows(seed, n_clusters=9)
+    values = all_values(rows, 4, 1.0)
+    start = {"best": min, "worst": max}[first](values, key=values.get)
+
+    def begin(problem, budget, *, seed=0):
+        return profile(problem, indicator(9, np.array(start)))
+
+    monkeypatch.setattr(importlib.import_module("scs.solvers.outer"), "alternating", begin)
+    solution = solve(moments_of(rows), 4, method="outer", gap=1e-8)
+    assert solution.status == "optimal"
+    assert solution.objective == pytest.approx(min(values.values()), rel=1e-8)
+
+
+@pytest.mark.parametrize("seed", range(10))
+def test_more_budget_is_never_worse(seed):
+    rows = random_rows(seed, n_clusters=8)
+    path = solve_path(moments_of(rows), gap=1e-7)
+    assert len(path) == 9
+    objectives = [solution.objective for solution in path]
+    assert (np.diff(objectives) <= 1e-7 * objectives[0]).all()
+    assert all(len(solution.support) <= b for b, solution in enumerate(path))
+
+
+@pytest.mark.parametrize("method", ["auto", "outer", "alternating"])
+@pytest.mark.parametrize("intercept", [True, False])
+def test_edges(method, intercept):
+    rng = np.random.default_rng(0)
+    # One cluster; clusters of one row; budgets of none, all and more than all.
+    one = Moments.from_arrays(rng.normal(size=(5, 1)), rng.normal(size=5), [1] * 5)
+    X, y = rng.normal(size=(9, 2)), rng.normal(size=9)
+    single = Moments.from_arrays(X, y, np.arange(9), intercept=intercept)
+    for moments in (one, single):
+        for budget in (0, 1, moments.n_clusters, 10**9):
+            solution = solve(moments, budget, method=method)
+            assert solution.status in STATUSES
+            assert 0 <= solution.bound <= solution.objective
+            assert len(solution.support) <= min(budget, moments.n_clusters)
+            if budget in (0, moments.n_clusters, 10**9):
+                assert solution.status == "optimal"
+                assert solution.gap <= 1e-10
+    constant = Moments.from_arrays(X, np.zeros(9), np.arange(9), intercept=intercept)
+    solution = solve(constant, 3, method=method)
+    assert (solution.objective, solution.gap, len(solution.support)) == (0.0, 0.0, 0)
+    assert solution.selection_gap == 0.0
+
+
+@pytest.mark.parametrize("ridge", [1.0, 1e-2])
+def test_time_limit_returns_the_best_with_its_bound(ridge):
+    X, y, clusters = hard_rows(60)
+    moments = Moments.from_arrays(X, y, clusters, intercept=True)
+    solution = solve(moments, 12, ridge=ridge, method="outer", gap=1e-8, time_limit=1.0)
+    assert solution.status == "time_limit"
+    assert 0 < solution.bound < solution.objective
+    assert solution.gap == relative_gap(solution.objective, solution.bound)
+    assert solution.gap > 1e-8
+    assert len(solution.support) == 12
+    # Whatever a search in all of its time finds obeys the bound.
+    best = alternating(Problem.from_moments(moments, ridge=ridge), 12, seed=5)
+    assert solution.bound <= best.value
+
+
+def test_ctrl_c_returns_the_best_with_its_bound():
+    X, y, clusters = hard_rows(60)
+    moments = Moments.from_arrays(X, y, clusters, intercept=True)
+    timer = threading.Timer(1.5, os.kill, (os.getpid(), signal.SIGINT))
+    timer.start()
+    try:
+        solution = solve(moments, 12, method="outer", gap=1e-8, time_limit=30.0)
+    finally:
+        timer.cancel()
+    assert solution.status == "interrupted"
+    assert solution.seconds < 15
+    assert 0 < solution.bound < solution.objective
+    assert len(solution.support) == 12
+
+
+def test_a_finer_gap_than_can_be_proved_is_raised_with_a_warning():
+    X, y, clusters = hard_rows(12)
+    moments = Moments.from_arrays(X, y, clusters)
+    with pytest.warns(UserWarning, match=r"gap=1e-12 is finer"):
+        solution = solve(moments, 3, method="outer", gap=1e-12)
+    assert solution.status == "optimal"
+    assert solution.gap <= 1e-8
+
+
+def test_the_log_never_goes_back():
+    X, y, clusters = hard_rows(25)
+    solution = solve(Moments.from_arrays(X, y, clusters), 5, method="outer", gap=1e-8)
+    objectives = [step.objective for step in solution.history]
+    bounds = [step.bound for step in solution.history]
+    assert len(solution.history) > 2
+    assert (np.diff(objectives) <= 0).all()
+    assert (np.diff(bounds) >= 0).all()
+    assert solution.history[-1].bound == solution.bound
+
+
+def test_same_seed_same_answer():
+    X, y, clusters = hard_rows(20)
+    moments = Moments.from_arrays(X, y, clusters)
+    a, b = (solve(moments, 4, seed=3, gap=1e-8) for _ in range(2))
+    assert a.objective == b.objective
+    np.testing.assert_array_equal(a.gamma, b.gamma)
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_alternating_never_rises_and_swaps_are_priced_exactly(seed):
+    rows = random_rows(seed, n_clusters=9)
+    problem = Problem.from_moments(moments_of(rows), ridge=0.5)
+    at = alternate(problem, starts(problem, 3, seed)[seed % 5], 3)
+    chosen, others = np.flatnonzero(at.s), np.flatnonzero(at.s == 0)
+    direct = {
+        (j, k): profile(problem, indicator(9, np.append(chosen[chosen != j], k))).value
+        for j in chosen
+        for k in others
+    }
+    pair = best_exchange(problem, at)
+    if pair is None:
+        assert min(direct.values()) >= at.value * (1 - 1e-9)
+    else:
+        assert direct[pair] == pytest.approx(min(direct.values()), rel=1e-9)
+    assert swap(problem, at).value <= at.value * (1 + 1e-12)
+
+
+def test_alternating_finds_most_optima():
+    """Heuristic, so not all: but a broken swap or start shows at once."""
+    found = 0
+    for seed in range(60):
+        rows = random_rows(seed, n_clusters=9)
+        best = min(all_values(rows, 4, 1.0).values())
+        at = alternating(Problem.from_moments(moments_of(rows)), 4)
+        assert at.value >= best * (1 - 1e-9)
+        found += at.value <= best * (1 + 1e-9)
+    assert found >= 57
+
+
+def test_the_heuristic_alone_says_so():
+    X, y, clusters = hard_rows(40)
+    solution = solve(Moments.from_arrays(X, y, clusters), 8, method="alternating")
+    assert solution.status == "heuristic"
+    assert solution.method == "alternating"
+    assert solution.bound <= solution.objective
