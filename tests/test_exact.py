@@ -115,7 +115,8 @@ def test_finds_the_optimum_from_the_worst_support(monkeypatch):
         moments, problem, budget, ridges, _ = drawn
         supports, values = enumerate_supports(problem, budget)
         worst = profile(problem, indicator(problem.n_clusters, supports[int(values.argmax())]))
-        monkeypatch.setattr(module, "alternating", lambda *_, worst=worst, **__: worst)
+        begin = (worst, False)
+        monkeypatch.setattr(module, "first_support", lambda *_, begin=begin, **__: begin)
         monkeypatch.setattr(search_module, "alternate", lambda *_, worst=worst, **__: worst)
         found = solve(moments, budget, method="exact", gap=1e-9, **ridges)
         assert found.status == "optimal", seed
@@ -132,7 +133,7 @@ def check_against_outer(seed, n_clusters):
     moments = ambiguous(seed, n_clusters, intercept=bool(seed % 2))
     budget = n_clusters // 6
     ours = solve(moments, budget, method="exact", gap=1e-7)
-    theirs = solve(moments, budget, method="outer", gap=1e-4, time_limit=15.0)
+    theirs = solve(moments, budget, method="outer", gap=1e-4, time_limit=4.0)
     assert ours.status == "optimal"
     assert ours.bound <= theirs.objective
     assert theirs.bound <= ours.objective
@@ -200,7 +201,7 @@ def test_no_bound_is_above_a_support():
 
 
 def test_bounds_hold_whatever_the_quality_of_the_step(monkeypatch):
-    """Coefficients and weights from a solver that is badly wrong: weaker bounds, never false ones."""
+    """From coefficients and weights that are badly wrong: weaker bounds, never false ones."""
     rng = np.random.default_rng(0)
     honest = relaxation.solve_box
 
@@ -212,9 +213,9 @@ def test_bounds_hold_whatever_the_quality_of_the_step(monkeypatch):
         return rng.random(strength.shape)
 
     monkeypatch.setattr(relaxation, "solve_box", sloppy)
-    assert sum(attack(seed) for seed in range(300)) > 4_000
+    assert sum(attack(seed) for seed in range(150)) > 2_000
     monkeypatch.setattr(relaxation, "waterfill", any_weights)
-    assert sum(attack(seed) for seed in range(300)) > 4_000
+    assert sum(attack(seed) for seed in range(150)) > 2_000
 
 
 def test_attack_notices_a_broken_bound(monkeypatch):

@@ -208,15 +208,13 @@ def _nodes(
     peak, width = _peak(x2, kappa, nu, noise)
     top = exponent(peak, x2, kappa)
 
-    def reach(side: float) -> np.ndarray:
-        low, high = np.zeros_like(peak), np.full_like(peak, 8.0)  # log of distance / width
-        for _ in range(6):
-            middle = 0.5 * (low + high)
-            inside = top - exponent(peak + side * width * np.exp(middle), x2, kappa) < _DEPTH
-            low, high = np.where(inside, middle, low), np.where(inside, high, middle)
-        return np.arcsinh(np.exp(high) / 3.0)
-
-    left, right = reach(-1.0), reach(1.0)
+    side = np.array([[-1.0], [1.0]])
+    low, high = np.zeros((2, len(peak))), np.full((2, len(peak)), 8.0)  # log of distance / width
+    for _ in range(6):
+        middle = 0.5 * (low + high)
+        inside = top - exponent(peak + side * width * np.exp(middle), x2, kappa) < _DEPTH
+        low, high = np.where(inside, middle, low), np.where(inside, high, middle)
+    left, right = np.arcsinh(np.exp(high) / 3.0)
     nodes = n_nodes(nu)
     step = (left + right) / (nodes - 1)
     grown = np.exp(step[:, None] * np.arange(nodes) - left[:, None])

@@ -9,7 +9,7 @@ import numpy as np
 
 from scs.moments import Moments
 from scs.objective import Problem, lower_bound, membership, profile
-from scs.solvers.alternating import alternating
+from scs.solvers.alternating import first_support
 from scs.solvers.exact import exact, n_split
 from scs.solvers.outer import outer
 from scs.solvers.path import (
@@ -106,6 +106,8 @@ def solve(
         raise ValueError(f"method must be one of {METHODS}, got {method!r}.")
     if not 0 <= gap < 1:
         raise ValueError(f"gap must lie in [0, 1), got {gap!r}: try 1e-4.")
+    if start is not None:
+        start = _check_start(start, problem_size=moments.n_clusters, budget=budget)
     if not time_limit > 0:
         raise ValueError(f"time_limit must be positive (seconds), got {time_limit!r}.")
     problem = Problem.from_moments(moments, ridge=ridge, ridge_fixed=ridge_fixed)
@@ -117,6 +119,20 @@ def solve(
         return outer(moments, problem, budget, **limits)
     name = "exact" if method == "exact" else _reason(problem)
     return exact(moments, problem, budget, method=name, verbose=verbose, start=start, **limits)
+
+
+def _check_start(start: np.ndarray, *, problem_size: int, budget: int) -> np.ndarray:
+    support = np.unique(np.asarray(start, dtype=np.intp))
+    if support.size and not 0 <= support[0] <= support[-1] < problem_size:
+        raise ValueError(
+            f"start names cluster {support[0] if support[0] < 0 else support[-1]}, but indices run "
+            f"from 0 to {problem_size - 1}: pass indices into moments.labels."
+        )
+    if len(support) > budget:
+        raise ValueError(
+            f"start has {len(support)} clusters, more than the budget {budget}: pass fewer."
+        )
+    return support
 
 
 def _reason(problem: Problem) -> str:
@@ -132,7 +148,7 @@ def _alternating(
 ) -> Solution:
     """Run the heuristic alone; the bound is the cut at the evenly spread relaxation point."""
     started = time.perf_counter()
-    best = alternating(problem, budget, seed=seed)
+    best, interrupted = first_support(problem, budget, seed=seed)
     root = profile(problem, np.full(problem.n_clusters, budget / problem.n_clusters))
     bound = lower_bound(problem, root, budget)
     return make_solution(
@@ -142,7 +158,7 @@ def _alternating(
         np.flatnonzero(best.s),
         bound=bound,
         membership=membership(problem, root, budget, best.value),
-        status="heuristic",
+        status="interrupted" if interrupted else "heuristic",
         method="alternating",
         seconds=time.perf_counter() - started,
         nodes=0,

@@ -192,6 +192,26 @@ def alternating(problem: Problem, budget: int, *, seed: int = 0, quick: bool = F
     return min((swap(problem, at) for at in best), key=lambda at: at.value)
 
 
+def first_support(
+    problem: Problem, budget: int, *, seed: int = 0, quick: bool = False
+) -> tuple[Profile, bool]:
+    """Run `alternating`; after Ctrl-C take a support that one least-squares fit gives.
+
+    Returns
+    -------
+    Profile
+        At the support.
+    bool
+        Whether Ctrl-C came, so that the caller should not begin to search.
+    """
+    try:
+        return alternating(problem, budget, seed=seed, quick=quick), False
+    except KeyboardInterrupt:
+        residual = profile(problem, np.zeros(problem.n_clusters)).residual
+        support = best_support(problem, residual, budget)
+        return profile(problem, indicator(problem.n_clusters, support)), True
+
+
 def _from_sample(problem: Problem, budget: int, seed: int) -> Profile:
     """Solve a random sample of many clusters, and go on from its coefficients with all of them."""
     n_clusters = problem.n_clusters

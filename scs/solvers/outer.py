@@ -21,11 +21,11 @@ from pyscipopt import SCIP_RESULT
 
 from scs.moments import Moments
 from scs.objective import Problem, Profile, lower_bound, membership, profile, uniform_diagonal
-from scs.solvers.alternating import alternating
+from scs.solvers.alternating import first_support
 from scs.solvers.solution import Solution, Step, make_solution, relative_gap
 
-_FEASIBILITY = 1e-9  # SCIP's tolerance, on an objective scaled to 1 at the first incumbent
-_FINEST_GAP = 1e-8  # what is left to prove with that tolerance
+_FEASIBILITY = 2e-10  # SCIP's tolerance, on an objective scaled to 1 at the first incumbent
+_FINEST_GAP = 1e-9  # what is left to prove with that tolerance
 _SEPARATION = 1e-7  # a fractional point closer to c than this is not worth a cut
 _ROOT_ROUNDS, _NODE_ROUNDS = 100, 5
 
@@ -154,8 +154,8 @@ def outer(
     budget : int
         0 to K.
     gap : float
-        Relative gap at which to stop. What SCIP's tolerances (1e-8) or rounding do not allow is
-        raised to what they do, with a warning.
+        Relative gap at which to stop. Where SCIP's tolerances (1e-9) or rounding do not allow it,
+        a warning says what they do, and the status is "heuristic" if that is all that is reached.
     time_limit : float
         Seconds; at the limit, as at Ctrl-C, the best support and bound so far are returned.
     seed : int
@@ -178,19 +178,19 @@ def outer(
     if cuts not in ("strong", "plain"):
         raise ValueError(f"cuts must be 'strong' or 'plain', got {cuts!r}.")
     started = time.perf_counter()
-    best = alternating(problem, budget, seed=seed)
+    best, interrupted = first_support(problem, budget, seed=seed)
     delta = uniform_diagonal(problem) if cuts == "strong" else 0.0
     root = profile(problem, np.full(problem.n_clusters, budget / problem.n_clusters), delta)
     bound = lower_bound(problem, root, budget)
     if budget in (0, problem.n_clusters):
         # Nothing to choose: c falls as s grows. Other arithmetic may still round c lower.
         bound, root = max(best.value - problem.margin, 0.0), best
-    gap = _attainable(gap, problem, best.value)
+    finest = _attainable(gap, problem, best.value)
     search = _Search(problem, budget, max(best.value, 1e-300), started, best, bound, delta)
     search.log(bound, 0)
-    status, nodes = "optimal", 0
-    if relative_gap(best.value, bound) > gap:
-        status, nodes = _branch_and_bound(search, gap, time_limit, seed)
+    status, nodes = "interrupted", 0
+    if not interrupted and relative_gap(best.value, bound) > finest:
+        status, nodes = _branch_and_bound(search, finest, time_limit, seed)
     proved = np.array(
         [membership(problem, cut, budget, search.best.value) for cut in [root, *search.cuts]]
     )
@@ -216,7 +216,7 @@ def _attainable(gap: float, problem: Problem, value: float) -> float:
     if gap >= finest:
         return gap
     warnings.warn(
-        f"gap={gap:g} is finer than this solver can prove here: using {finest:.1e}.",
+        f"gap={gap:g} is finer than this solver can prove here: stopping at {finest:.1e}.",
         stacklevel=4,
     )
     return finest
@@ -266,7 +266,9 @@ def _branch_and_bound(search: _Search, gap: float, time_limit: float, seed: int)
     model.addSol(first)
     model.optimize()
     handler._note_bound()
-    status = {"userinterrupt": "interrupted"}.get(model.getStatus(), "time_limit")
+    # A search that SCIP finished but rounding keeps from the gap asked for proves no optimum.
+    ended = {"userinterrupt": "interrupted", "timelimit": "time_limit"}
+    status = ended.get(model.getStatus(), "heuristic")
     nodes = model.getNTotalNodes()
     model.freeProb()
     return status, nodes

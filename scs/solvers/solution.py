@@ -59,7 +59,8 @@ class Solution:
     membership : ndarray of str, shape (K,)
         Proved of every optimal support: the cluster is "in" it, "out" of it, or "open".
     status : str
-        "optimal" (the gap asked for is reached), "time_limit", "interrupted" or "heuristic".
+        "optimal" (the gap asked for is reached), "time_limit", "interrupted", or "heuristic": a
+        heuristic alone, or a gap finer than rounding lets anyone prove (with a warning).
     method : str
         Solver that made it, and why it was chosen.
     seconds : float

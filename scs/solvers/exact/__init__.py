@@ -15,15 +15,13 @@ import numpy as np
 
 from scs.moments import Moments
 from scs.objective import Problem, Profile, between_shares, normal_matrix, profile
-from scs.solvers.alternating import alternating
+from scs.solvers.alternating import first_support
 from scs.solvers.exact.canonical import SPLIT_RHO
 from scs.solvers.exact.relaxation import IN, OUT
 from scs.solvers.exact.search import State, search
 from scs.solvers.solution import Solution, Step, make_solution, relative_gap
 
 __all__ = ["exact", "n_split"]
-
-_FINEST_GAP = 1e-9
 
 
 def n_split(problem: Problem) -> int:
@@ -80,7 +78,7 @@ def exact(
     n_clusters = problem.n_clusters
     reporter = _Reporter(started, verbose)
     # Without a direction to split, the first relaxation rounds to the best support as a rule.
-    best = alternating(problem, budget, seed=seed, quick=n_split(problem) == 0)
+    best, interrupted = first_support(problem, budget, seed=seed, quick=n_split(problem) == 0)
     if start is not None and len(start) <= budget:
         best = _better(problem, best, start)
     if budget in (0, n_clusters):
@@ -88,6 +86,10 @@ def exact(
         proved = np.full(n_clusters, "out" if budget == 0 else "in", dtype="<U4")
         # All clusters are allowed; one without a residual is none the worse for being left out.
         proved[(budget > 0) & (best.slopes == 0)] = "open"
+        reporter(state)
+    elif interrupted:
+        state, status = State(best, 0.0), "interrupted"
+        proved = np.full(n_clusters, "open", dtype="<U4")
         reporter(state)
     else:
         deadline = started + time_limit
@@ -102,7 +104,7 @@ def exact(
             stacklevel=3,
         )
         # Everything was searched; but digits that the moments do not hold are not claimed.
-        gap, status = max(gap, _FINEST_GAP), "heuristic"
+        status = "heuristic"
     return make_solution(
         moments,
         problem,
