@@ -253,3 +253,29 @@ def effects_chart(effects: pd.DataFrame, *, x: str, y: str, description: str) ->
         )
     )
     return alt.layer(points).properties(height=320, description=description)
+
+
+def share_chart(
+    table: pd.DataFrame, *, x: str, x_title: str, y: str, y_title: str, description: str
+) -> alt.LayerChart:
+    """Draw a share for each method against an ordered condition.
+
+    Parameters
+    ----------
+    table : DataFrame
+        Columns ``method``, ``x`` (text, drawn in the order of the rows) and ``y`` (0 to 1).
+    x, x_title, y, y_title : str
+    description : str
+    """
+    order = list(dict.fromkeys(table[x]))
+    names = table["method"].unique()
+    base = alt.Chart(table).encode(
+        x=alt.X(f"{x}:N", sort=order, title=x_title, axis=alt.Axis(labelAngle=0)),
+        y=alt.Y(f"{y}:Q", title=y_title, axis=alt.Axis(format="%")),
+        color=alt.Color("method:N", title=None, scale=_methods(names)),
+        shape=alt.Shape("method:N", title=None, scale=_domain(names)),
+        tooltip=["method:N", f"{x}:N", alt.Tooltip(f"{y}:Q", format=".0%")],
+    )
+    # The points alone carry shapes, or the lines would be told apart by them too.
+    lines = base.mark_line().encode(shape=alt.Shape())
+    return (lines + base.mark_point(size=80)).properties(height=260, description=description)
