@@ -28,6 +28,20 @@ def test_empty_selections_and_truths():
     assert np.isnan(metrics.icc(0.0, 0.0))
 
 
+def test_ratio_of_means_has_the_error_that_simulation_shows():
+    rng = np.random.default_rng(0)
+    truth_a, truth_b = 3.0, 2.0
+    found = []
+    for _ in range(2000):
+        common = rng.normal(size=50)
+        a = truth_a + common + rng.normal(size=50)
+        b = truth_b + common
+        found.append(metrics.ratio_of_means(a, b))
+    ratios, errors = np.array(found).T
+    assert ratios.mean() == pytest.approx(1.5, abs=0.02)
+    assert np.median(errors) == pytest.approx(ratios.std(), rel=0.1)
+
+
 def test_monte_carlo_error():
     mean, error = metrics.monte_carlo(np.array([1.0, 2.0, 3.0, 4.0]))
     assert mean == 2.5

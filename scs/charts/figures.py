@@ -38,7 +38,7 @@ def path_chart(path: Sequence[Solution], *, description: str) -> alt.LayerChart:
         x=alt.X(
             "budget:Q", title="budget: clusters allowed an effect", axis=alt.Axis(tickMinStep=1)
         ),
-        y=alt.Y("share:Q", title="explained, of all effects together", axis=alt.Axis(format="%")),
+        y=alt.Y("share:Q", title="share of the fall with all effects", axis=alt.Axis(format="%")),
         tooltip=[
             alt.Tooltip("budget:Q"),
             alt.Tooltip("share:Q", format=".1%"),

@@ -38,7 +38,8 @@ def parameters_note(parameters: Sequence[Parameter], values: Mapping[str, Any]) 
         [
             ":::{admonition} Made with other parameters than the book",
             ":class: important",
-            "Links to chapters that are not in this run are plain text.",
+            "The text was written for the book's parameters; numbers and charts are of this run. "
+            "Links to chapters that are not in it are plain text.",
             "",
             "| Parameter | this run | the book | |",
             "|---|---|---|---|",
