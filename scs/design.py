@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import warnings
 from dataclasses import dataclass
+from datetime import datetime
+from numbers import Number
 from typing import Any
 
 import narwhals as nw
@@ -112,7 +114,7 @@ def as_matrix(X: Any, name: str = "X", *, min_columns: int = 1) -> tuple[np.ndar
         columns = [_numbers(column, name, column.name) for column in frame.iter_columns()]
         matrix = np.column_stack(columns) if columns else np.empty((len(frame), 0))
     else:
-        matrix = np.asarray(X)
+        matrix = _unmasked(X)
         if matrix.ndim != 2:
             raise ValueError(
                 f"{name} has {matrix.ndim} dimension(s), expected 2 (rows x columns). "
@@ -151,7 +153,7 @@ def as_outcome(y: Any, n_rows: int) -> np.ndarray:
     if isinstance(series, nw.Series):
         outcome = _numbers(series, "y", None)
     else:
-        outcome = np.asarray(y)
+        outcome = _unmasked(y)
         if outcome.ndim == 2 and outcome.shape[1] == 1:
             from sklearn.exceptions import DataConversionWarning
 
@@ -198,8 +200,14 @@ def as_clusters(clusters: Any, n_rows: int) -> tuple[np.ndarray, np.ndarray]:
         raise ValueError("clusters is missing: pass one cluster label per row.")
     values = label_values(clusters)
     _refuse_length(values, n_rows, "clusters")
+    # Over all values, before equal labels of different type (1 and True) can merge.
+    kinds = label_kinds(values)
+    if len(kinds) > 1:
+        raise TypeError(
+            f"clusters holds labels of mixed type ({', '.join(sorted(kinds))}), which have no "
+            "common order: convert them to one type first, for example with map(str, clusters)."
+        )
     try:
-        # Equal labels of different type (1 and True) would merge in silence.
         codes, found = pd.factorize(values)
     except TypeError as error:
         raise TypeError(
@@ -212,12 +220,6 @@ def as_clusters(clusters: Any, n_rows: int) -> tuple[np.ndarray, np.ndarray]:
             "drop these rows, or give them a label of their own."
         )
     found = np.asarray(found)
-    kinds = {type(label).__name__ for label in found} if found.dtype.kind == "O" else set()
-    if len(kinds) > 1 and not kinds <= {"int", "float"}:
-        raise TypeError(
-            f"clusters holds labels of mixed type ({', '.join(sorted(kinds))}), which have no "
-            "common order: convert them to one type first, for example with map(str, clusters)."
-        )
     try:
         if found.dtype.kind in "iufbmM":
             order = np.argsort(found)
@@ -236,26 +238,79 @@ def as_clusters(clusters: Any, n_rows: int) -> tuple[np.ndarray, np.ndarray]:
 def label_values(clusters: Any) -> np.ndarray:
     """Return labels as a one-dimensional array that keeps each label's own type.
 
+    Dates and times come in one unit (nanoseconds), so that equal moments are equal labels.
+
     Raises
     ------
     ValueError
         ``clusters`` has more than one dimension.
+    TypeError
+        ``clusters`` is one label, not one per row.
     """
-    series = nw.from_native(clusters, series_only=True, pass_through=True)
-    if isinstance(series, nw.Series):
-        return np.asarray(series.to_numpy())
-    if isinstance(clusters, np.ndarray):
-        if clusters.ndim != 1:
+    frame = nw.from_native(clusters, eager_only=True, allow_series=True, pass_through=True)
+    if isinstance(frame, nw.DataFrame):
+        if len(frame.columns) != 1:
             raise ValueError(
-                f"clusters has shape {clusters.shape}, expected one dimension: pass one label "
-                "per row (join several columns into tuples or text)."
+                f"clusters has {len(frame.columns)} columns, expected one: pass one label per row "
+                "(join several columns into tuples or text)."
             )
-        return clusters
-    # A list goes through an object array: NumPy would turn [1, "a"] into text without a word.
-    clusters = list(clusters)
-    values = np.empty(len(clusters), dtype=object)
-    values[:] = clusters
-    return pd.Series(values, dtype=object).infer_objects().to_numpy()
+        frame = next(frame.iter_columns())
+    if isinstance(frame, nw.Series):
+        values = np.asarray(frame.to_numpy())
+    elif isinstance(clusters, np.ma.MaskedArray):
+        values = clusters.astype(object).filled(None)
+    elif isinstance(clusters, np.ndarray):
+        values = clusters
+    elif isinstance(clusters, (str, bytes)) or not hasattr(clusters, "__iter__"):
+        raise TypeError(f"clusters is the single value {clusters!r}: pass one label per row.")
+    else:
+        # A list goes through an object array: NumPy would turn [1, "a"] into text without a word.
+        rows = clusters.to_pylist() if hasattr(clusters, "to_pylist") else list(clusters)
+        values = np.empty(len(rows), dtype=object)
+        values[:] = rows
+    if values.ndim != 1:
+        raise ValueError(
+            f"clusters has shape {values.shape}, expected one dimension: pass one label "
+            "per row (join several columns into tuples or text)."
+        )
+    if values.dtype.kind == "O" and len(label_kinds(values)) == 1:
+        values = pd.Series(values, dtype=object).infer_objects().to_numpy()
+    if values.dtype.kind in "mM":
+        values = values.astype(f"{values.dtype.kind}8[ns]")
+    return values
+
+
+def label_kinds(values: np.ndarray) -> set[str]:
+    """Return the kinds of labels among values, such as "number" or "str", without missing ones."""
+    if values.dtype.kind != "O":
+        names = {"b": "bool", "U": "str", "T": "str", "S": "bytes"}
+        names |= {"M": "datetime", "m": "timedelta"}
+        return {names.get(values.dtype.kind, "number")}
+    kinds = set()
+    for kind in {type(value) for value in values}:
+        if kind in (type(None), type(pd.NA), type(pd.NaT)):
+            continue
+        if issubclass(kind, (bool, np.bool_)):
+            kinds.add("bool")
+        elif issubclass(kind, Number):
+            kinds.add("number")
+        elif issubclass(kind, str):
+            kinds.add("str")
+        else:
+            kinds.add("datetime" if issubclass(kind, (datetime, np.datetime64)) else kind.__name__)
+    if kinds - {"number"} and "number" in kinds:
+        # A missing value among text or dates is often a NaN, which is a float.
+        others = [value for value in values if isinstance(value, Number)]
+        if all(value != value for value in others):
+            kinds.discard("number")
+    return kinds
+
+
+def _unmasked(values: Any) -> np.ndarray:
+    """Return an array in which masked entries are missing values, as they were meant to be."""
+    if isinstance(values, np.ma.MaskedArray):
+        return values.astype(float).filled(np.nan)
+    return np.asarray(values)
 
 
 def _numbers(series: nw.Series, name: str, column: Any) -> np.ndarray:
@@ -268,6 +323,13 @@ def _numbers(series: nw.Series, name: str, column: Any) -> np.ndarray:
 def _floats(values: np.ndarray, name: str, column: Any) -> np.ndarray:
     """Convert to float64, or say which row holds what is not a number."""
     where = name if column is None else f"{name} column {column!r}"
+    if values.dtype.kind in "mM":
+        raise TypeError(
+            f"{where} holds dates or times: convert them to numbers of a unit you choose first, "
+            "for example days since the first one."
+        )
+    if values.ndim != 1:
+        raise TypeError(f"{where} holds lists: pass one number per row and column.")
     if np.iscomplexobj(values):
         raise ValueError(f"{where}: Complex data not supported. Pass real numbers.")
     if values.dtype.kind in "fiub":
@@ -310,8 +372,26 @@ def _refuse_non_finite(matrix: np.ndarray, name: str, names: tuple | None) -> No
 
 
 def find_labels(labels: np.ndarray, values: np.ndarray) -> np.ndarray:
-    """Return the index of each value among ``labels``, -1 where it is not one of them."""
+    """Return the index of each value among ``labels``, -1 where it is not one of them.
+
+    Raises
+    ------
+    TypeError
+        The values are of another kind than the labels, so that none could ever be found.
+    """
+    values = label_values(values)
+    refuse_other_kind(labels, values)
     where = {label: k for k, label in enumerate(np.asarray(labels).tolist())}
-    codes, unique = pd.factorize(np.asarray(values))
+    codes, unique = pd.factorize(values)
     found = [where.get(value, -1) for value in np.asarray(unique).tolist()]
     return np.array([*found, -1], dtype=np.intp)[codes]  # a missing value has code -1, the last
+
+
+def refuse_other_kind(labels: np.ndarray, values: np.ndarray) -> None:
+    """Raise if two sets of labels are of different kinds, such as numbers and text."""
+    known, given = label_kinds(labels), label_kinds(values)
+    if known and given and known != given and not pd.isna(values).all():
+        raise TypeError(
+            f"clusters holds labels of type {', '.join(sorted(given))}, but those known are of "
+            f"type {', '.join(sorted(known))}: convert them, or they would all count as new."
+        )

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from math import ceil, log2
+from numbers import Integral
 
 import numpy as np
 import pandas as pd
@@ -65,11 +66,15 @@ def run_experiment(
     ValueError
         An unknown method, or fewer than one replication.
     """
+    if isinstance(methods, str):
+        methods = (methods,)
     unknown = [method for method in methods if method not in METHODS]
     if unknown:
         raise ValueError(f"methods: {unknown[0]!r} does not exist, choose from {METHODS}.")
-    if reps < 1:
-        raise ValueError(f"reps must be at least 1, got {reps!r}.")
+    if isinstance(scenarios, Scenario):
+        scenarios = (scenarios,)
+    if not isinstance(reps, Integral) or reps < 1:
+        raise ValueError(f"reps must be a whole number of at least 1, got {reps!r}.")
     work = (
         delayed(fit_replication)(scenario, replication, methods=methods, seed=seed)
         for scenario in scenarios
@@ -140,7 +145,7 @@ def _tree_shares(drawn: Replication, seed: int) -> np.ndarray:
     """Section 2.2.2: the tree's probability of each cluster for each test row."""
     X = np.vstack([drawn.train.X, drawn.validation.X])
     clusters = np.concatenate([drawn.train.clusters, drawn.validation.clusters])
-    depth = ceil(log2(len(drawn.gamma)))
+    depth = max(ceil(log2(len(drawn.gamma))), 1)
     tree = DecisionTreeClassifier(max_depth=depth, random_state=seed).fit(X, clusters)
     return tree.predict_proba(drawn.test.X)
 

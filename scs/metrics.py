@@ -8,12 +8,19 @@ from scipy import stats
 
 def squared_error(truth: np.ndarray, estimate: np.ndarray) -> float:
     """Return the squared l2 distance, sum_j (truth_j - estimate_j)^2 (Tables B1-B6, B8-B13)."""
-    return float(np.sum((np.asarray(truth) - np.asarray(estimate)) ** 2))
+    return float(np.sum(_difference(truth, estimate) ** 2))
 
 
 def mean_squared_error(y: np.ndarray, predicted: np.ndarray) -> float:
     """Return mean_i (y_i - predicted_i)^2 (Figures 3, B3, B4; Table C1)."""
-    return float(np.mean((np.asarray(y) - np.asarray(predicted)) ** 2))
+    return float(np.mean(_difference(y, predicted) ** 2))
+
+
+def _difference(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+    a, b = np.asarray(a), np.asarray(b)
+    if a.shape != b.shape:
+        raise ValueError(f"shapes {a.shape} and {b.shape} differ: compare entry with entry.")
+    return a - b
 
 
 def sparsity(gamma: np.ndarray) -> float:

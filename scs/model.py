@@ -4,18 +4,32 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from math import ceil, log2
+from numbers import Integral
 from typing import Any
 
 import numpy as np
 import pandas as pd
-from sklearn.base import BaseEstimator, ClassifierMixin, RegressorMixin, clone
+from sklearn.base import (
+    BaseEstimator,
+    ClassifierMixin,
+    RegressorMixin,
+    clone,
+    is_classifier,
+)
 from sklearn.model_selection import check_cv
 from sklearn.tree import BaseDecisionTree, DecisionTreeClassifier, export_text
+from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted, validate_data
 
-from scs.design import Design, as_matrix, find_labels, label_values
+from scs.design import (
+    Design,
+    as_matrix,
+    find_labels,
+    label_values,
+    refuse_other_kind,
+)
 from scs.moments import Moments
-from scs.solvers import Solution, paper_budgets, solve, tune_budget
+from scs.solvers import Solution, check_budget, paper_budgets, solve, tune_budget
 
 ASSIGNMENTS = ("soft", "hard")
 
@@ -40,8 +54,8 @@ class SignificantClusterRegressor(RegressorMixin, BaseEstimator):
     classifier : scikit-learn classifier, optional
         Cloned and fitted on the covariates; None: a CART of depth ceil(log2 K), as in the paper.
     method, gap, time_limit : see `scs.solve`
-    random_state : int
-        Seed of the solver's random starts and of the default tree.
+    random_state : int, RandomState or None
+        Of the solver's random starts and of the default tree.
 
     Attributes
     ----------
@@ -156,6 +170,8 @@ class SignificantClusterRegressor(RegressorMixin, BaseEstimator):
             The classifier is not a single decision tree.
         """
         check_is_fitted(self)
+        if self.classifier_ is None:
+            return "a single cluster: every row is in it\n"
         if not isinstance(self.classifier_, BaseDecisionTree):
             raise TypeError(
                 f"classifier_ is {type(self.classifier_).__name__}, not a single decision tree: "
@@ -173,6 +189,7 @@ class SignificantClusterRegressor(RegressorMixin, BaseEstimator):
         gamma = self.solution_.gamma
         if self.classifier_ is None:  # a single cluster
             return np.full(len(matrix), gamma[0])
+        _check_assignment(self)
         if self.assignment == "hard":
             return gamma[self.classifier_.predict(matrix)]
         return self.classifier_.predict_proba(matrix) @ gamma[self.classifier_.classes_]
@@ -243,18 +260,22 @@ class SignificantClusterRegressorCV(SignificantClusterRegressor):
         """
         design = _read(self, X, y, clusters)
         if validation is not None:
-            held_out = Design.from_table(*validation)
-            if held_out.X.shape[1] != design.X.shape[1]:
+            if len(validation) != 3:
                 raise ValueError(
-                    f"validation X has {held_out.X.shape[1]} columns but X has "
-                    f"{design.X.shape[1]}: pass the same columns."
+                    f"validation has {len(validation)} parts: pass a tuple (X, y, clusters)."
                 )
+            held_out = Design.from_table(*validation)
+            _refuse_other_columns(design, held_out, named=hasattr(X, "columns"))
+            refuse_other_kind(design.labels, held_out.labels)
             folds = [(self._moments(design), self._moments(held_out, names=design.names))]
             design = _stack(design, held_out)
         else:
             folds = self._folds(design)
         n_clusters = len(design.labels)
-        grid = [0, *paper_budgets(n_clusters)] if self.budgets is None else list(self.budgets)
+        grid = [0, *paper_budgets(n_clusters)] if self.budgets is None else self.budgets
+        if isinstance(grid, str) or not isinstance(grid, Iterable):
+            raise TypeError(f"budgets must be a sequence of whole numbers, got {grid!r}.")
+        grid = [check_budget(budget) for budget in grid]
         if not grid:
             raise ValueError("budgets is empty: pass at least one budget, or None for the grid.")
         tuning = tune_budget(folds, grid, **_options(self))
@@ -273,9 +294,18 @@ class SignificantClusterRegressorCV(SignificantClusterRegressor):
         """Split rows, stratified by cluster when ``cv`` is a number."""
         import warnings
 
-        splitter = check_cv(self.cv, design.codes, classifier=True)
-        if hasattr(splitter, "shuffle") and splitter is not self.cv:
-            splitter.shuffle, splitter.random_state = True, self.random_state
+        cv = self.cv
+        if isinstance(cv, Integral):
+            largest = int(np.bincount(design.codes).max())
+            if min(cv, largest) < 2:
+                raise ValueError(
+                    f"cv={cv}: the largest cluster has n_samples={largest}, so no row can be held "
+                    "out with its cluster known: pass validation=, or a splitter of your own."
+                )
+            cv = min(cv, largest)
+        splitter = check_cv(cv, design.codes, classifier=True)
+        if isinstance(cv, Integral):
+            splitter.shuffle, splitter.random_state = True, _seed(self.random_state)
         with warnings.catch_warnings():
             # Clusters smaller than the number of folds are expected, and harmless here.
             warnings.filterwarnings("ignore", message="The least populated class")
@@ -293,14 +323,37 @@ def _options(model: SignificantClusterRegressor) -> dict[str, Any]:
         "method": model.method,
         "gap": model.gap,
         "time_limit": model.time_limit,
-        "seed": model.random_state,
+        "seed": _seed(model.random_state),
     }
+
+
+def _seed(random_state: int | np.random.RandomState | None) -> int:
+    """Return a seed for the solver from any of scikit-learn's random states."""
+    if isinstance(random_state, Integral):
+        return int(random_state)
+    return int(check_random_state(random_state).randint(2**31 - 1))
+
+
+def _check_assignment(model: SignificantClusterRegressor) -> None:
+    if model.assignment not in ASSIGNMENTS:
+        raise ValueError(f"assignment must be one of {ASSIGNMENTS}, got {model.assignment!r}.")
 
 
 def _read(model: SignificantClusterRegressor, X: Any, y: Any, clusters: Any) -> Design:
     """Validate rows and note the columns as scikit-learn does."""
-    if model.assignment not in ASSIGNMENTS:
-        raise ValueError(f"assignment must be one of {ASSIGNMENTS}, got {model.assignment!r}.")
+    _check_assignment(model)
+    classifier = model.classifier
+    if classifier is not None:
+        if isinstance(classifier, str) or not is_classifier(classifier):
+            raise TypeError(
+                f"classifier must be a scikit-learn classifier, got {classifier!r}: pass for "
+                "example RandomForestClassifier(), or None for a tree."
+            )
+        if model.assignment == "soft" and not hasattr(classifier, "predict_proba"):
+            raise TypeError(
+                f"classifier {type(classifier).__name__} has no predict_proba, which soft "
+                "assignment needs: set assignment='hard', or wrap it in CalibratedClassifierCV."
+            )
     design = Design.from_table(X, y, clusters)
     validate_data(model, X, reset=True, skip_check_array=True)
     return design
@@ -345,6 +398,20 @@ def _rows(design: Design, rows: np.ndarray) -> Design:
     """Take rows out of a design; labels that are left without a row go."""
     kept, codes = np.unique(design.codes[rows], return_inverse=True)
     return Design(design.X[rows], design.y[rows], codes, design.labels[kept], design.names)
+
+
+def _refuse_other_columns(design: Design, held_out: Design, *, named: bool) -> None:
+    if held_out.X.shape[1] != design.X.shape[1]:
+        raise ValueError(
+            f"validation X has {held_out.X.shape[1]} columns but X has {design.X.shape[1]}: pass "
+            "the same columns."
+        )
+    if named and held_out.names != design.names:
+        mine, theirs = next((a, b) for a, b in zip(design.names, held_out.names) if a != b)
+        raise ValueError(
+            f"validation X has column {theirs!r} where X has {mine!r}: pass the same columns in "
+            "the same order."
+        )
 
 
 def _stack(a: Design, b: Design) -> Design:

@@ -13,13 +13,13 @@ from typing import Any
 
 import numpy as np
 
-from scs.design import Design, as_clusters, as_matrix, as_outcome
+from scs.design import Design, as_clusters, as_matrix, as_outcome, refuse_other_kind
 
 INTERCEPT = "intercept"
 _BLOCK = 65_536  # rows centred at a time, so that the working copy stays small
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)  # == of arrays is no truth value
 class Moments:
     """Cluster sizes, cluster means and pooled within-cluster cross-products of ``[X, y]``.
 
@@ -85,22 +85,24 @@ class Moments:
     def from_design(cls, design: Design, *, intercept: bool = False) -> Moments:
         """Compute the moments of rows that are validated already."""
         n_clusters, (n_rows, n_columns) = len(design.labels), design.X.shape
+        intercept = bool(intercept)
         first = int(intercept)
         n = np.bincount(design.codes, minlength=n_clusters).astype(float)
-        # Sums are taken about a point amid the data, and the point added back to the means.
-        centre_x, centre_y = design.X[0].copy(), design.y[0]
+        # Sums are taken about a row of the cluster's own: one about any common point would carry
+        # the digits of the farthest row into every cluster.
+        origin = np.zeros(n_clusters, dtype=np.intp)
+        origin[design.codes[::-1]] = np.arange(n_rows - 1, -1, -1)
         sums = np.zeros((n_clusters, n_columns + 1))
         for rows in _blocks(n_rows, n_clusters):
-            shifted = np.column_stack([design.X[rows] - centre_x, design.y[rows] - centre_y])
-            _add_by_cluster(sums, design.codes[rows], shifted)
+            _add_by_cluster(sums, design.codes[rows], _about(design, rows, origin))
         means = sums / n[:, None]
         products = np.zeros((n_columns + 1, n_columns + 1))
         for rows in _blocks(n_rows, n_clusters):
-            shifted = np.column_stack([design.X[rows] - centre_x, design.y[rows] - centre_y])
-            shifted -= means[design.codes[rows]]
-            products += shifted.T @ shifted
+            centred = _about(design, rows, origin)
+            centred -= means[design.codes[rows]]
+            products += centred.T @ centred
         mean_x = np.ones((n_clusters, first + n_columns))
-        mean_x[:, first:] = means[:, :-1] + centre_x
+        mean_x[:, first:] = means[:, :-1] + design.X[origin]
         within_xx = np.zeros((first + n_columns, first + n_columns))
         within_xx[first:, first:] = products[:-1, :-1]
         within_xy = np.concatenate([np.zeros(first), products[:-1, -1]])
@@ -108,7 +110,7 @@ class Moments:
             labels=design.labels,
             n=n,
             mean_x=mean_x,
-            mean_y=means[:, -1] + centre_y,
+            mean_y=means[:, -1] + design.y[origin],
             within_xx=within_xx,
             within_xy=within_xy,
             within_yy=float(products[-1, -1]),
@@ -144,6 +146,12 @@ class Moments:
         """Merge the moments of two sets of rows: exact, whatever clusters they share."""
         if not isinstance(other, Moments):
             return NotImplemented
+        if self.intercept != other.intercept:
+            raise ValueError(
+                f"other has intercept={other.intercept}, these moments {self.intercept}: compute "
+                "both with the same."
+            )
+        refuse_other_kind(self.labels, other.labels)
         if self.names != other.names:
             difference = next(
                 (f"{a!r} against {b!r}" for a, b in zip(self.names, other.names) if a != b),
@@ -188,6 +196,10 @@ class Moments:
             intercept=self.intercept,
         )
 
+    def __radd__(self, other: int) -> Moments:
+        """Let `sum` begin with its 0."""
+        return self if other == 0 else NotImplemented
+
     @property
     def n_rows(self) -> int:
         """N, the number of rows."""
@@ -217,6 +229,12 @@ class Moments:
     def yty(self) -> float:
         """Sum of squares y'y."""
         return self.within_yy + float(self.n @ self.mean_y**2)
+
+
+def _about(design: Design, rows: slice, origin: np.ndarray) -> np.ndarray:
+    """Return ``[X, y]`` of some rows, each about the row of its cluster that ``origin`` names."""
+    about = origin[design.codes[rows]]
+    return np.column_stack([design.X[rows] - design.X[about], design.y[rows] - design.y[about]])
 
 
 def _blocks(n_rows: int, n_clusters: int) -> Iterable[slice]:

@@ -18,7 +18,7 @@ the paper's c(S) of Eq. 6 at binary s, and convex in between.
 from __future__ import annotations
 
 import warnings
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from scipy.linalg import LinAlgError, cho_factor, cho_solve, eigh
@@ -27,8 +27,9 @@ from scipy.linalg.lapack import dpstrf
 from scs.design import DesignWarning
 from scs.moments import Moments
 
-# Rounding of a computed c(s), relative to the outcome's sum of squares. Every bound gives it away.
-ROUNDING = 1e-13
+# Rounding of a computed c(s), relative to `Problem.rounding_scale`. Every bound gives it away.
+ROUNDING = 12 * np.finfo(float).eps
+_COARSE = 1e-6  # share of the sum of squares that rounding may hide without a warning
 _BLOCK = 8192  # clusters weighted at a time, so that the scaled copy stays in cache
 
 
@@ -52,6 +53,12 @@ class Problem:
         What was subtracted from the means.
     names : tuple of str
         Column names, for messages.
+    rounding_scale : float
+        What rounding of a computed c(s) is proportional to. Within clusters the loss comes from
+        cross-products, so it is the square of what they add up, sqrt(W_yy) + sum_j sqrt(W_jj)
+        |beta_j|. Between clusters it comes from residuals: their norm times that of what they add
+        up, ||y|| + sum_j ||x_j|| |beta_j|. Both at the larger of the coefficients with no and with
+        all clusters selected.
     """
 
     n: np.ndarray
@@ -65,6 +72,7 @@ class Problem:
     origin_x: np.ndarray
     origin_y: float
     names: tuple[str, ...]
+    rounding_scale: float = 0.0
 
     @classmethod
     def from_moments(
@@ -114,7 +122,21 @@ class Problem:
             origin_y=origin_y,
             names=moments.names,
         )
-        _check_columns(problem)
+        gram = _check_columns(problem)
+        ends = [profile(problem, np.full(problem.n_clusters, s)) for s in (0.0, 1.0)]
+        beta = np.maximum(np.abs(ends[0].beta), np.abs(ends[1].beta))
+        within = np.sqrt(problem.within_yy) + np.sqrt(np.diag(problem.within_xx)) @ beta
+        reach = np.sqrt(problem.total) + np.sqrt(np.diag(gram)) @ beta
+        residual = np.sqrt(max(ends[0].value, 0.0))
+        problem = replace(problem, rounding_scale=float(within**2 + reach * residual))
+        if problem.margin > _COARSE * problem.total:
+            warnings.warn(
+                "columns lie so far from zero, or so near to each other, that rounding hides more "
+                f"than {_COARSE:g} of the outcome's sum of squares: centre or drop columns, or set "
+                "ridge_fixed > 0.",
+                DesignWarning,
+                stacklevel=3,
+            )
         return problem
 
     @property
@@ -130,7 +152,7 @@ class Problem:
     @property
     def margin(self) -> float:
         """What a bound gives away to rounding, in units of the objective."""
-        return ROUNDING * self.total
+        return ROUNDING * self.rounding_scale
 
     def coefficients(self, beta: np.ndarray) -> np.ndarray:
         """Return beta about the data's own origin: only the intercept changes."""
@@ -260,6 +282,11 @@ def indicator(n_clusters: int, support: np.ndarray) -> np.ndarray:
     return s
 
 
+def negligible(problem: Problem, residual: np.ndarray) -> np.ndarray:
+    """Say of which clusters an effect would gain no more than rounding, shape (K,)."""
+    return (problem.n * residual) ** 2 / (problem.n + problem.ridge) <= problem.margin
+
+
 def effects(problem: Problem, residual: np.ndarray, support: np.ndarray) -> np.ndarray:
     """Return the minimising effects gamma_k = n_k r_k / (n_k + ridge) on the support, 0 elsewhere.
 
@@ -322,7 +349,7 @@ def membership(problem: Problem, at: Profile, budget: int, incumbent: float) -> 
     n_clusters = len(at.slopes)
     proved = np.full(n_clusters, "open", dtype="<U4")
     if budget >= n_clusters:
-        proved[at.slopes < 0] = "in"
+        proved[~negligible(problem, at.residual)] = "in"
         return proved
     if budget == 0:
         proved[:] = "out"
@@ -354,10 +381,18 @@ def _non_negative(value: float, name: str) -> float:
     return number
 
 
-def _check_columns(problem: Problem) -> None:
-    """Refuse dependent columns that carry no ridge; warn of identical and constant ones."""
-    matrix = normal_matrix(problem, cluster_weights(problem, np.zeros(problem.n_clusters)))
-    matrix[np.diag_indices_from(matrix)] -= problem.penalty
+def _check_columns(problem: Problem) -> np.ndarray:
+    """Refuse dependent columns that carry no ridge; warn of identical and constant ones.
+
+    Returns X'X about the problem's origin.
+    """
+    matrix = problem.within_xx + problem.x.T @ (problem.x * problem.n[:, None])
+    finite = np.isfinite(problem.total) and np.isfinite(matrix).all()
+    if not finite or (problem.total == 0 and problem.y.any()):
+        raise ValueError(
+            "X or y is of a size whose squares leave the range of floating point: rescale it "
+            "(divide each column by its largest value)."
+        )
     sizes = np.sqrt(np.diag(matrix))
     if (problem.penalty[sizes == 0] == 0).any():
         raise ValueError(_dependent_message(problem, matrix))
@@ -388,6 +423,7 @@ def _check_columns(problem: Problem) -> None:
                 DesignWarning,
                 stacklevel=4,
             )
+    return matrix
 
 
 def _dependent_message(problem: Problem, matrix: np.ndarray) -> str:
@@ -398,6 +434,6 @@ def _dependent_message(problem: Problem, matrix: np.ndarray) -> str:
     left_over = sorted(pivots[rank:] - 1) or [int(np.argmin(np.diag(matrix)))]
     columns = ", ".join(repr(problem.names[j]) for j in left_over)
     return (
-        f"X has linearly dependent columns and no ridge to choose between them: {columns} can be "
-        "written with the others. Drop these columns, or set ridge_fixed > 0."
+        f"X has linearly dependent columns and no ridge that could choose between them: {columns} "
+        "can be written with the others. Drop these columns, or set ridge_fixed > 0."
     )

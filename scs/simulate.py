@@ -45,6 +45,21 @@ class Scenario:
     n_per_cluster: int = ROWS_PER_CLUSTER
     noise_var: float = NOISE_VAR
 
+    def __post_init__(self) -> None:
+        if self.regime not in ("sparse", "gaussian"):
+            raise ValueError(f"regime must be 'sparse' or 'gaussian', got {self.regime!r}.")
+        high = 1.0 if self.regime == "sparse" else np.inf
+        if not 0 < self.heterogeneity <= high:
+            raise ValueError(
+                f"heterogeneity must lie in (0, {high:g}] for {self.regime} effects, "
+                f"got {self.heterogeneity!r}."
+            )
+        for name in ("n_clusters", "n_covariates", "n_per_cluster"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"{name} must be at least 1, got {getattr(self, name)!r}.")
+        if self.noise_var < 0:
+            raise ValueError(f"noise_var must not be negative, got {self.noise_var!r}.")
+
     @property
     def n_nonzero(self) -> int:
         """Clusters with a non-zero effect: ceil(K a) in the sparse regime, else K."""
@@ -141,7 +156,8 @@ def replication_rng(scenario: Scenario, replication: int, seed: int = 0) -> np.r
         >= 0, of the whole experiment.
     """
     sizes = (scenario.n_clusters, scenario.n_covariates, scenario.n_per_cluster)
-    key = zlib.crc32(repr((scenario.name, sizes, scenario.noise_var)).encode())
+    law = (scenario.regime, float(scenario.heterogeneity), float(scenario.noise_var))
+    key = zlib.crc32(repr((scenario.dimension, *law, *sizes)).encode())
     return np.random.default_rng(np.random.SeedSequence([seed, key, replication]))
 
 

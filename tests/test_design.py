@@ -56,7 +56,11 @@ def changed(table, row, column, value):
         ((X, np.column_stack([y, y]), clusters), ValueError, ["y", "1d", "one outcome per row"]),
         ((X, y, None), ValueError, ["clusters is missing", "one cluster label per row"]),
         ((X, y, ["a", "a", None, "b", "b", "b"]), ValueError, ["clusters", "row 2", "1 in all"]),
-        ((X, y, [1, 1, "a", "a", 2, 2]), TypeError, ["clusters", "mixed type", "int, str", "map"]),
+        (
+            (X, y, [1, 1, "a", "a", 2, 2]),
+            TypeError,
+            ["clusters", "mixed type", "number, str", "map"],
+        ),
         ((X, y, [{1}, {1}, {2}, {2}, {3}, {3}]), TypeError, ["clusters", "hashed"]),
         ((X, y, np.ones((6, 2))), ValueError, ["clusters", "one dimension"]),
         ((X * 1j, y, clusters), ValueError, ["Complex data not supported"]),

@@ -20,6 +20,11 @@ def test_by_hand():
     assert metrics.icc_of_effects(estimate, 2.0) == pytest.approx(19.5625 / 21.5625)
 
 
+def test_shapes_must_agree():
+    with pytest.raises(ValueError, match=r"shapes \(3,\) and \(3, 1\) differ"):
+        metrics.mean_squared_error(np.arange(3), np.arange(3)[:, None])
+
+
 def test_empty_selections_and_truths():
     nothing = np.zeros(4)
     assert metrics.false_discovery_proportion(truth, nothing) == 0.0

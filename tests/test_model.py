@@ -272,3 +272,55 @@ def test_budget_zero_and_all_are_ridge_regressions(intercept):
     np.testing.assert_allclose(full.coef_, ridge.coef_[:-5], rtol=1e-8)
     np.testing.assert_allclose(full.cluster_effects_, ridge.coef_[-5:], rtol=1e-8)
     assert full.intercept_ == pytest.approx(ridge.intercept_, rel=1e-9)
+
+
+def test_validation_rows_must_speak_of_the_same_columns_and_labels(sample):
+    train, validation = sample.train, sample.validation
+    frame = pd.DataFrame(train.X[:, :3], columns=list("abc"))
+    other = pd.DataFrame(validation.X[:, :3], columns=list("abc"))
+    model = SignificantClusterRegressorCV([1])
+    with pytest.raises(ValueError, match="validation X has column 'c' where X has 'a'"):
+        model.fit(
+            frame, train.y, train.clusters,
+            validation=(other[["c", "a", "b"]], validation.y, validation.clusters),
+        )  # fmt: skip
+    with pytest.raises(TypeError, match="labels of type str, but those known are of type number"):
+        model.fit(
+            frame, train.y, train.clusters,
+            validation=(other, validation.y, validation.clusters.astype(str)),
+        )  # fmt: skip
+    with pytest.raises(ValueError, match=r"validation has 2 parts"):
+        model.fit(frame, train.y, train.clusters, validation=(other, validation.y))
+
+
+def test_labels_of_another_kind_are_refused_and_dates_found_in_any_unit(sample):
+    train = sample.train
+    model = SignificantClusterRegressor(2).fit(train.X, train.y, train.clusters)
+    with pytest.raises(TypeError, match="labels of type str, but those known are of type number"):
+        model.predict(train.X, train.clusters.astype(str))
+    days = np.datetime64("2020-01-01") + train.clusters
+    model = SignificantClusterRegressor(2).fit(train.X, train.y, days.astype("M8[ns]"))
+    expected = model.predict(train.X, days.astype("M8[ns]"))
+    for unit in ("s", "us", "D"):
+        np.testing.assert_array_equal(model.predict(train.X, days.astype(f"M8[{unit}]")), expected)
+
+
+def test_random_states_classifiers_and_folds_of_every_kind(sample):
+    from sklearn.svm import LinearSVC
+
+    train = sample.train
+    for state in (None, np.random.RandomState(3)):
+        SignificantClusterRegressor(1, random_state=state).fit(train.X, train.y, train.clusters)
+    with pytest.raises(TypeError, match=r"LinearSVC has no predict_proba"):
+        SignificantClusterRegressor(1, classifier=LinearSVC()).fit(train.X, train.y, train.clusters)
+    with pytest.raises(TypeError, match=r"classifier must be a scikit-learn classifier"):
+        SignificantClusterRegressor(1, classifier=Ridge()).fit(train.X, train.y, train.clusters)
+    # Clusters of three rows: five folds become three.
+    rows = np.concatenate([np.flatnonzero(train.clusters == k)[:3] for k in range(10)])
+    few = SignificantClusterRegressorCV([0, 1], ridge=1.0)
+    few.fit(train.X[rows, :2], train.y[rows], train.clusters[rows])
+    assert few.budget_ in (0, 1)
+    with pytest.raises(ValueError, match=r"cv=5: the largest cluster has n_samples=1"):
+        few.fit(train.X[:20, :2], train.y[:20], np.arange(20))
+    with pytest.raises(TypeError, match=r"budgets must be a sequence of whole numbers, got 5"):
+        SignificantClusterRegressorCV(5).fit(train.X, train.y, train.clusters)

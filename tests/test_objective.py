@@ -4,9 +4,9 @@ from itertools import combinations
 
 import numpy as np
 import pytest
-from problems import all_values, paper_c, random_rows, value_of_support
+from problems import Rows, all_values, design_matrix, paper_c, random_rows, value_of_support
 
-from scs import Moments
+from scs import Moments, solve
 from scs.objective import (
     Problem,
     effects,
@@ -138,3 +138,83 @@ def test_value_falls_with_every_cluster_added():
     problem = problem_of(rows)
     values = [profile(problem, indicator(9, np.arange(b))).value for b in range(10)]
     assert (np.diff(values) <= 1e-12 * values[0]).all()
+
+
+def exact_c(rows, support, ridge, ridge_fixed):
+    """c(S) in rational arithmetic: the least-squares problem solved without any rounding."""
+    from fractions import Fraction
+
+    full = design_matrix(rows)
+    first = full.shape[1] - rows.n_clusters
+    columns = [*range(first), *(first + k for k in support)]
+    M = [[Fraction(float(value)) for value in row] for row in full[:, columns]]
+    y = [Fraction(float(value)) for value in rows.y]
+    penalty = [Fraction(ridge_fixed)] * first + [Fraction(ridge)] * len(support)
+    penalty[: int(rows.intercept)] = [Fraction(0)] * int(rows.intercept)
+    size = len(columns)
+    A = [[sum(r[i] * r[j] for r in M) for j in range(size)] for i in range(size)]
+    b = [sum(r[i] * v for r, v in zip(M, y)) for i in range(size)]
+    for i in range(size):
+        A[i][i] += penalty[i]
+        A[i].append(b[i])
+    for i in range(size):  # Gauss-Jordan: the matrix is positive definite
+        A[i] = [value / A[i][i] for value in A[i]]
+        for j in range(size):
+            if j != i:
+                A[j] = [p - A[j][i] * q for p, q in zip(A[j], A[i])]
+    return float(sum(v * v for v in y) - sum(A[i][size] * b[i] for i in range(size)))
+
+
+@pytest.mark.parametrize("kind", ["years", "near twins", "far from zero", "first row far"])
+@pytest.mark.parametrize("method", ["exact", "outer"])
+@pytest.mark.filterwarnings("ignore:gap=", "ignore::scs.DesignWarning")
+def test_no_bound_lies_above_the_optimum_of_the_rows_themselves(kind, method):
+    """Against rational arithmetic, where cross-products lose digits that the rows have."""
+    rng = np.random.default_rng(1)
+    clusters = np.repeat(np.arange(4), 7)
+    X = rng.normal(size=(28, 2))
+    intercept, ridge_fixed = True, 0.0
+    if kind == "years":
+        year = rng.integers(1990, 2021, 28).astype(float)
+        X = np.column_stack([year, year**2])
+    elif kind == "near twins":
+        X[:, 1] = X[:, 0] + 1e-4 * X[:, 1]
+    elif kind == "far from zero":
+        X, intercept, ridge_fixed = X + 1e6, False, 0.5
+    y = (X[:, 0] - X[:, 1]) / np.abs(X).max() + 3 * (clusters == 2) + 0.1 * rng.normal(size=28)
+    if kind == "first row far":
+        X[0, 1], y[0] = 1e7, 1e7
+    rows = Rows(X, y, clusters, intercept)
+    moments = Moments.from_arrays(X, y, clusters, intercept=intercept)
+    solution = solve(moments, 1, ridge=0.25, ridge_fixed=ridge_fixed, method=method)
+    values = [exact_c(rows, (k,), 0.25, ridge_fixed) for k in range(4)]
+    assert 0 <= solution.bound <= min(values)
+    assert solution.objective >= min(values) - 1e-6 * abs(min(values))
+
+
+def test_an_outlying_first_row_spoils_no_other_cluster():
+    rows = random_rows(3, n_clusters=5, intercept=False)
+    X, y = rows.X.copy(), rows.y.copy()
+    X[0, 0], y[0] = 1e13, 1e15
+    moments = Moments.from_arrays(X, y, rows.clusters)
+    for k in range(1, 5):
+        mine = rows.clusters == k
+        np.testing.assert_allclose(moments.mean_x[k], X[mine].mean(axis=0), rtol=1e-12)
+        assert moments.mean_y[k] == pytest.approx(y[mine].mean(), rel=1e-12)
+
+
+def test_sizes_beyond_floating_point_are_named():
+    rows = random_rows(3, n_clusters=5)
+    for scale in (1e160, 1e-170):
+        moments = Moments.from_arrays(rows.X, rows.y * scale, rows.clusters)
+        with pytest.raises(ValueError, match="rescale"):
+            Problem.from_moments(moments)
+
+
+def test_effects_that_are_rounding_are_not_named():
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(30, 2))
+    moments = Moments.from_arrays(X, X @ [1.0, 2.0], np.repeat(np.arange(3), 10))
+    solution = solve(moments, 3, ridge_fixed=0)
+    assert not solution.support.size
+    assert "in" not in solution.membership

@@ -132,7 +132,7 @@ def test_ctrl_c_returns_the_best_with_its_bound():
 def test_a_finer_gap_than_can_be_proved_is_said():
     X, y, clusters = hard_rows(12)
     moments = Moments.from_arrays(X, y, clusters)
-    with pytest.warns(UserWarning, match=r"gap=1e-12 is finer"):
+    with pytest.warns(UserWarning, match=r"gap=1e-12 is finer than rounding"):
         solution = solve(moments, 3, method="outer", gap=1e-12)
     assert solution.status == "heuristic"  # "optimal" would claim the gap asked for
     assert solution.gap <= 1e-9

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import operator
 import time
+from numbers import Integral, Real
 
 import numpy as np
 
@@ -28,6 +29,7 @@ __all__ = [
     "Solution",
     "Step",
     "Tuning",
+    "check_budget",
     "paper_budgets",
     "prediction_error",
     "solve",
@@ -74,7 +76,7 @@ def solve(
     gap : float
         Stop at (objective - bound) / objective <= gap.
     time_limit : float
-        Seconds, > 0.
+        Seconds, > 0. The heuristic that begins every search is not cut short.
     seed : int
         Of random starts.
     verbose : bool
@@ -101,15 +103,17 @@ def solve(
             f"moments must be Moments, got {type(moments).__name__}: "
             "call Moments.from_arrays(X, y, clusters) first."
         )
-    budget = _check_budget(budget)
+    budget = check_budget(budget)
     if method not in METHODS:
         raise ValueError(f"method must be one of {METHODS}, got {method!r}.")
-    if not 0 <= gap < 1:
-        raise ValueError(f"gap must lie in [0, 1), got {gap!r}: try 1e-4.")
+    if not (_is_number(gap) and 0 <= gap < 1):
+        raise ValueError(f"gap must be a number in [0, 1), got {gap!r}: try 1e-4.")
     if start is not None:
         start = _check_start(start, problem_size=moments.n_clusters, budget=budget)
-    if not time_limit > 0:
-        raise ValueError(f"time_limit must be positive (seconds), got {time_limit!r}.")
+    if not (_is_number(time_limit) and time_limit > 0):
+        raise ValueError(f"time_limit must be positive (seconds), got {time_limit!r}: try 60.")
+    if not isinstance(seed, Integral) or seed < 0:
+        raise ValueError(f"seed must be a whole number, 0 or more, got {seed!r}.")
     problem = Problem.from_moments(moments, ridge=ridge, ridge_fixed=ridge_fixed)
     budget = min(budget, problem.n_clusters)
     if method == "alternating":
@@ -119,6 +123,10 @@ def solve(
         return outer(moments, problem, budget, **limits)
     name = "exact" if method == "exact" else _reason(problem)
     return exact(moments, problem, budget, method=name, verbose=verbose, start=start, **limits)
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, Real) and not isinstance(value, bool)
 
 
 def _check_start(start: np.ndarray, *, problem_size: int, budget: int) -> np.ndarray:
@@ -167,7 +175,8 @@ def _alternating(
     )
 
 
-def _check_budget(budget: int) -> int:
+def check_budget(budget: int) -> int:
+    """Return the budget as an int, or say what is wrong with it."""
     try:
         number = operator.index(budget)
     except TypeError:

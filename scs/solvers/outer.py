@@ -188,7 +188,7 @@ def outer(
     finest = _attainable(gap, problem, best.value)
     search = _Search(problem, budget, max(best.value, 1e-300), started, best, bound, delta)
     search.log(bound, 0)
-    status, nodes = "interrupted", 0
+    status, nodes = "interrupted" if interrupted else "heuristic", 0
     if not interrupted and relative_gap(best.value, bound) > finest:
         status, nodes = _branch_and_bound(search, finest, time_limit, seed)
     proved = np.array(
@@ -216,7 +216,8 @@ def _attainable(gap: float, problem: Problem, value: float) -> float:
     if gap >= finest:
         return gap
     warnings.warn(
-        f"gap={gap:g} is finer than this solver can prove here: stopping at {finest:.1e}.",
+        f"gap={gap:g} is finer than rounding and SCIP's tolerances allow here: "
+        f"stopping at {min(finest, 1.0):.1e}.",
         stacklevel=4,
     )
     return finest
@@ -230,7 +231,7 @@ def _branch_and_bound(search: _Search, gap: float, time_limit: float, seed: int)
     model.setParams(
         {
             "limits/gap": gap / 4,  # ours is relative to the incumbent, and gives away a margin
-            "limits/time": max(time_limit - (time.perf_counter() - search.started), 0.0),
+            "limits/time": min(max(time_limit - time.perf_counter() + search.started, 0.0), 1e20),
             "numerics/feastol": _FEASIBILITY,
             "numerics/dualfeastol": _FEASIBILITY,
             "randomization/randomseedshift": seed % 2**31,
@@ -264,7 +265,11 @@ def _branch_and_bound(search: _Search, gap: float, time_limit: float, seed: int)
     for variable, value in zip(selection, search.best.s):
         model.setSolVal(first, variable, value)
     model.addSol(first)
-    model.optimize()
+    try:
+        model.optimize()
+    except Exception as error:  # SCIP's own, of numerical trouble: what is proved stays proved
+        warnings.warn(f"SCIP stopped ({error}): returning the best so far.", stacklevel=4)
+        return "heuristic", search.history[-1].nodes
     handler._note_bound()
     # A search that SCIP finished but rounding keeps from the gap asked for proves no optimum.
     ended = {"userinterrupt": "interrupted", "timelimit": "time_limit"}

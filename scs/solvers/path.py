@@ -62,16 +62,27 @@ def solve_path(
     -------
     tuple of Solution
         In the order of ``budgets``, each with its own certificate. Solved in ascending order, each
-        from the support before it, so that more budget is never worse.
-    """
-    from scs.solvers import solve
+        from the support before it, so that more budget is never worse (by the exact solver).
 
-    budgets = list(range(moments.n_clusters + 1) if budgets is None else budgets)
+    Raises
+    ------
+    KeyboardInterrupt
+        Ctrl-C: a path that is not finished has no meaning of its own.
+    """
+    from scs.solvers import check_budget, solve
+
+    if budgets is None:
+        budgets = range(moments.n_clusters + 1)
+    if isinstance(budgets, str) or not isinstance(budgets, Iterable):
+        raise TypeError(f"budgets must be a sequence of whole numbers, got {budgets!r}.")
+    budgets = [check_budget(budget) for budget in budgets]
     found: dict[int, Solution] = {}
     support = None
     for budget in sorted(set(budgets)):
         found[budget] = solve(moments, budget, start=support, **options)
         support = found[budget].support
+        if found[budget].status == "interrupted":
+            raise KeyboardInterrupt
     return tuple(found[budget] for budget in budgets)
 
 
@@ -107,6 +118,8 @@ def tune_budget(
     Tuning
         Errors are averaged over folds by their number of validation rows.
     """
+    if not folds:
+        raise ValueError("folds is empty: pass at least one (training, validation) pair.")
     budgets = tuple(sorted(set(budgets)))
     squares, n_rows, solutions = np.zeros(len(budgets)), 0, ()
     for training, validation in folds:

@@ -7,7 +7,15 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from scs.moments import Moments
-from scs.objective import Problem, Profile, effects, indicator, objective, profile
+from scs.objective import (
+    Problem,
+    Profile,
+    effects,
+    indicator,
+    negligible,
+    objective,
+    profile,
+)
 
 STATUSES = ("optimal", "time_limit", "interrupted", "heuristic")
 
@@ -33,7 +41,7 @@ class Step:
     cuts: int
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)  # == of arrays is no truth value
 class Solution:
     """Coefficients and cluster effects with a proved bound on the objective of Eq. 5.
 
@@ -131,9 +139,11 @@ def make_solution(
     status : str
         Why the solver stopped; "optimal" wins wherever the gap reached is within ``gap``.
     """
+    # An effect that gains nothing is none: naming its cluster would report rounding.
+    support = support[~negligible(problem, at.residual)[support]]
     gamma = effects(problem, at.residual, support)
-    value = objective(problem, at.beta, gamma)
-    bound = min(bound, value)
+    value = max(objective(problem, at.beta, gamma), 0.0)
+    bound = max(min(bound, value), 0.0)
     empty = profile(problem, np.zeros(problem.n_clusters)).value
     explained = empty - value
     if value - bound <= 2 * problem.margin:
@@ -141,6 +151,10 @@ def make_solution(
     else:
         selection_gap = (value - bound) / explained if explained > 0 else np.inf
     reached = relative_gap(value, bound)
+    if reached <= gap:
+        status = "optimal"
+    elif status == "optimal":
+        status = "heuristic"  # searched to the end, but rounding hides the gap asked for
     return Solution(
         beta=problem.coefficients(at.beta),
         gamma=gamma,
@@ -151,7 +165,7 @@ def make_solution(
         gap=reached,
         selection_gap=selection_gap,
         membership=membership,
-        status="optimal" if reached <= gap else status,
+        status=status,
         method=method,
         seconds=seconds,
         nodes=nodes,

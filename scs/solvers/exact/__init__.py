@@ -14,7 +14,7 @@ import warnings
 import numpy as np
 
 from scs.moments import Moments
-from scs.objective import Problem, Profile, between_shares, normal_matrix, profile
+from scs.objective import Problem, Profile, between_shares, negligible, normal_matrix, profile
 from scs.solvers.alternating import first_support
 from scs.solvers.exact.canonical import SPLIT_RHO
 from scs.solvers.exact.relaxation import IN, OUT
@@ -85,7 +85,7 @@ def exact(
         state, status = State(best, best.value - problem.margin), "optimal"
         proved = np.full(n_clusters, "out" if budget == 0 else "in", dtype="<U4")
         # All clusters are allowed; one without a residual is none the worse for being left out.
-        proved[(budget > 0) & (best.slopes == 0)] = "open"
+        proved[(budget > 0) & negligible(problem, best.residual)] = "open"
         reporter(state)
     elif interrupted:
         state, status = State(best, 0.0), "interrupted"
@@ -96,15 +96,13 @@ def exact(
         state, status = search(problem, budget, best, gap=gap, deadline=deadline, log=reporter)
         proved = _membership(state, n_clusters)
         # One whose effect is 0 is none the worse for being left out, whatever the budget says.
-        proved[(proved == "in") & (state.best.slopes == 0)] = "open"
+        proved[(proved == "in") & negligible(problem, state.best.residual)] = "open"
     reached = relative_gap(state.best.value, state.bound)
     if status == "optimal" and reached > gap:
         warnings.warn(
             f"gap={gap:g} is finer than rounding allows here: {reached:.1e} is proved.",
             stacklevel=3,
         )
-        # Everything was searched; but digits that the moments do not hold are not claimed.
-        status = "heuristic"
     return make_solution(
         moments,
         problem,
