@@ -44,6 +44,10 @@ _SEEN = r"""() => ({
     .map(e => e.outerHTML.slice(0, 200)),
   unlabelled: [...document.querySelectorAll('img')].filter(i => !i.getAttribute('alt')?.trim())
     .map(i => i.src.slice(0, 80)),
+  unreachable: [...document.querySelectorAll('div.math')].filter(m =>
+      [...m.querySelectorAll('mjx-math')].some(
+        f => f.getBoundingClientRect().left < m.getBoundingClientRect().left - 1))
+    .map(m => m.id || m.textContent.slice(0, 40)),
   overflow: document.documentElement.scrollWidth - document.documentElement.clientWidth,
   wide: [...document.querySelectorAll('main *')]
     .filter(e => e.getBoundingClientRect().right > document.documentElement.clientWidth + 1)
@@ -103,6 +107,12 @@ def test_every_formula_is_typeset(visits, record_property, name):
     record_property("formulas", seen["formulas"])
     assert seen["raw"] == []
     assert seen["wrong"] == []
+
+
+@pytest.mark.parametrize("name", PAGES)
+def test_wide_formulas_begin_within_reach(visits, name):
+    """What lies left of a box that scrolls cannot be scrolled to."""
+    assert visits[name].narrow["unreachable"] == []
 
 
 @pytest.mark.parametrize("name", PAGES)
