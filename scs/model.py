@@ -75,6 +75,12 @@ class SignificantClusterRegressor(RegressorMixin, BaseEstimator):
     n_features_in_, feature_names_in_
         As everywhere in scikit-learn.
 
+    Notes
+    -----
+    ``clusters`` is required, so that forgetting it cannot pass for a fit; scikit-learn's own checks
+    call ``fit(X, y)`` and pass, all of them, once labels are supplied. In pipelines and searches
+    route it as metadata: ``set_fit_request(clusters=True)``, ``set_score_request(clusters=True)``.
+
     References
     ----------
     Paper, Eq. 5 and Section 2.2.

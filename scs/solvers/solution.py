@@ -11,7 +11,6 @@ from scs.objective import (
     Problem,
     Profile,
     effects,
-    indicator,
     negligible,
     objective,
     profile,
@@ -171,8 +170,3 @@ def make_solution(
         nodes=nodes,
         history=history,
     )
-
-
-def support_profile(problem: Problem, support: np.ndarray) -> Profile:
-    """Return the profile at a support."""
-    return profile(problem, indicator(problem.n_clusters, support))
