@@ -29,7 +29,7 @@ from scs.design import (
     refuse_other_kind,
 )
 from scs.moments import Moments
-from scs.solvers import Solution, check_budget, paper_budgets, solve, tune_budget
+from scs.solvers import Solution, check_budgets, paper_budgets, solve, tune_budget
 
 ASSIGNMENTS = ("soft", "hard")
 
@@ -279,9 +279,7 @@ class SignificantClusterRegressorCV(SignificantClusterRegressor):
             folds = self._folds(design)
         n_clusters = len(design.labels)
         grid = [0, *paper_budgets(n_clusters)] if self.budgets is None else self.budgets
-        if isinstance(grid, str) or not isinstance(grid, Iterable):
-            raise TypeError(f"budgets must be a sequence of whole numbers, got {grid!r}.")
-        grid = [check_budget(budget) for budget in grid]
+        grid = check_budgets(grid)
         if not grid:
             raise ValueError("budgets is empty: pass at least one budget, or None for the grid.")
         tuning = tune_budget(folds, grid, **_options(self))

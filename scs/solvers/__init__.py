@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import operator
 import time
 from numbers import Integral, Real
 
@@ -16,6 +15,8 @@ from scs.solvers.outer import outer
 from scs.solvers.path import (
     PAPER_SHARES,
     Tuning,
+    check_budget,
+    check_budgets,
     paper_budgets,
     prediction_error,
     solve_path,
@@ -29,7 +30,7 @@ __all__ = [
     "Solution",
     "Step",
     "Tuning",
-    "check_budget",
+    "check_budgets",
     "paper_budgets",
     "prediction_error",
     "solve",
@@ -173,16 +174,3 @@ def _alternating(
         history=(Step(time.perf_counter() - started, best.value, bound, 0, 0),),
         gap=gap,
     )
-
-
-def check_budget(budget: int) -> int:
-    """Return the budget as an int, or say what is wrong with it."""
-    try:
-        number = operator.index(budget)
-    except TypeError:
-        raise TypeError(
-            f"budget must be a whole number of clusters, got {budget!r}: pass for example 5."
-        ) from None
-    if number < 0:
-        raise ValueError(f"budget must not be negative, got {budget!r}: pass 0 or more.")
-    return number

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from math import ceil
@@ -21,6 +22,26 @@ def paper_budgets(n_clusters: int) -> list[int]:
     """Return the paper's grid for K clusters: ceil(K a) for its twelve shares a, each once."""
     # Rounding first: K * 1/3 must not end a hair above a whole number.
     return sorted({ceil(round(n_clusters * share, 9)) for share in PAPER_SHARES})
+
+
+def check_budget(budget: int) -> int:
+    """Return the budget as an int, or say what is wrong with it."""
+    try:
+        number = operator.index(budget)
+    except TypeError:
+        raise TypeError(
+            f"budget must be a whole number of clusters, got {budget!r}: pass for example 5."
+        ) from None
+    if number < 0:
+        raise ValueError(f"budget must not be negative, got {budget!r}: pass 0 or more.")
+    return number
+
+
+def check_budgets(budgets: Iterable[int]) -> list[int]:
+    """Return budgets as a list of ints, or say what is wrong with them."""
+    if isinstance(budgets, str) or not isinstance(budgets, Iterable):
+        raise TypeError(f"budgets must be a sequence of whole numbers, got {budgets!r}.")
+    return [check_budget(budget) for budget in budgets]
 
 
 @dataclass(frozen=True)
@@ -69,13 +90,11 @@ def solve_path(
     KeyboardInterrupt
         Ctrl-C: a path that is not finished has no meaning of its own.
     """
-    from scs.solvers import check_budget, solve
+    from scs.solvers import solve
 
     if budgets is None:
         budgets = range(moments.n_clusters + 1)
-    if isinstance(budgets, str) or not isinstance(budgets, Iterable):
-        raise TypeError(f"budgets must be a sequence of whole numbers, got {budgets!r}.")
-    budgets = [check_budget(budget) for budget in budgets]
+    budgets = check_budgets(budgets)
     found: dict[int, Solution] = {}
     support = None
     for budget in sorted(set(budgets)):
