@@ -38,9 +38,11 @@ book: $(READY) ## the HTML book from the stored outputs; its address is the last
 test: $(READY) lint book ## everything: style, unit tests, notebooks, the built pages
 	@$(BIN)/python -m pytest -q -n 2 --dist loadfile --nbval --nbval-current-env tests notebooks
 
-reproduce: $(READY) clean ## recompute every number from nothing, rebuild, say what moved
+# What a stopped run had finished is kept in _build/experiment until the run is whole.
+reproduce: $(READY) ## recompute every number from nothing, rebuild, say what moved
 	@mkdir -p _build
-	@$(BIN)/scs execute | tee _build/moved.txt
+	@$(BIN)/scs results | tee _build/moved.txt
+	@$(BIN)/scs execute | tee -a _build/moved.txt
 	@$(MAKE) --no-print-directory book
 	@echo; echo "What moved:"; cat _build/moved.txt
 

@@ -385,6 +385,17 @@ def _store(model, design: Design, solution: Solution):
     return model
 
 
+def cluster_tree(n_clusters: int, random_state: int | None = None) -> DecisionTreeClassifier:
+    """Return the paper's classifier of clusters, unfitted: a tree of depth ceil(log2 K).
+
+    References
+    ----------
+    Paper, Section 2.2.2.
+    """
+    depth = max(ceil(log2(n_clusters)), 1)
+    return DecisionTreeClassifier(max_depth=depth, random_state=random_state)
+
+
 def _grow(model: SignificantClusterRegressor, design: Design) -> ClassifierMixin | None:
     """Fit the classifier of clusters on the covariates of all rows."""
     n_clusters = len(design.labels)
@@ -392,9 +403,7 @@ def _grow(model: SignificantClusterRegressor, design: Design) -> ClassifierMixin
         return None
     classifier = model.classifier
     if classifier is None:
-        classifier = DecisionTreeClassifier(
-            max_depth=ceil(log2(n_clusters)), random_state=model.random_state
-        )
+        classifier = cluster_tree(n_clusters, model.random_state)
     return clone(classifier).fit(design.X, design.codes)
 
 

@@ -18,6 +18,7 @@ NOISE_VAR = 0.5
 SPARSE_EFFECT = 10.0  # the paper prints +1, -1; its code and its tables use +10, -10
 ROWS_PER_CLUSTER = 50
 DIMENSIONS = {"low": (4, 10), "medium": (10, 25), "high": (14, 35)}  # K, P
+ICC_PERCENT = tuple(range(10, 91, 10))
 GAUSSIAN_VARIANCES = tuple(float(v) for v in range(10, 101, 10))
 
 
@@ -72,7 +73,8 @@ class Scenario:
         """The paper's name of the row: "90%" true sparsity, or the variance "10.0"."""
         if self.regime == "sparse":
             return f"{int(100 * (1 - self.heterogeneity) + 1e-9)}%"
-        return f"{self.heterogeneity:.1f}"
+        printed = f"{self.heterogeneity:.1f}"
+        return printed if float(printed) == self.heterogeneity else f"{self.heterogeneity:.4g}"
 
     @property
     def name(self) -> str:
@@ -125,6 +127,22 @@ def scenarios() -> list[Scenario]:
         for variance in GAUSSIAN_VARIANCES:
             found.append(Scenario("gaussian", dimension, variance, n_clusters, n_covariates))
     return found
+
+
+def icc_scenarios() -> list[Scenario]:
+    """Return the nine scenarios of Table B14: Gaussian effects of a given ICC, 10 % to 90 %.
+
+    Their variance is v = sigma^2 ICC / (1 - ICC), in the medium dimension.
+
+    References
+    ----------
+    Paper, Table B14.
+    """
+    n_clusters, n_covariates = DIMENSIONS["medium"]
+    return [
+        Scenario("gaussian", "medium", NOISE_VAR * p / (100 - p), n_clusters, n_covariates)
+        for p in ICC_PERCENT
+    ]
 
 
 def scenario(name: str) -> Scenario:

@@ -22,6 +22,7 @@ from scs.cli.chapters import (
 from scs.cli.errors import UsageError
 from scs.cli.execute import execute, moved_cells, write
 from scs.cli.parameters import chosen_values, notebook_parameters
+from scs.cli.results import make_results
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -69,6 +70,10 @@ def _parser() -> argparse.ArgumentParser:
     execute_.add_argument("chapters", nargs="*", metavar="CHAPTER", help="default: all")
     execute_.set_defaults(command=_execute)
 
+    results = commands.add_parser("results", help="run all simulations, write the ledger")
+    results.add_argument("--jobs", type=int, default=-1, help="worker processes (default: all)")
+    results.set_defaults(command=_results)
+
     data = commands.add_parser("data", help="what data is here, and how to get the rest")
     data.set_defaults(command=_data)
     return parser
@@ -114,6 +119,11 @@ def _what_moved(stem: str, old: nbformat.NotebookNode | None, new: nbformat.Note
     if not moved:
         return f"{stem}: every output as it was"
     return "\n".join([f"{stem}: {len(moved)} outputs moved", *(f"    {line}" for line in moved)])
+
+
+def _results(arguments: argparse.Namespace) -> None:
+    for line in make_results(book_root(), n_jobs=arguments.jobs):
+        print(line, flush=True)
 
 
 def _data(_: argparse.Namespace) -> None:

@@ -1,0 +1,166 @@
+"""The book's full run: a table in ``data/results`` with what made it, read where it still holds."""
+
+from __future__ import annotations
+
+import json
+import platform
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from importlib.metadata import version
+from pathlib import Path
+
+import pandas as pd
+from joblib import cpu_count
+
+from scs.experiment.replication import METHODS, VARIANTS, code_version
+from scs.experiment.run import run_experiment
+from scs.published import data_folder
+from scs.simulate import Scenario
+
+_PACKAGES = ("numpy", "scipy", "scikit-learn")
+_NAMES = ["regime", "dimension", "level", "arm", "method"]
+
+
+@dataclass(frozen=True, eq=False)
+class Stored:
+    """A finished run and its provenance.
+
+    Attributes
+    ----------
+    rows : DataFrame
+        Of `run_experiment`.
+    reps, seed : int
+    methods : tuple of str
+    code : str
+        Digest of the code that computed it, `code_version` of that day.
+    made_with : dict
+        Python, packages, processor, workers.
+    """
+
+    rows: pd.DataFrame
+    reps: int
+    seed: int
+    methods: tuple[str, ...]
+    code: str
+    made_with: dict
+
+    @property
+    def current(self) -> bool:
+        """Whether today's code is the code that computed it."""
+        return self.code == code_version()
+
+
+def write_stored(
+    rows: pd.DataFrame, *, reps: int, seed: int, methods: Sequence[str], folder: Path | None = None
+) -> None:
+    """Write a run to ``data/results/simulation.parquet`` and its provenance beside it.
+
+    Parameters
+    ----------
+    rows : DataFrame
+        Of `run_experiment`. Scores keep seven digits.
+    reps, seed, methods
+        The configuration that made it.
+    folder : Path, optional
+        Default: ``data/results``.
+    """
+    table_file, about_file = _files(folder)
+    table_file.parent.mkdir(parents=True, exist_ok=True)
+    small = rows.astype({name: "float32" for name in rows.select_dtypes("float64")})
+    small = small.astype({name: "category" for name in _NAMES})
+    small.to_parquet(table_file, index=False, compression="zstd", compression_level=19)
+    about = {
+        "reps": reps,
+        "seed": seed,
+        "methods": list(methods),
+        "code": code_version(),
+        "made_with": {
+            "python": platform.python_version(),
+            **{name: version(name) for name in _PACKAGES},
+            "processor": platform.machine(),
+            "system": sys.platform,
+            "workers": cpu_count(),
+        },
+    }
+    about_file.write_text(json.dumps(about, indent=2) + "\n", encoding="utf-8")
+
+
+def read_stored(folder: Path | None = None) -> Stored:
+    """Return the stored run.
+
+    Raises
+    ------
+    FileNotFoundError
+        There is none: ``make reproduce`` makes it.
+    """
+    table_file, about_file = _files(folder)
+    for file in (table_file, about_file):
+        if not file.is_file():
+            raise FileNotFoundError(
+                f"{file.name} is not in data/results: `make reproduce` makes it."
+            )
+    about = json.loads(about_file.read_text(encoding="utf-8"))
+    about["methods"] = tuple(about["methods"])
+    rows = pd.read_parquet(table_file)
+    rows = rows.astype({name: "float64" for name in rows.select_dtypes("float32")})
+    return Stored(rows=rows.astype({name: "object" for name in _NAMES}), **about)
+
+
+def load_or_run(
+    scenarios: Sequence[Scenario],
+    reps: int = 100,
+    seed: int = 0,
+    *,
+    methods: Sequence[str] = METHODS + VARIANTS,
+    stored: bool = True,
+    n_jobs: int = -1,
+) -> pd.DataFrame:
+    """Return `run_experiment`'s table, from the stored run where that holds the very same numbers.
+
+    A replication depends on its scenario, its number and the seed alone, so the first ``reps`` of
+    the stored ones are those that would be computed. They count only if they were made by today's
+    code; a random part of them is computed again by the test suite.
+
+    Parameters
+    ----------
+    scenarios, reps, seed, methods, n_jobs
+        As for `run_experiment`.
+    stored : bool
+        False: compute in any case.
+    """
+    if stored:
+        found = _from_stored(scenarios, reps, seed, methods)
+        if found is not None:
+            return found
+    folder = data_folder().parent / "_build" / "experiment"
+    return run_experiment(
+        scenarios, reps, methods, seed, n_jobs=n_jobs, store=folder, progress=True
+    )
+
+
+def _from_stored(
+    scenarios: Sequence[Scenario], reps: int, seed: int, methods: Sequence[str]
+) -> pd.DataFrame | None:
+    try:
+        run = read_stored()
+    except FileNotFoundError:
+        return None
+    if (
+        not run.current
+        or run.seed != seed
+        or run.reps < reps
+        or not set(methods) <= set(run.methods)
+    ):
+        return None
+    rows = run.rows[(run.rows.replication < reps) & run.rows.method.isin(methods)]
+    keys = pd.MultiIndex.from_frame(rows[["regime", "dimension", "level"]])
+    wanted = [(each.regime, each.dimension, each.level) for each in scenarios]
+    if not set(wanted) <= set(keys):
+        return None
+    return rows[keys.isin(wanted)].reset_index(drop=True)
+
+
+def _files(folder: Path | None) -> tuple[Path, Path]:
+    folder = folder or data_folder() / "results"
+    return folder / "simulation.parquet", folder / "simulation.json"
