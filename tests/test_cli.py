@@ -58,6 +58,18 @@ for _ in range(reps):
 reps * noise
 ```
 """
+WITH_TABLE = (
+    CHAPTER.replace("See {numref}", "See {numref}`tab-small`, {numref}")
+    + """
+```{code-cell} ipython3
+import pandas as pd
+from scs import charts
+
+frame = pd.DataFrame({"error": [0.1, 0.2]})
+charts.table(frame, caption="Small & smaller errors.", name="tab-small")
+```
+"""
+)
 NEEDY = CHAPTER.replace("kernelspec:", "scs:\n  needs: [student]\nkernelspec:").replace(
     "(small)=", "(needy)="
 )
@@ -174,6 +186,7 @@ def test_parameter_given_twice_is_refused(book, capsys):
 
 
 def test_run_makes_a_page_of_its_own(book, capsys):
+    (book / "notebooks" / "01_small.md").write_text(WITH_TABLE, encoding="utf-8")
     stored = (book / "notebooks" / "01_small.md").read_bytes()
     assert main(["run", "small", "-p", "reps", "3", "-p", "label", "US Steel"]) == 0
     address = capsys.readouterr().out.splitlines()[-1]
@@ -186,6 +199,7 @@ def test_run_makes_a_page_of_its_own(book, capsys):
     assert page.index("A small chapter") < page.index("Made with other") < page.index("1.5")
     assert "'US Steel'" in page and "standard deviation" in page
     assert "Sankaranarayanan" in page
+    assert "See Table 1, " in page and "Table 1 Small & smaller errors." in page
 
     record = json.loads((folder / "run.json").read_text(encoding="utf-8"))
     assert record == {"chapter": "01_small", "parameters": {"reps": 3, "label": "US Steel"}}

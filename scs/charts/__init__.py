@@ -1,5 +1,6 @@
-"""Charts of the book: one theme, stored so that pages draw them with no network."""
+"""Charts and tables of the book: one look, stored so that pages show them with no network."""
 
+from scs.charts.tables import table
 from scs.charts.theme import METHOD_COLOURS, PALETTE, enable, method_scale
 
-__all__ = ["METHOD_COLOURS", "PALETTE", "enable", "method_scale"]
+__all__ = ["METHOD_COLOURS", "PALETTE", "enable", "method_scale", "table"]
