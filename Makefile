@@ -14,10 +14,10 @@ export OPENBLAS_NUM_THREADS := 1
 export MKL_NUM_THREADS := 1
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: help book test reproduce notebooks serve lint bench pictures lock clean
+.PHONY: help book test reproduce notebooks stale new-chapter mutation serve lint bench pictures lock clean
 
 help: ## what there is
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-11s %s\n", $$1, $$2 }' Makefile
 
 # Made again only when the requirements or the package's own metadata change.
 $(READY): requirements.txt pyproject.toml
@@ -48,6 +48,15 @@ reproduce: $(READY) ## recompute every number from nothing, rebuild, say what mo
 
 notebooks: $(READY) ## run every chapter and store its outputs
 	@$(BIN)/scs execute
+
+stale: $(READY) ## run the chapters whose source or code changed since they were stored
+	@$(BIN)/scs execute --stale
+
+new-chapter: $(READY) ## NAME=costs: begin a chapter from the template, and run it
+	@$(BIN)/scs new-chapter "$(NAME)"
+
+mutation: $(READY) ## a changed noise variance must fail the chapters that read it, and no other
+	@$(BIN)/python tests/mutation.py
 
 serve: book ## the book at http://127.0.0.1:8000
 	@$(BIN)/python -m http.server --directory _build/html --bind 127.0.0.1 8000

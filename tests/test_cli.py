@@ -11,12 +11,14 @@ import nbformat
 import pytest
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
 
-from scs import datasets
+from scs import datasets, provenance
 from scs.cli import main, run
 from scs.cli.chapters import Chapter, all_chapters, book_root, find_chapter
+from scs.cli.compare import differences
 from scs.cli.errors import UsageError
-from scs.cli.execute import canonical, cell_ids, moved_cells
+from scs.cli.execute import canonical, cell_ids
 from scs.cli.parameters import Parameter, chosen_values, notebook_parameters
+from scs.cli.stale import stale_reasons
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -172,6 +174,43 @@ def test_value_of_another_type_is_refused(default, text):
         chosen_values([Parameter("p", default, "")], [("p", text)])
 
 
+@pytest.mark.parametrize(
+    ("comment", "inside", "outside"),
+    [
+        ("how often, 2 to 100", [2, 100, 3.5], [1, 101, -2]),
+        ("share, -0.5 to 1e3 (of all)", [-0.5, 1000], [-0.6, 1001]),
+        ("shrinkage (mu, Eq. 5), above 0", [1e-9], [0, -1]),
+        ("below 1", [0.99], [1]),
+        ("seed, at least 0", [0, 7], [-1, True]),
+        ("at most 3", [3, -1], [4]),
+        ("which, one of low, medium or high", ["low", "medium", "high"], ["hi", ""]),
+        ("numbers, 1 to 3", [[1, 2], []], [[1, 4]]),
+    ],
+)
+def test_range_of_a_comment(comment, inside, outside):
+    allowed = Parameter("p", 1, comment).allowed
+    assert all(map(allowed.holds, inside))
+    assert not any(map(allowed.holds, outside))
+
+
+@pytest.mark.parametrize("comment", ["how often", "one, two", "from 3 to 5 or so", ""])
+def test_comment_without_a_range(comment):
+    parameter = Parameter("p", 1, comment)
+    assert parameter.allowed is None and parameter.meaning == comment
+
+
+def test_meaning_is_the_comment_without_its_range():
+    assert Parameter("p", 1, "how often, 2 to 5 (slow)").meaning == "how often (slow)"
+
+
+def test_value_outside_its_range_is_refused(book, capsys):
+    source = book / "notebooks" / "01_small.md"
+    source.write_text(CHAPTER.replace("# how often", "# how often, 1 to 9"), encoding="utf-8")
+    error = _fails(capsys, "run", "small", "-p", "reps", "10")
+    assert "parameter reps: 10 is outside its range. Allowed: 1 to 9 (how often)" in error
+    assert not (book / "runs").exists()
+
+
 def test_unknown_parameter_lists_those_there_are(book, capsys):
     error = _fails(capsys, "run", "small", "-p", "rep", "3")
     assert "no parameter named 'rep'" in error
@@ -187,7 +226,9 @@ def test_parameter_given_twice_is_refused(book, capsys):
 
 def test_run_makes_a_page_of_its_own(book, capsys):
     (book / "notebooks" / "01_small.md").write_text(WITH_TABLE, encoding="utf-8")
-    stored = (book / "notebooks" / "01_small.md").read_bytes()
+    main(["execute", "small"])
+    files = sorted((book / "notebooks").iterdir())
+    before = [file.read_bytes() for file in files]
     assert main(["run", "small", "-p", "reps", "3", "-p", "label", "US Steel"]) == 0
     address = capsys.readouterr().out.splitlines()[-1]
     folder = book / "runs" / "small_reps-3_label-US_Steel"
@@ -198,13 +239,15 @@ def test_run_makes_a_page_of_its_own(book, capsys):
     assert "Made with other parameters than the book" in page
     assert page.index("A small chapter") < page.index("Made with other") < page.index("1.5")
     assert "'US Steel'" in page and "standard deviation" in page
+    assert "2 outputs and 0 numbers in the text differ from the book" in page
+    assert "cell reps * noise" in page
     assert "Sankaranarayanan" in page
     assert "See Table 1, " in page and "Table 1 Small & smaller errors." in page
 
     record = json.loads((folder / "run.json").read_text(encoding="utf-8"))
     assert record == {"chapter": "01_small", "parameters": {"reps": 3, "label": "US Steel"}}
-    assert (book / "notebooks" / "01_small.md").read_bytes() == stored
-    assert not (book / "notebooks" / "01_small.ipynb").exists()
+    assert sorted((book / "notebooks").iterdir()) == files
+    assert [file.read_bytes() for file in files] == before
 
 
 def test_run_name_is_fit_for_a_folder():
@@ -250,6 +293,63 @@ def test_execute_names_what_moved(book, capsys):
     assert "reps * noise" in capsys.readouterr().out
 
 
+CALLS_METRICS = "import sys\n\nfrom scs import metrics"
+
+
+@pytest.fixture
+def package(tmp_path, monkeypatch):
+    """A copy of the package's sources, which a test may edit and the digests are made of."""
+    copy = tmp_path / "copy" / "scs"
+    shutil.copytree(ROOT / "scs", copy, ignore=shutil.ignore_patterns("__pycache__"))
+    monkeypatch.setattr(provenance, "_ROOT", copy)
+    for cached in (provenance._code, provenance._imported_by, provenance._exports):
+        cached.cache_clear()
+    yield copy
+    for cached in (provenance._code, provenance._imported_by, provenance._exports):
+        cached.cache_clear()
+
+
+def _edit(path: Path, old: str, new: str) -> None:
+    text = path.read_text(encoding="utf-8")
+    assert old in text
+    path.write_text(text.replace(old, new), encoding="utf-8")
+    provenance._code.cache_clear()
+
+
+def test_stale_are_exactly_the_notebooks_whose_code_changed(book, package, capsys):
+    source = book / "notebooks" / "02_needy.md"
+    source.write_text(CHAPTER.replace("(small)=", "(m)=").replace("import sys", CALLS_METRICS))
+    (book / "notebooks" / "03_failing.md").unlink()
+    main(["execute"])
+    capsys.readouterr()
+
+    main(["execute", "--stale"])
+    assert capsys.readouterr().out.strip() == "none of 2 chapters is stale"
+
+    _edit(package / "metrics.py", "def sparsity", "# a remark\ndef sparsity")
+    assert [stale_reasons(chapter) for chapter in all_chapters(book)] == [[], []]
+
+    _edit(package / "metrics.py", "return", "return 0 or")
+    assert [stale_reasons(chapter) for chapter in all_chapters(book)] == [
+        [],
+        ["changed: scs.metrics"],
+    ]
+    main(["execute", "--stale"])
+    assert capsys.readouterr().out.splitlines() == [
+        "02_needy: changed: scs.metrics",
+        "02_needy: every output as it was",
+    ]
+    assert [stale_reasons(chapter) for chapter in all_chapters(book)] == [[], []]
+
+
+def test_an_edited_or_new_chapter_is_stale(book):
+    chapter = all_chapters(book)[0]
+    assert stale_reasons(chapter) == ["never run"]
+    main(["execute", "small"])
+    _edit(chapter.source, "reps = 2", "reps = 3")
+    assert stale_reasons(chapter) == ["01_small.md was edited"]
+
+
 def test_execute_leaves_out_what_has_no_data(book, capsys):
     assert main(["execute", "needy"]) == 0
     assert "02_needy: left out, no data for student" in capsys.readouterr().out
@@ -261,6 +361,47 @@ def test_failing_cell_is_named_with_its_chapter_and_exception(book, capsys):
     assert "03_failing: cell" in error
     assert "`reps / 0`" in error and "ZeroDivisionError: division by zero" in error
     assert not (book / "notebooks" / "03_failing.ipynb").exists()
+
+
+# --- a new chapter -------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def template(book) -> Path:
+    shutil.copytree(ROOT / "book" / "_templates", book / "book" / "_templates")
+    toc = "format: jb-book\nroot: notebooks/01_small\nparts:\n  - chapters:\n"
+    toc += "      - file: notebooks/02_needy\n      - file: notebooks/10_later\n"
+    (book / "_toc.yml").write_text(toc, encoding="utf-8")
+    return book
+
+
+def test_new_chapter_is_run_listed_and_fit_for_the_book(template, capsys):
+    assert main(["new-chapter", "05_costs"]) == 0
+    chapter = find_chapter(template, "costs")
+    assert "# Costs" in chapter.source.read_text(encoding="utf-8")
+    assert stale_reasons(chapter) == []
+    toc = (template / "_toc.yml").read_text(encoding="utf-8").splitlines()
+    assert [line.strip() for line in toc[-3:]] == [
+        f"- file: notebooks/{stem}" for stem in ("02_needy", "05_costs", "10_later")
+    ]
+    assert all(parameter.allowed for parameter in notebook_parameters(chapter.read_stored()))
+    assert main(["run", "costs", "-p", "n_clusters", "3"]) == 0
+    assert (template / "runs" / "costs_n_clusters-3" / "_build" / "html" / "index.html").exists()
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("Costs", "is no name"),
+        ("", "is no name"),
+        ("small", "a chapter named small already"),
+        ("02_costs", "a chapter 02 already"),
+    ],
+)
+def test_new_chapter_needs_a_name_of_its_own(template, capsys, name, message):
+    before = sorted((template / "notebooks").iterdir())
+    assert message in _fails(capsys, "new-chapter", name)
+    assert sorted((template / "notebooks").iterdir()) == before
 
 
 # --- canonical form ----------------------------------------------------------------------------
@@ -291,14 +432,38 @@ def test_canonical_joins_streams_and_drops_progress():
     assert not cell.metadata and "papermill" not in canonical(notebook).metadata
 
 
-def test_moved_cells_compares_outputs_only_of_code():
+# --- what moved ----------------------------------------------------------------------------------
+
+
+def test_only_outputs_of_code_that_nbval_compares_count_as_moved():
     old, new = canonical(_notebook("a", "b")), canonical(_notebook("a", "b"))
     new.cells.insert(0, new_markdown_cell("text"))
-    assert moved_cells(old, new) == []
+    assert differences(old, new).shown == ()
     new.cells[2].outputs = [new_output("stream", text="1")]
-    assert moved_cells(old, new) == ["b"]
+    assert differences(old, new).shown == ("cell `b`",)
     new.cells[2].metadata["tags"] = ["nbval-ignore-output"]
-    assert moved_cells(old, new) == []
+    assert differences(old, new).shown == ()
+
+
+def _glued(name: str, text: str) -> nbformat.NotebookNode:
+    data = {"application/papermill.record/text/plain": text}
+    return new_output("display_data", data, metadata={"scrapbook": {"name": name}})
+
+
+def test_what_moved_is_named_as_a_reader_knows_it():
+    old, new = (canonical(_notebook("figure", "table", "glue", "same")) for _ in range(2))
+    for notebook, digit in ((old, "1"), (new, "2")):
+        figure, table, glue, same = notebook.cells
+        figure.metadata["mystnb"] = {"figure": {"name": "fig-path"}}
+        figure.outputs = [new_output("display_data", {"text/plain": digit})]
+        page = f'<div class="scs-table" data-name="tab-errors">{digit}</div>'
+        table.outputs = [new_output("display_data", {"text/html": page})]
+        glue.outputs = [_glued("share", digit), _glued("chart", digit * 99), _glued("n", "'3'")]
+        same.outputs = [new_output("display_data", {"text/plain": "", "image/png": digit})]
+    moved = differences(old, new)
+    assert moved.shown == ("figure fig-path", "table tab-errors", "glued `chart`")
+    assert moved.numbers == (("share", "1", "2"),)
+    assert moved.n_cells == 4
 
 
 # --- the rest ----------------------------------------------------------------------------------

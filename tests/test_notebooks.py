@@ -9,8 +9,10 @@ import nbformat
 import pytest
 from nbformat import NotebookNode
 
+from scs.cli.chapters import Chapter
 from scs.cli.execute import canonical, cell_ids
 from scs.cli.parameters import notebook_parameters
+from scs.cli.stale import stale_reasons
 
 NOTEBOOKS = Path(__file__).resolve().parents[1] / "notebooks"
 SOURCES = sorted(NOTEBOOKS.glob("*.md"))
@@ -52,6 +54,15 @@ def test_stored_notebook_is_in_step_with_its_source(source, stored):
         assert kept == edited, f"{source.name} was edited after its last run: {REMEDY}"
 
 
+def test_stored_outputs_are_of_the_code_as_it_is(source):
+    chapter = Chapter(source)
+    reasons = stale_reasons(chapter)
+    assert not reasons, (
+        f"{chapter.stem} is stale ({'; '.join(reasons)}): run `scs execute {chapter.name}`, "
+        "or `scs execute --stale` for all such, and look at what moved"
+    )
+
+
 def test_metadata_is_in_step_too(source, stored):
     edited = jupytext.read(source).metadata
     for key in set(edited) - {"kernelspec", "language_info"}:
@@ -75,7 +86,14 @@ def test_first_code_cell_holds_the_parameters(stored):
     assert _tags(first) == ["parameters"]
     parameters = notebook_parameters(stored)  # refuses anything but literals
     assert parameters
-    assert all(parameter.comment for parameter in parameters), "each needs a comment: what it is"
+    for parameter in parameters:
+        assert parameter.meaning, f"{parameter.name} needs a comment: what it is"
+        if isinstance(parameter.default, int | float) and not isinstance(parameter.default, bool):
+            assert parameter.allowed, (
+                f"{parameter.name}: end its comment with `, 1 to 9` or the like"
+            )
+        if parameter.allowed:
+            assert parameter.allowed.holds(parameter.default), parameter
 
 
 def test_outputs_are_left_uncompared_only_where_they_are_timings(stored):

@@ -13,16 +13,20 @@ import nbformat
 from scs import __distribution__, datasets
 from scs.cli import run as runs
 from scs.cli.chapters import (
+    Chapter,
     all_chapters,
     book_root,
     find_chapter,
     left_out_message,
     missing_data,
 )
+from scs.cli.compare import differences
 from scs.cli.errors import UsageError
-from scs.cli.execute import execute, moved_cells, write
+from scs.cli.execute import execute, write
+from scs.cli.new import new_chapter
 from scs.cli.parameters import chosen_values, notebook_parameters
 from scs.cli.results import make_results
+from scs.cli.stale import stale_reasons
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -68,11 +72,17 @@ def _parser() -> argparse.ArgumentParser:
 
     execute_ = commands.add_parser("execute", help="run chapters and store their outputs")
     execute_.add_argument("chapters", nargs="*", metavar="CHAPTER", help="default: all")
+    execute_.add_argument(
+        "--stale", action="store_true", help="only those whose source or code changed since"
+    )
     execute_.set_defaults(command=_execute)
 
     results = commands.add_parser("results", help="run all simulations, write the ledger")
     results.add_argument("--jobs", type=int, default=-1, help="worker processes (default: all)")
     results.set_defaults(command=_results)
+    new = commands.add_parser("new-chapter", help="begin a chapter from the template, and run it")
+    new.add_argument("name", metavar="NAME", help="such as costs, or 12_costs for its place")
+    new.set_defaults(command=_new_chapter)
 
     data = commands.add_parser("data", help="what data is here, and how to get the rest")
     data.set_defaults(command=_data)
@@ -92,7 +102,8 @@ def _run(arguments: argparse.Namespace) -> None:
         raise UsageError(f"--name: {arguments.name!r} is not a plain folder name.")
     notebook = execute(chapter, values)
     path = runs.prepare_book(root, chapter, folder)
-    write(runs.as_page(notebook, runs.parameters_note(parameters, values)), path)
+    moved = differences(chapter.read_stored(), notebook) if chapter.stored.exists() else None
+    write(runs.as_page(notebook, runs.parameters_note(parameters, values, moved)), path)
     runs.write_record(folder, chapter, values)
     print("building its pages ...", flush=True)
     print(runs.build_html(folder).as_uri())
@@ -102,23 +113,39 @@ def _execute(arguments: argparse.Namespace) -> None:
     root = book_root()
     names = arguments.chapters
     chapters = [find_chapter(root, name) for name in names] if names else all_chapters(root)
-    for chapter in chapters:
+    if arguments.stale:
+        reasons = {chapter: stale_reasons(chapter) for chapter in chapters}
+        chapters = [chapter for chapter in chapters if reasons[chapter]]
+        print(_what_is_stale(reasons), flush=True)
+    for number, chapter in enumerate(chapters, start=1):
         if missing := missing_data(chapter.read()):
             print(left_out_message(chapter, missing), flush=True)
             continue
-        old = nbformat.read(chapter.stored, as_version=4) if chapter.stored.exists() else None
-        new = execute(chapter)
+        old = chapter.read_stored() if chapter.stored.exists() else None
+        new = execute(chapter, place=f"({number} of {len(chapters)})")
         write(new, chapter.stored)
         print(_what_moved(chapter.stem, old, new), flush=True)
+
+
+def _new_chapter(arguments: argparse.Namespace) -> None:
+    chapter = new_chapter(book_root(), arguments.name)
+    write(execute(chapter), chapter.stored)
+    print(f"{chapter.source}\nEdit it, then run `scs execute {chapter.name}` and `make serve`.")
+
+
+def _what_is_stale(reasons: dict[Chapter, list[str]]) -> str:
+    lines = [f"{each.stem}: {'; '.join(why)}" for each, why in reasons.items() if why]
+    return "\n".join(lines) or f"none of {len(reasons)} chapters is stale"
 
 
 def _what_moved(stem: str, old: nbformat.NotebookNode | None, new: nbformat.NotebookNode) -> str:
     if old is None:
         return f"{stem}: new"
-    moved = moved_cells(old, new)
-    if not moved:
+    moved = differences(old, new)
+    lines = [*moved.shown, *(f"{name}: {was} -> {now}" for name, was, now in moved.numbers)]
+    if not lines:
         return f"{stem}: every output as it was"
-    return "\n".join([f"{stem}: {len(moved)} outputs moved", *(f"    {line}" for line in moved)])
+    return "\n".join([f"{stem}: {len(lines)} outputs moved", *(f"    {line}" for line in lines)])
 
 
 def _results(arguments: argparse.Namespace) -> None:

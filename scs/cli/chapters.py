@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import jupytext
+import nbformat
 from nbformat import NotebookNode
 
 from scs import datasets
@@ -35,6 +36,10 @@ class Chapter:
     def read(self) -> NotebookNode:
         """Read the source as a notebook without outputs."""
         return jupytext.read(self.source)
+
+    def read_stored(self) -> NotebookNode:
+        """Read the executed notebook."""
+        return nbformat.read(self.stored, as_version=4)
 
 
 def book_root(start: Path | None = None) -> Path:

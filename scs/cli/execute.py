@@ -15,6 +15,7 @@ from papermill.exceptions import PapermillExecutionError
 
 from scs.cli.chapters import Chapter
 from scs.cli.errors import UsageError
+from scs.cli.stale import CODE_KEY, code_behind
 
 # The notebook must not depend on how many cores a library finds.
 _ONE_THREAD = {name: "1" for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")}
@@ -22,7 +23,9 @@ _KERNEL = {"display_name": "Python 3", "language": "python", "name": "python3"}
 _CELL_METADATA_OF_A_RUN = ("papermill", "execution")
 
 
-def execute(chapter: Chapter, values: Mapping[str, Any] | None = None) -> NotebookNode:
+def execute(
+    chapter: Chapter, values: Mapping[str, Any] | None = None, place: str = ""
+) -> NotebookNode:
     """Run a chapter from its source.
 
     Parameters
@@ -30,11 +33,13 @@ def execute(chapter: Chapter, values: Mapping[str, Any] | None = None) -> Notebo
     chapter : Chapter
     values : mapping, optional
         New values of its parameters.
+    place : str
+        What the progress bar says after the chapter's name, such as "3 of 20".
 
     Returns
     -------
     NotebookNode
-        With outputs, in canonical form.
+        With outputs and the digests of the code behind them, in canonical form.
     """
     try:
         with _environment(_ONE_THREAD):
@@ -43,7 +48,7 @@ def execute(chapter: Chapter, values: Mapping[str, Any] | None = None) -> Notebo
                 None,
                 parameters=dict(values or {}),
                 kernel_name="python3",
-                progress_bar={"desc": chapter.stem},
+                progress_bar={"desc": " ".join([chapter.stem, place]).strip()},
                 stderr_file=sys.stderr,
                 # Below errors, the kernel only remarks on how it talks to us.
                 extra_arguments=["--log-level=40"],
@@ -55,6 +60,7 @@ def execute(chapter: Chapter, values: Mapping[str, Any] | None = None) -> Notebo
             f"{chapter.stem}: cell {error.cell_index} (`{first_line}`) raised "
             f"{error.ename}: {error.evalue}\nMend {chapter.source.name}, or the code it calls."
         ) from None
+    notebook.metadata[CODE_KEY] = code_behind(notebook)
     return canonical(notebook)
 
 
@@ -110,21 +116,6 @@ def write(notebook: NotebookNode, path: Path) -> None:
     unfinished = path.with_suffix(".ipynb.tmp")
     unfinished.write_text(text if text.endswith("\n") else text + "\n", encoding="utf-8")
     unfinished.replace(path)
-
-
-def moved_cells(old: NotebookNode, new: NotebookNode) -> list[str]:
-    """Name the cells whose outputs are not what they were, by their first line.
-
-    Run times always differ: cells that nbval does not compare are left out here too.
-    """
-    before = {cell.id: cell.get("outputs") for cell in old.cells}
-    return [
-        next(iter(cell.source.strip().splitlines()), "")
-        for cell in new.cells
-        if cell.cell_type == "code"
-        and "nbval-ignore-output" not in cell.metadata.get("tags", [])
-        and before.get(cell.id) != cell.outputs
-    ]
 
 
 @contextmanager

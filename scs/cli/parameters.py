@@ -10,6 +10,7 @@ from typing import Any
 from nbformat import NotebookNode
 
 from scs.cli.errors import UsageError
+from scs.cli.ranges import Range, read_range
 
 _TRUE, _FALSE = {"true", "yes", "1"}, {"false", "no", "0"}
 
@@ -21,6 +22,23 @@ class Parameter:
     name: str
     default: Any
     comment: str
+
+    @property
+    def meaning(self) -> str:
+        """The comment without the range."""
+        return read_range(self.comment)[0]
+
+    @property
+    def allowed(self) -> Range | None:
+        """What its value may be, if the comment says so."""
+        return read_range(self.comment)[1]
+
+    @property
+    def allowed_text(self) -> str:
+        """What its value may be, in words."""
+        if isinstance(self.default, bool):
+            return "yes or no"
+        return self.allowed.text if self.allowed else "any " + type(self.default).__name__
 
 
 def notebook_parameters(notebook: NotebookNode) -> list[Parameter]:
@@ -102,7 +120,17 @@ def chosen_values(
         if name in values:
             raise UsageError(f"parameter {name} given twice. Keep one of the two.")
         values[name] = convert(known[name], text)
+        check(known[name], values[name])
     return values
+
+
+def check(parameter: Parameter, value: Any) -> None:
+    """Refuse a value that is outside of what the parameter's comment allows."""
+    if parameter.allowed and not parameter.allowed.holds(value):
+        raise UsageError(
+            f"parameter {parameter.name}: {value!r} is outside its range. "
+            f"Allowed: {parameter.allowed.text} ({parameter.meaning})."
+        )
 
 
 def listing(known: Mapping[str, Parameter]) -> str:

@@ -14,6 +14,7 @@ from nbformat import NotebookNode
 from nbformat.v4 import new_markdown_cell
 
 from scs.cli.chapters import Chapter
+from scs.cli.compare import Differences
 from scs.cli.errors import UsageError
 from scs.cli.parameters import Parameter
 
@@ -28,25 +29,54 @@ def run_name(chapter: Chapter, values: Mapping[str, Any]) -> str:
     return re.sub(r"[^A-Za-z0-9.-]+", "_", "_".join(words)).strip("_.")[:80]
 
 
-def parameters_note(parameters: Sequence[Parameter], values: Mapping[str, Any]) -> str:
-    """Write the box that says which parameters made the page."""
+def parameters_note(
+    parameters: Sequence[Parameter],
+    values: Mapping[str, Any],
+    moved: Differences | None,
+) -> str:
+    """Write the box that says which parameters made the page, and what they changed."""
     rows = [
-        f"| `{p.name}` | `{values.get(p.name, p.default)!r}` | `{p.default!r}` | {p.comment} |"
+        f"| `{p.name}` | `{values.get(p.name, p.default)!r}` | `{p.default!r}` "
+        f"| {p.meaning} | {p.allowed_text} |"
         for p in parameters
     ]
     return "\n".join(
         [
-            ":::{admonition} Made with other parameters than the book",
+            "::::{admonition} Made with other parameters than the book",
             ":class: important",
             "The text was written for the book's parameters; numbers and charts are of this run. "
             "Links to chapters that are not in it are plain text.",
             "",
-            "| Parameter | this run | the book | |",
-            "|---|---|---|---|",
+            "| Parameter | this run | the book | meaning | allowed |",
+            "|---|---|---|---|---|",
             *rows,
-            ":::",
+            "",
+            *differences_note(moved),
+            "::::",
         ]
     )
+
+
+def differences_note(moved: Differences | None) -> list[str]:
+    """Write which outputs are not those of the book."""
+    if moved is None:
+        return ["The book has no stored outputs of this chapter to compare with."]
+    lines = [
+        f"**{len(moved.shown)} outputs and {len(moved.numbers)} numbers in the text differ "
+        f"from the book's** ({moved.n_cells} cells have outputs)."
+    ]
+    if moved.shown:
+        lines += ["", *(f"- {name}" for name in moved.shown)]
+    if moved.numbers:
+        lines += [
+            "",
+            ":::{dropdown} The numbers that moved",
+            "| Number | the book | this run |",
+            "|---|---|---|",
+            *(f"| `{name}` | {old} | {new} |" for name, old, new in moved.numbers),
+            ":::",
+        ]
+    return lines
 
 
 def as_page(notebook: NotebookNode, note: str) -> NotebookNode:

@@ -1,0 +1,58 @@
+"""Which stored notebooks are older than what made them: their source, or the code they call.
+
+A notebook keeps, beside its outputs, one digest for every module of this package that its code
+leads to (`scs.provenance`). Comments and docstrings do not count, so that only a change which could
+move a number asks for a new run.
+"""
+
+import re
+
+from nbformat import NotebookNode
+
+from scs.cli.chapters import Chapter
+from scs.provenance import digest, modules_behind
+
+CODE_KEY = "scs_code"  # in the metadata of a stored notebook
+_MAGIC = re.compile(r"^\s*[%!]")
+
+
+def code_behind(notebook: NotebookNode) -> dict[str, str]:
+    """Return the modules of `scs` that a notebook depends on, each with the digest of its code.
+
+    Depends means: its code imports the module, or something that imports it. What it does not
+    call of such a module counts too.
+    """
+    return {module: digest([module]) for module in modules_behind(_code(notebook))}
+
+
+def _code(notebook: NotebookNode) -> str:
+    sources = [cell.source for cell in notebook.cells if cell.cell_type == "code"]
+    lines = "\n".join(sources).splitlines()
+    return "\n".join("pass" if _MAGIC.match(line) else line for line in lines)
+
+
+def stale_reasons(chapter: Chapter) -> list[str]:
+    """Say why the stored outputs of a chapter may no longer be what its code gives.
+
+    Returns
+    -------
+    list of str
+        Empty if they are of this source and this code.
+    """
+    if not chapter.stored.exists():
+        return ["never run"]
+    stored = chapter.read_stored()
+    reasons = []
+    if _parts(chapter.read()) != _parts(stored):
+        reasons.append(f"{chapter.source.name} was edited")
+    if CODE_KEY not in stored.metadata:
+        return [*reasons, "stored without the digests of its code"]
+    kept, now = stored.metadata[CODE_KEY], code_behind(stored)
+    changed = sorted(module for module in {*kept, *now} if kept.get(module) != now.get(module))
+    if changed:
+        reasons.append(f"changed: {', '.join(changed)}")
+    return reasons
+
+
+def _parts(notebook: NotebookNode) -> list[tuple]:
+    return [(cell.cell_type, cell.source, dict(cell.metadata)) for cell in notebook.cells]
