@@ -74,8 +74,8 @@ def run_experiment(
         ``true_positive_rate``, ``false_discovery_proportion``, ``budget``, ``gap``; test errors
         ``test_mse`` (covariates alone), ``test_mse_tree`` and ``test_mse_hard`` (effects through
         the tree, by its probabilities or its best guess), ``test_mse_known`` (labels known);
-        ``converged``, ``seconds`` (of the fit, from moments), and ``error``, the message of a fit
-        that failed (its scores are missing).
+        ``converged``, ``seconds`` (from rows to the fit, the tuning of the budget included), and
+        ``error``, the message of a fit that failed (its scores are missing).
 
     Raises
     ------
