@@ -196,6 +196,15 @@ def as_clusters(clusters: Any, n_rows: int) -> tuple[np.ndarray, np.ndarray]:
     TypeError
         Labels cannot be sorted with each other (mixed types) or cannot be hashed.
     """
+    codes, found = as_codes(clusters, n_rows)
+    order = label_order(found)
+    rank = np.empty_like(order)
+    rank[order] = np.arange(len(order))
+    return rank[codes], found[order]
+
+
+def as_codes(clusters: Any, n_rows: int) -> tuple[np.ndarray, np.ndarray]:
+    """Return cluster codes and labels as `as_clusters` does, but the labels as they appear."""
     if clusters is None:
         raise ValueError("clusters is missing: pass one cluster label per row.")
     values = label_values(clusters)
@@ -219,20 +228,26 @@ def as_clusters(clusters: Any, n_rows: int) -> tuple[np.ndarray, np.ndarray]:
             f"clusters has a missing label in row {missing[0]} ({missing.size} in all): "
             "drop these rows, or give them a label of their own."
         )
-    found = np.asarray(found)
+    return codes, np.asarray(found)
+
+
+def label_order(labels: np.ndarray) -> np.ndarray:
+    """Return the order that sorts distinct labels.
+
+    Raises
+    ------
+    TypeError
+        They cannot be sorted with each other.
+    """
     try:
-        if found.dtype.kind in "iufbmM":
-            order = np.argsort(found)
-        else:
-            order = np.array(sorted(range(len(found)), key=found.__getitem__), dtype=np.intp)
+        if labels.dtype.kind in "iufbmM":
+            return np.argsort(labels)
+        return np.array(sorted(range(len(labels)), key=labels.__getitem__), dtype=np.intp)
     except TypeError as error:
         raise TypeError(
             f"clusters holds labels that cannot be sorted ({error}): convert them to text or "
             "numbers first."
         ) from None
-    rank = np.empty_like(order)
-    rank[order] = np.arange(len(order))
-    return rank[codes], found[order]
 
 
 def label_values(clusters: Any) -> np.ndarray:

@@ -7,16 +7,24 @@ about zero loses the digits that matter as soon as the data lie far from zero.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-from scs.design import Design, as_clusters, as_matrix, as_outcome, refuse_other_kind
+from scs.design import (
+    Design,
+    as_clusters,
+    as_codes,
+    as_matrix,
+    as_outcome,
+    label_order,
+    refuse_other_kind,
+)
+from scs.merge import Part, merge_parts, part_of_rows
 
 INTERCEPT = "intercept"
-_BLOCK = 65_536  # rows centred at a time, so that the working copy stays small
 
 
 @dataclass(frozen=True, eq=False)  # == of arrays is no truth value
@@ -84,43 +92,38 @@ class Moments:
     @classmethod
     def from_design(cls, design: Design, *, intercept: bool = False) -> Moments:
         """Compute the moments of rows that are validated already."""
-        n_clusters, (n_rows, n_columns) = len(design.labels), design.X.shape
+        part = part_of_rows(design.X, design.y, design.codes, design.labels)
+        return cls.from_part(part, design.names, intercept=intercept)
+
+    @classmethod
+    def from_part(cls, part: Part, names: tuple[str, ...], *, intercept: bool = False) -> Moments:
+        """Compute the moments from cluster sums of ``[X, y]`` whose X has the columns ``names``."""
         intercept = bool(intercept)
         first = int(intercept)
-        n = np.bincount(design.codes, minlength=n_clusters).astype(float)
-        # Sums are taken about a row of the cluster's own: one about any common point would carry
-        # the digits of the farthest row into every cluster.
-        origin = np.zeros(n_clusters, dtype=np.intp)
-        origin[design.codes[::-1]] = np.arange(n_rows - 1, -1, -1)
-        sums = np.zeros((n_clusters, n_columns + 1))
-        for rows in _blocks(n_rows, n_clusters):
-            _add_by_cluster(sums, design.codes[rows], _about(design, rows, origin))
-        means = sums / n[:, None]
-        products = np.zeros((n_columns + 1, n_columns + 1))
-        for rows in _blocks(n_rows, n_clusters):
-            centred = _about(design, rows, origin)
-            centred -= means[design.codes[rows]]
-            products += centred.T @ centred
-        mean_x = np.ones((n_clusters, first + n_columns))
-        mean_x[:, first:] = means[:, :-1] + design.X[origin]
-        within_xx = np.zeros((first + n_columns, first + n_columns))
-        within_xx[first:, first:] = products[:-1, :-1]
-        within_xy = np.concatenate([np.zeros(first), products[:-1, -1]])
+        order = label_order(part.labels)
+        n_columns = first + len(names)
+        mean_x = np.ones((len(order), n_columns))
+        mean_x[:, first:] = part.means[order, :-1]
+        within_xx = np.zeros((n_columns, n_columns))
+        within_xx[first:, first:] = part.products[:-1, :-1]
         return cls(
-            labels=design.labels,
-            n=n,
+            labels=part.labels[order],
+            n=part.n[order],
             mean_x=mean_x,
-            mean_y=means[:, -1] + design.y[origin],
+            mean_y=part.means[order, -1],
             within_xx=within_xx,
-            within_xy=within_xy,
-            within_yy=float(products[-1, -1]),
-            names=((INTERCEPT,) if intercept else ()) + design.names,
+            within_xy=np.concatenate([np.zeros(first), part.products[:-1, -1]]),
+            within_yy=float(part.products[-1, -1]),
+            names=((INTERCEPT,) if intercept else ()) + tuple(names),
             intercept=intercept,
         )
 
     @classmethod
     def from_chunks(cls, chunks: Iterable[tuple], *, intercept: bool = False) -> Moments:
         """Compute the moments of ``(X, y, clusters)`` chunks, one at a time in memory.
+
+        Time O(N P^2), whatever the number of chunks: a chunk is merged in time proportional to
+        its own clusters. Memory O(K P) and one chunk.
 
         Parameters
         ----------
@@ -134,16 +137,28 @@ class Moments:
         ValueError
             No chunk, or chunks with different columns.
         """
-        total = None
-        for X, y, clusters in chunks:
-            part = cls.from_arrays(X, y, clusters, intercept=intercept)
-            total = part if total is None else total + part
+        names: tuple[str, ...] = ()
+
+        def parts() -> Iterator[Part]:
+            nonlocal names
+            for i, (X, y, clusters) in enumerate(chunks):
+                matrix, found = as_matrix(X, min_columns=0 if intercept else 1)
+                if i == 0:
+                    names = found
+                _refuse_other_columns(names, found, f"chunk {i}")
+                outcome = as_outcome(y, len(matrix))
+                yield part_of_rows(matrix, outcome, *as_codes(clusters, len(matrix)))
+
+        total = merge_parts(parts())
         if total is None:
             raise ValueError("chunks is empty: pass at least one (X, y, clusters).")
-        return total
+        return cls.from_part(total, names, intercept=intercept)
 
     def __add__(self, other: Moments) -> Moments:
-        """Merge the moments of two sets of rows: exact, whatever clusters they share."""
+        """Merge the moments of two sets of rows: exact, whatever clusters they share.
+
+        Each sum costs O(K P); many pieces merge faster through `from_chunks`.
+        """
         if not isinstance(other, Moments):
             return NotImplemented
         if self.intercept != other.intercept:
@@ -151,54 +166,23 @@ class Moments:
                 f"other has intercept={other.intercept}, these moments {self.intercept}: compute "
                 "both with the same."
             )
-        refuse_other_kind(self.labels, other.labels)
-        if self.names != other.names:
-            difference = next(
-                (f"{a!r} against {b!r}" for a, b in zip(self.names, other.names) if a != b),
-                f"{len(self.names)} against {len(other.names)} columns",
-            )
-            raise ValueError(
-                f"other has different columns ({difference}): merge moments of the same columns "
-                "in the same order."
-            )
-        if self.labels.dtype.kind == other.labels.dtype.kind != "O":
-            stacked = np.concatenate([self.labels, other.labels])
-        else:
-            stacked = [*self.labels.tolist(), *other.labels.tolist()]
-        codes, labels = as_clusters(stacked, len(stacked))
-        if self.labels.dtype == other.labels.dtype:
-            labels = labels.astype(self.labels.dtype)
-        mine, theirs = codes[: len(self.n)], codes[len(self.n) :]
-        n_mine, n_theirs = np.zeros(len(labels)), np.zeros(len(labels))
-        n_mine[mine], n_theirs[theirs] = self.n, other.n
-        means_mine = np.zeros((len(labels), len(self.names) + 1))
-        means_theirs = np.zeros_like(means_mine)
-        means_mine[mine] = np.column_stack([self.mean_x, self.mean_y])
-        means_theirs[theirs] = np.column_stack([other.mean_x, other.mean_y])
-        n = n_mine + n_theirs
-        # A cluster on both sides adds its two means' distance, weighted n n'/(n + n').
-        share = n_theirs / n
-        distance = means_theirs - means_mine
-        distance[(n_mine == 0) | (n_theirs == 0)] = 0.0
-        means = np.where(
-            (n_mine == 0)[:, None], means_theirs, means_mine + share[:, None] * distance
-        )
-        between = distance.T @ (distance * (n_mine * share)[:, None])
-        return Moments(
-            labels=labels,
-            n=n,
-            mean_x=means[:, :-1],
-            mean_y=means[:, -1],
-            within_xx=self.within_xx + other.within_xx + between[:-1, :-1],
-            within_xy=self.within_xy + other.within_xy + between[:-1, -1],
-            within_yy=self.within_yy + other.within_yy + float(between[-1, -1]),
-            names=self.names,
-            intercept=self.intercept,
-        )
+        refuse_other_kind(self.labels[:1], other.labels[:1])
+        _refuse_other_columns(self.names, other.names, "other")
+        total = merge_parts([self._part(), other._part()])
+        return self.from_part(total, self.names[int(self.intercept) :], intercept=self.intercept)
 
     def __radd__(self, other: int) -> Moments:
         """Let `sum` begin with its 0."""
         return self if other == 0 else NotImplemented
+
+    def _part(self) -> Part:
+        first = int(self.intercept)
+        products = np.empty((self.n_columns - first + 1,) * 2)
+        products[:-1, :-1] = self.within_xx[first:, first:]
+        products[:-1, -1] = products[-1, :-1] = self.within_xy[first:]
+        products[-1, -1] = self.within_yy
+        means = np.column_stack([self.mean_x[:, first:], self.mean_y])
+        return Part(self.labels, self.n, means, products)
 
     @property
     def n_rows(self) -> int:
@@ -231,20 +215,13 @@ class Moments:
         return self.within_yy + float(self.n @ self.mean_y**2)
 
 
-def _about(design: Design, rows: slice, origin: np.ndarray) -> np.ndarray:
-    """Return ``[X, y]`` of some rows, each about the row of its cluster that ``origin`` names."""
-    about = origin[design.codes[rows]]
-    return np.column_stack([design.X[rows] - design.X[about], design.y[rows] - design.y[about]])
-
-
-def _blocks(n_rows: int, n_clusters: int) -> Iterable[slice]:
-    # A block touches up to K sums: with fewer rows than that, these would be most of the work.
-    size = max(_BLOCK, n_clusters)
-    return (slice(start, start + size) for start in range(0, n_rows, size))
-
-
-def _add_by_cluster(sums: np.ndarray, codes: np.ndarray, values: np.ndarray) -> None:
-    """Add every row of ``values`` to the row of ``sums`` that its code names."""
-    low, high = codes.min(), codes.max() + 1  # rows sorted by cluster touch few of many clusters
-    for j in range(values.shape[1]):
-        sums[low:high, j] += np.bincount(codes - low, weights=values[:, j], minlength=high - low)
+def _refuse_other_columns(names: tuple[str, ...], found: tuple[str, ...], where: str) -> None:
+    if names != found:
+        difference = next(
+            (f"{a!r} against {b!r}" for a, b in zip(names, found) if a != b),
+            f"{len(names)} against {len(found)} columns",
+        )
+        raise ValueError(
+            f"{where} has different columns ({difference}): merge moments of the same columns "
+            "in the same order."
+        )
