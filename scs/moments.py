@@ -7,7 +7,7 @@ about zero loses the digits that matter as soon as the data lie far from zero.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -153,6 +153,130 @@ class Moments:
         if total is None:
             raise ValueError("chunks is empty: pass at least one (X, y, clusters).")
         return cls.from_part(total, names, intercept=intercept)
+
+    @classmethod
+    def from_files(
+        cls,
+        source: Any,
+        *,
+        outcome: str,
+        cluster: str,
+        covariates: Sequence[str] | None = None,
+        categories: Iterable[str] | Mapping[str, Sequence] = (),
+        intercept: bool = False,
+        missing: str = "raise",
+        csv: Mapping[str, Any] | None = None,
+        batch_rows: int = 131_072,
+        n_jobs: int = 1,
+        progress: bool = False,
+    ) -> Moments:
+        """Compute the moments of Parquet or CSV files, which may be larger than memory.
+
+        Time O(N P^2), one pass. Memory O(K P + ``batch_rows`` P) in each process, whatever the
+        number of rows and the size of the files and their row groups.
+
+        Parameters
+        ----------
+        source : path, glob pattern, folder, or list of these
+            Parquet or CSV files, as `scs.large.open_source` finds them. Only the columns needed
+            are read.
+        outcome : str
+            Column of the outcome: numbers.
+        cluster : str
+            Column of the cluster labels: whole numbers, text (dictionaries too), dates.
+        covariates : list of str, optional
+            Columns of X, numbers or booleans; all the other columns if None.
+        categories : list of str, or dict of str to levels
+            Covariates to be dummy-coded: each level but the first gives a column
+            ``name[T.level]``. The levels of a list are found in a pass of their own.
+        intercept : bool
+            Add a first, unpenalised column of ones.
+        missing : "raise" or "drop"
+            Refuse missing values (null, NaN), or leave their rows out and warn of how many.
+        csv : dict, optional
+            How to read CSV, such as ``{"delimiter": ";", "decimal_point": ",", "encoding":
+            "latin-1"}``: see `scs.large.open_source`.
+        batch_rows : int
+            Rows in memory at a time.
+        n_jobs : int
+            Processes, which share files and the row groups of Parquet files (joblib's meaning:
+            -1 for all cores). The numbers do not depend on it. With 1, columns are decoded in
+            threads of pyarrow meanwhile.
+        progress : bool
+            Show a bar with the rows done and the time left (estimated for CSV).
+
+        Returns
+        -------
+        Moments
+            `scs.large.read_files` gives the counts of rows as well.
+
+        Raises
+        ------
+        FileNotFoundError
+            No such file.
+        ValueError, TypeError
+            No such column (named with similar ones), no rows, files with different columns, text
+            among the numbers, missing or infinite values: the message names file, column and row.
+        """
+        from scs.large import passes  # it builds on this module
+
+        reading = passes.read_files(
+            source,
+            outcome=outcome,
+            cluster=cluster,
+            covariates=covariates,
+            categories=categories,
+            intercept=intercept,
+            missing=missing,
+            csv=csv,
+            batch_rows=batch_rows,
+            n_jobs=n_jobs,
+            progress=progress,
+        )
+        return passes.moments_and_warning(reading)
+
+    @classmethod
+    def from_dask(
+        cls,
+        frame: Any,
+        *,
+        outcome: str,
+        cluster: str,
+        covariates: Sequence[str] | None = None,
+        categories: Iterable[str] | Mapping[str, Sequence] = (),
+        intercept: bool = False,
+        missing: str = "raise",
+    ) -> Moments:
+        """Compute the moments of a Dask data frame, on whatever cluster Dask is connected to.
+
+        Every partition is summed up where it is; the sums are merged in a tree of fixed shape, so
+        that the numbers do not depend on the workers. Memory O(K P) and one partition in each.
+
+        Parameters
+        ----------
+        frame : dask.dataframe.DataFrame
+        outcome, cluster, covariates, categories, intercept, missing
+            See `from_files`.
+
+        Raises
+        ------
+        ImportError
+            Dask is not installed (``pip install '.[dask]'``).
+        ValueError, TypeError
+            See `from_files`; messages name the partition.
+        """
+        from scs.large import passes  # it builds on this module
+
+        reading = passes.read_dask(
+            frame,
+            outcome=outcome,
+            cluster=cluster,
+            covariates=covariates,
+            categories=categories,
+            intercept=intercept,
+            missing=missing,
+        )
+        return passes.moments_and_warning(reading)
 
     def __add__(self, other: Moments) -> Moments:
         """Merge the moments of two sets of rows: exact, whatever clusters they share.
