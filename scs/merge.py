@@ -98,10 +98,10 @@ def merge_parts(parts: Iterable[Part]) -> Part | None:
 
 
 class _Total:
-    """What is known so far: a label's place is the order of its appearance."""
+    """What is known so far; a label's row in the arrays is its place."""
 
     def __init__(self, first: Part) -> None:
-        self.place: defaultdict = defaultdict(count().__next__)  # a new label takes the next place
+        self.places = _Places(first.labels)
         self.labels: list[np.ndarray] = []
         self.n = np.zeros(0)
         self.means = np.zeros((0, first.means.shape[1]))
@@ -111,31 +111,79 @@ class _Total:
     def add(self, part: Part) -> None:
         if self.labels:
             refuse_other_kind(self.labels[0][:1], part.labels[:1])  # each part is of one kind
-        known = len(self.place)
-        places = map(self.place.__getitem__, part.labels.tolist())
-        at = np.fromiter(places, dtype=np.intp, count=len(part.labels))
+        known = len(self.places)
+        at = self.places.of(part.labels)
         self._grow()
         self.labels.append(part.labels[at >= known])
+        self.products += part.products
+        for some in _blocks(len(at), 1):
+            self._join(at[some], part.n[some], part.means[some])
+
+    def _join(self, at: np.ndarray, n: np.ndarray, means: np.ndarray) -> None:
         before = np.take(self.n, at)
-        after = before + part.n
+        after = before + n
         # A cluster that is new has no rows before: it takes the part's mean, and adds no product.
-        share = part.n / after
+        share = n / after
         old = np.take(self.means, at, axis=0)
-        distance = part.means - old
-        self.products += part.products + distance.T @ (distance * (before * share)[:, None])
+        distance = means - old
+        self.products += distance.T @ (distance * (before * share)[:, None])
         self.n[at] = after
-        self.means[at] = old + share[:, None] * distance
+        distance *= share[:, None]
+        self.means[at] = old + distance
 
     def part(self) -> Part:
-        size = len(self.place)
+        size = len(self.places)
         return Part(_joined(self.labels), self.n[:size], self.means[:size], self.products)
 
     def _grow(self) -> None:
-        if len(self.place) > len(self.n):
-            # By half at least, so that all growing together costs O(K).
-            more = max(len(self.place), len(self.n) * 3 // 2) - len(self.n)
+        if len(self.places) > len(self.n):
+            # To the double at least, so that all growing together costs O(K).
+            more = max(len(self.places), 2 * len(self.n)) - len(self.n)
             self.n = np.concatenate([self.n, np.zeros(more)])
             self.means = np.concatenate([self.means, np.zeros((more, self.means.shape[1]))])
+
+
+class _Places:
+    """The place of every label, in order of appearance.
+
+    Numbers and dates are found by bisection in a sorted array, which is ten times as fast as a
+    dictionary of Python's; that serves all other labels, and numbers of more than one type.
+    """
+
+    def __init__(self, labels: np.ndarray) -> None:
+        self.kind = labels.dtype.kind if labels.dtype.kind in "iufmM" else ""
+        self.sorted, self.place = labels[:0], np.zeros(0, dtype=np.intp)
+        self.table: defaultdict = defaultdict(count().__next__)  # a new label gets the next place
+
+    def __len__(self) -> int:
+        return len(self.place) if self.kind else len(self.table)
+
+    def of(self, labels: np.ndarray) -> np.ndarray:
+        """Return the places of distinct labels; new ones get the next places."""
+        if self.kind and self.kind != labels.dtype.kind:
+            for label in self.sorted[np.argsort(self.place)].tolist():
+                self.table[label]
+            self.kind = ""
+        if not self.kind:
+            places = map(self.table.__getitem__, labels.tolist())
+            return np.fromiter(places, dtype=np.intp, count=len(labels))
+        order = np.argsort(labels)
+        wanted = labels[order]
+        where = np.searchsorted(self.sorted, wanted)
+        inside = np.minimum(where, max(len(self.sorted) - 1, 0))
+        new = np.ones(len(wanted), dtype=bool)
+        if len(self.sorted):
+            new = self.sorted[inside] != wanted
+        places = np.empty(len(labels), dtype=np.intp)
+        places[order[~new]] = self.place[inside[~new]]
+        first = np.sort(order[new])  # new ones, as they come
+        places[first] = len(self.place) + np.arange(len(first))
+        if len(first):
+            self.sorted = np.insert(
+                self.sorted.astype(np.result_type(self.sorted, wanted)), where[new], wanted[new]
+            )
+            self.place = np.insert(self.place, where[new], places[order[new]])
+        return places
 
 
 def _again(first: Part, others: Iterator[Part]) -> Iterator[Part]:

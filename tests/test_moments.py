@@ -1,10 +1,12 @@
 """Moments hold what Eq. 5 needs of the rows, whatever order, names or pieces the rows come in."""
 
+from fractions import Fraction
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from problems import random_rows
+from problems import Rows, random_rows
 
 from scs import Moments, solve
 
@@ -50,6 +52,100 @@ def test_pieces_merge_to_the_whole(seed, pieces):
         if len(part)
     ]
     assert_same(Moments.from_chunks(iter(chunks), intercept=rows.intercept), moments_of(rows))
+
+
+LABELS = {
+    "whole numbers": lambda k: k * 7 - 20,
+    "large ones": lambda k: 2**60 + k,  # a float would not tell them apart
+    "text": lambda k: f"school {k}",
+    "dates": lambda k: np.datetime64("2020-01-01") + k,
+    "tuples": lambda k: ("a", k),
+    "floats": lambda k: k / 4,
+}
+
+
+def as_labels(kind, clusters):
+    labels = [LABELS[kind](int(k)) for k in clusters]
+    return labels if kind in ("text", "tuples") else np.array(labels)
+
+
+@settings(max_examples=150, deadline=None)
+@given(seed=st.integers(0, 10_000), kind=st.sampled_from(sorted(LABELS)), data=st.data())
+def test_any_split_in_any_order_gives_the_same_moments(seed, kind, data):
+    """Every row is dealt to some chunk, so that clusters are spread over all of them."""
+    rows = random_rows(seed)
+    n_chunks = data.draw(st.integers(1, 9))
+    dealt = np.random.default_rng(seed).integers(0, n_chunks, len(rows.y))
+    order = data.draw(st.permutations(range(n_chunks)))
+    chunks = [
+        (rows.X[dealt == i], rows.y[dealt == i], as_labels(kind, rows.clusters[dealt == i]))
+        for i in order
+        if (dealt == i).any()
+    ]
+    found = Moments.from_chunks(chunks, intercept=rows.intercept)
+    whole = Moments.from_arrays(
+        rows.X, rows.y, as_labels(kind, rows.clusters), intercept=rows.intercept
+    )
+    assert_same(found, whole, rtol=1e-12)
+    assert_same(sum(Moments.from_arrays(*c, intercept=rows.intercept) for c in chunks), whole)
+
+
+def test_numbers_of_several_types_are_one_kind_of_label():
+    rows = random_rows(5, n_clusters=9, intercept=False)
+    deal = np.arange(len(rows.y)) % 4
+    types = [np.int8, np.int64, float, np.uint16]
+    chunks = [
+        (rows.X[deal == i], rows.y[deal == i], rows.clusters[deal == i].astype(types[i]))
+        for i in range(4)
+    ]
+    assert_same(Moments.from_chunks(chunks), moments_of(rows))
+    assert_same(Moments.from_chunks(chunks[:2]), moments_of(rows, deal < 2))
+
+
+def test_labels_of_two_kinds_do_not_merge():
+    a = Moments.from_arrays([[1.0]], [1.0], [1])
+    b = Moments.from_arrays([[1.0]], [1.0], ["1"])
+    with pytest.raises(TypeError, match="labels of type str, but those known are of type number"):
+        a + b
+    with pytest.raises(TypeError, match="labels of type str"):
+        Moments.from_chunks([([[1.0]], [1.0], [1]), ([[1.0]], [1.0], ["1"])])
+
+
+def exact_moments(rows):
+    """Cluster means and centred products of [X, y] in rational arithmetic."""
+    table = [[Fraction(float(v)) for v in row] for row in np.column_stack([rows.X, rows.y])]
+    columns = range(len(table[0]))
+    means, products = [], [[Fraction(0)] * len(columns) for _ in columns]
+    for k in range(rows.n_clusters):
+        mine = [row for row, cluster in zip(table, rows.clusters) if cluster == k]
+        mean = [sum(column) / len(mine) for column in zip(*mine)]
+        means.append([float(v) for v in mean])
+        for i in columns:
+            for j in columns:
+                products[i][j] += sum((r[i] - mean[i]) * (r[j] - mean[j]) for r in mine)
+    return np.array(means), np.array(products, dtype=float)
+
+
+@pytest.mark.parametrize("shift", [0.0, 1e6, 1e9])
+@pytest.mark.parametrize("n_chunks", [1, 5, 40])
+def test_moments_are_those_of_rational_arithmetic(shift, n_chunks):
+    rows = random_rows(7, n_clusters=6, intercept=False)
+    rows = Rows(rows.X + shift, rows.y - 3 * shift, rows.clusters, False)
+    order = np.random.default_rng(0).permutation(len(rows.y))
+    chunks = [
+        (rows.X[part], rows.y[part], rows.clusters[part])
+        for part in np.array_split(order, n_chunks)
+        if len(part)
+    ]
+    found = Moments.from_chunks(chunks)
+    means, products = exact_moments(rows)
+    np.testing.assert_allclose(found.mean_x, means[:, :-1], rtol=1e-15, atol=1e-15)
+    # The mean of every piece is rounded at the size of the data, and so is a distance of two.
+    digits = 1e-14 + 1e-15 * shift
+    scale = np.sqrt(np.outer(np.diag(products), np.diag(products)))
+    assert (np.abs(found.within_xx - products[:-1, :-1]) <= digits * scale[:-1, :-1]).all()
+    assert (np.abs(found.within_xy - products[:-1, -1]) <= digits * scale[:-1, -1]).all()
+    assert found.within_yy == pytest.approx(products[-1, -1], rel=digits)
 
 
 def test_the_order_of_a_merge_does_not_matter():
