@@ -201,7 +201,8 @@ class Moments:
         n_jobs : int
             Processes, which share files and the row groups of Parquet files (joblib's meaning:
             -1 for all cores). The numbers do not depend on it. With 1, columns are decoded in
-            threads of pyarrow meanwhile.
+            threads of pyarrow meanwhile; another process takes seconds to start, so that more
+            of them pay for long tables only.
         progress : bool
             Show a bar with the rows done and the time left (estimated for CSV).
 

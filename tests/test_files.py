@@ -353,6 +353,10 @@ def test_files_that_do_not_belong_together_are_named(tmp_path):
     numbered = write(frame.assign(school=1), tmp_path / "d.parquet")
     with pytest.raises(TypeError, match=r"cluster 'school' is text in one of .*d.parquet"):
         Moments.from_files([first, numbered], **NAMES)
+    arrow = pa.Table.from_pandas(frame, preserve_index=False)
+    pq.write_table(arrow.append_column("x1", arrow["x1"]), tmp_path / "twice.parquet")
+    with pytest.raises(ValueError, match="two columns named 'x1'"):
+        Moments.from_files(tmp_path / "twice.parquet", **NAMES, covariates=["x1"])
     text = write(frame.assign(x1="a"), tmp_path / "e.parquet")
     with pytest.raises(TypeError, match=r"covariate 'x1' of .*e.parquet holds text"):
         Moments.from_files([first, text], **NAMES)

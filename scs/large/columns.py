@@ -137,7 +137,11 @@ def check_types(schema: pa.Schema, columns: Columns, where: str = "") -> None:
     """Refuse columns of a type that their part cannot have; ``where`` names the file."""
     place = f" of {where}" if where else ""
     for name in columns.needed:
-        if schema.get_field_index(name) < 0:
+        if schema.names.count(name) > 1:
+            raise ValueError(
+                f"source: {where or 'the table'} has two columns named {name!r}: rename one."
+            )
+        if name not in schema.names:
             raise ValueError(
                 f"source: {where or 'a table'} has no column {name!r}, which the first file has "
                 f"({near(name, schema.names)}): leave the file out, or mend it."

@@ -124,7 +124,7 @@ def open_source(source: Any, *, csv: Mapping[str, Any] | None = None) -> Source:
                 + (", or say how to read it with csv={...}." if kind == "csv" else ".")
             ) from None
         if kind == "csv":
-            schema = _widened(schema, csv)
+            schema = _with_types(schema, csv)
         pieces += _pieces(path, fragment, schema, constants.get(path, {}))
         for name, value in constants.get(path, {}).items():
             if name not in schema.names:
@@ -301,7 +301,7 @@ def _types(types: Mapping[str, Any]) -> dict[str, pa.DataType]:
     }
 
 
-def _widened(schema: pa.Schema, csv: Mapping[str, Any] | None) -> pa.Schema:
+def _with_types(schema: pa.Schema, csv: Mapping[str, Any] | None) -> pa.Schema:
     """Return the guessed columns with the types named by the user."""
     named = _types((csv or {}).get("column_types", {}))
     return pa.schema([pa.field(f.name, named.get(f.name, f.type)) for f in schema])
