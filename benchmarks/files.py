@@ -102,13 +102,13 @@ WAYS = {
 def child(way: str, path: str) -> None:
     importlib.import_module("scs.large")  # not part of the measurement
 
-    start = time.perf_counter()
+    start, cpu = time.perf_counter(), time.process_time()
     WAYS[way](path)
-    print(time.perf_counter() - start)
+    print(time.perf_counter() - start, time.process_time() - cpu)
 
 
-def measure(way: str, path: Path) -> tuple[float, float]:
-    """Return seconds, and the peak of resident memory (with that of its own children) in MB."""
+def measure(way: str, path: Path) -> tuple[float, float, float]:
+    """Return seconds, CPU seconds (without children), and the peak of resident memory in MB."""
     command = [sys.executable, __file__, "--child", way, str(path)]
     process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
     watched, peak = psutil.Process(process.pid), 0
@@ -121,7 +121,8 @@ def measure(way: str, path: Path) -> tuple[float, float]:
         time.sleep(0.01)
     if process.returncode:
         raise SystemExit(f"{way} failed")
-    return float(process.stdout.read()), peak / 1e6
+    seconds, cpu = map(float, process.stdout.read().split())
+    return seconds, cpu, peak / 1e6
 
 
 def main() -> None:
@@ -145,7 +146,9 @@ def main() -> None:
 def report(path: Path, n_rows: int, n_clusters: int, repeats: int) -> None:
     size = path.stat().st_size / 1e6
     print(f"\nN = {n_rows:,}, K = {n_clusters:,}, file {size:.0f} MB; median (range) of {repeats}")
-    print(f"{'':>24} {'seconds':>8} {'(range)':>15} {'peak MB':>8} {'time / ours':>12}")
+    print(
+        f"{'':>24} {'seconds':>8} {'(range)':>15} {'CPU s':>6} {'peak MB':>8} {'time / ours':>12}"
+    )
     found: dict[str, list] = {way: [] for way in WAYS}
     for _ in range(repeats):  # in turn, so that a busy minute hits all alike
         for way in WAYS:
@@ -155,9 +158,9 @@ def report(path: Path, n_rows: int, n_clusters: int, repeats: int) -> None:
     for way, runs in found.items():
         spread = f"({min(seconds[way]):.2f}-{max(seconds[way]):.2f})"
         ratio = statistics.median(a / b for a, b in zip(seconds[way], mine))
-        peak = statistics.median(one[1] for one in runs)
+        cpu, peak = (statistics.median(one[i] for one in runs) for i in (1, 2))
         print(
-            f"{way:>24} {statistics.median(seconds[way]):8.2f} {spread:>15} {peak:8.0f} "
+            f"{way:>24} {statistics.median(seconds[way]):8.2f} {spread:>15} {cpu:6.2f} {peak:8.0f} "
             f"{ratio:11.1f}x"
         )
 
