@@ -35,8 +35,8 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     if counts:
         text = ", ".join(f"{count} {what}" for what, count in sorted(counts.items()))
         terminalreporter.write_line(f"seen in Chromium, network cut: {text}")
-    for reason in _skipped_for_chromium(terminalreporter):
-        terminalreporter.write_line(f"SKIPPED CHECK: {reason}", yellow=True)
+    for reason, count in sorted(_left_out_checks(terminalreporter).items()):
+        terminalreporter.write_line(f"SKIPPED CHECK ({count} tests): {reason}", yellow=True)
 
 
 def _left_out() -> list[str]:
@@ -52,6 +52,11 @@ def _page_counts(terminalreporter: pytest.TerminalReporter) -> Counter:
     return counts
 
 
-def _skipped_for_chromium(terminalreporter: pytest.TerminalReporter) -> set[str]:
-    reasons = {report.longrepr[2] for report in terminalreporter.stats.get("skipped", [])}
-    return {reason.removeprefix("Skipped: ") for reason in reasons if "Chromium" in reason}
+def _left_out_checks(terminalreporter: pytest.TerminalReporter) -> Counter:
+    """Return why checks were left out for want of Chromium or of a data set, and how many."""
+    reasons = Counter(
+        report.longrepr[2].removeprefix("Skipped: ")
+        for report in terminalreporter.stats.get("skipped", [])
+    )
+    wanted = ("Chromium", "data set")
+    return Counter({why: n for why, n in reasons.items() if any(word in why for word in wanted)})

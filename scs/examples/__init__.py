@@ -1,0 +1,36 @@
+"""The paper's two data examples, recomputed, with a verdict on each published number.
+
+Beside them a study of how often intervals after a selection hold the truth.
+
+``python -m scs.examples`` writes what needs the data to data/results, so that the book and the
+ledger can be read without them: aggregates, no row of any data set.
+"""
+
+from scs.examples.cells import COLUMNS, VERDICTS, read_results, results_folder
+from scs.examples.coverage import coverage_study
+from scs.examples.mice import PROTEINS, covariates_of, mouse_cells, mouse_splits, split_rows
+from scs.examples.student import (
+    StudentFits,
+    equally_good,
+    fit_students,
+    near_printed_threshold,
+    student_cells,
+)
+
+__all__ = [
+    "COLUMNS",
+    "PROTEINS",
+    "VERDICTS",
+    "StudentFits",
+    "covariates_of",
+    "coverage_study",
+    "equally_good",
+    "fit_students",
+    "mouse_cells",
+    "mouse_splits",
+    "near_printed_threshold",
+    "read_results",
+    "results_folder",
+    "split_rows",
+    "student_cells",
+]
