@@ -19,10 +19,11 @@ from __future__ import annotations
 
 import warnings
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 import numpy as np
-from scipy.linalg import LinAlgError, cho_factor, cho_solve, eigh
-from scipy.linalg.lapack import dpstrf
+from scipy.linalg import eigh
+from scipy.linalg.lapack import dpotrf, dpotrs, dpstrf
 
 from scs.design import DesignWarning
 from scs.moments import Moments
@@ -149,6 +150,12 @@ class Problem:
         """Sum of squares of the outcome (about its mean where there is an intercept)."""
         return self.within_yy + float(self.n @ self.y**2)
 
+    @cached_property
+    def shares(self) -> tuple[np.ndarray, np.ndarray]:
+        """`between_shares` of the problem: rho (P,) and the basis (P, P); computed once."""
+        within = self.within_xx + np.diag(self.penalty)
+        return between_shares(within, normal_matrix(self, self.n))
+
     @property
     def margin(self) -> float:
         """What a bound gives away to rounding, in units of the objective."""
@@ -217,8 +224,7 @@ def uniform_diagonal(problem: Problem) -> np.ndarray:
 
     0 with an intercept: then rho_1 = 1. Rounding of rho is given away.
     """
-    within = problem.within_xx + np.diag(problem.penalty)
-    rho, _ = between_shares(within, normal_matrix(problem, problem.n))
+    rho, _ = problem.shares
     return max(1.0 - rho[0] - 1e-9, 0.0) * problem.n
 
 
@@ -261,13 +267,13 @@ def profile(problem: Problem, s: np.ndarray, delta: np.ndarray | float = 0.0) ->
     weights = cluster_weights(problem, s, delta)
     matrix = normal_matrix(problem, weights)
     right = problem.within_xy + problem.x.T @ (weights * problem.y)
-    try:
-        factor = cho_factor(matrix, lower=True, check_finite=False)
-    except LinAlgError:
-        raise ValueError(_dependent_message(problem, matrix)) from None
-    beta = cho_solve(factor, right, check_finite=False)
+    # LAPACK directly: small problems would spend more time in the layers above it.
+    factor, failed = dpotrf(matrix, lower=True)
+    if failed:
+        raise ValueError(_dependent_message(problem, matrix))
+    beta = dpotrs(factor, right, lower=True)[0]
     # One step of refinement: an error in beta enters the value only squared.
-    beta += cho_solve(factor, right - matrix @ beta, check_finite=False)
+    beta += dpotrs(factor, right - matrix @ beta, lower=True)[0]
     residual = problem.y - problem.x @ beta
     value = _within_loss(problem, beta) + float(weights @ residual**2)
     kept = problem.ridge + delta

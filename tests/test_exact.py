@@ -3,36 +3,43 @@
 from __future__ import annotations
 
 import importlib
+import signal
+import sys
 import time
-from itertools import combinations, pairwise
+from itertools import combinations, pairwise, product
 
 import numpy as np
 import pytest
+from problems import all_values, random_rows
 
-from scs import Moments, solve, solve_path
-from scs.objective import Problem, indicator, profile, uniform_diagonal
+from scs import Moments, solve, solve_path, solvers
+from scs.objective import Problem, indicator, lower_bound, profile, uniform_diagonal
 from scs.solvers.alternating import alternating, swap
 from scs.solvers.exact import relaxation
 from scs.solvers.exact.canonical import Canonical
 from scs.solvers.exact.relaxation import IN, OPEN, OUT, Nodes, fix, relax, settle
 from scs.solvers.outer import outer
+from scs.solvers.solution import relative_gap
+from scs.solvers.stop import Stop
 
 search_module = importlib.import_module("scs.solvers.exact.search")
 
 RIDGES = (1.0, 1e-2, 1e-4)
 
 
-def random_moments(seed, *, most=10, least=3, n_rows=12, between=None, intercept=None, share=0.5):
+def random_moments(
+    seed, *, n_clusters=None, n_columns=None, most=10, least=3, between=None, intercept=None
+):
     """Unbalanced clusters; some covariates constant within clusters; about half the effects 0."""
     rng = np.random.default_rng(seed)
-    K = int(rng.integers(least, most + 1))
-    P = int(rng.integers(1, 5))
-    clusters = np.repeat(np.arange(K), rng.integers(1, n_rows, size=K))
+    K = int(rng.integers(least, most + 1)) if n_clusters is None else n_clusters
+    P = int(rng.integers(1, 5)) if n_columns is None else n_columns
+    clusters = np.repeat(np.arange(K), rng.integers(1, 12, size=K))
     X = rng.normal(size=(len(clusters), P))
     flat = int(rng.integers(0, 3)) * int(rng.integers(2)) if between is None else between
     flat = min(flat, P)
     X[:, :flat] = rng.normal(size=(K, flat))[clusters]
-    effects = 3 * rng.normal(size=K) * (rng.random(K) < share)
+    effects = 3 * rng.normal(size=K) * (rng.random(K) < 0.5)
     y = X @ rng.normal(size=P) + effects[clusters] + rng.normal(size=len(clusters))
     if intercept is None:
         intercept = bool(rng.integers(2))
@@ -53,9 +60,23 @@ def random_problem(seed, **shape):
 
 
 def enumerate_supports(problem, budget):
-    K = problem.n_clusters
-    supports = [np.array(s) for s in combinations(range(K), budget)]
-    return supports, np.array([profile(problem, indicator(K, s)).value for s in supports])
+    """All supports of the budget and c of each: batched P x P solves, then residuals."""
+    K, P = problem.x.shape
+    supports = np.array(list(combinations(range(K), budget)))
+    weights = np.tile(problem.n, (len(supports), 1))
+    least = problem.n * problem.ridge / (problem.n + problem.ridge)
+    np.put_along_axis(weights, supports, least[supports], axis=1)
+    outer_products = (problem.x[:, :, None] * problem.x[:, None, :]).reshape(K, -1)
+    within = problem.within_xx + np.diag(problem.penalty)
+    matrices = within + (weights @ outer_products).reshape(-1, P, P)
+    right = problem.within_xy + (weights * problem.y) @ problem.x
+    beta = np.zeros_like(right)
+    for _ in range(2):  # the second is a step of refinement
+        left = right - np.einsum("bij,bj->bi", matrices, beta)
+        beta += np.linalg.solve(matrices, left[..., None])[..., 0]
+    loss = ((beta @ within - 2 * problem.within_xy) * beta).sum(axis=1)
+    residual = problem.y - beta @ problem.x.T
+    return supports, problem.within_yy + loss + (weights * residual**2).sum(axis=1)
 
 
 def check_against_enumeration(seed, **shape):
@@ -63,6 +84,11 @@ def check_against_enumeration(seed, **shape):
     if drawn is None:
         return 0
     moments, problem, budget, ridges, _ = drawn
+    compare_with_enumeration(seed, moments, problem, budget, ridges)
+    return 1
+
+
+def compare_with_enumeration(seed, moments, problem, budget, ridges):
     supports, values = enumerate_supports(problem, budget)
     best = values.min()
     found = solve(moments, budget, method="exact", gap=1e-9, time_limit=20.0, **ridges)
@@ -75,18 +101,41 @@ def check_against_enumeration(seed, **shape):
         assert (found.membership[support] != "out").all(), seed
         rest = np.setdiff1d(np.arange(problem.n_clusters), support)
         assert (found.membership[rest] != "in").all(), seed
-    return 1
 
 
-@pytest.mark.parametrize("block", range(5))
+@pytest.mark.parametrize("seed", range(20))
+def test_enumeration_agrees_with_least_squares_on_the_rows(seed):
+    """The oracle of the tests below, against ridge regressions on the raw rows."""
+    rows = random_rows(seed, n_clusters=7)
+    moments = Moments.from_arrays(rows.X, rows.y, rows.clusters, intercept=rows.intercept)
+    ridge, ridge_fixed = RIDGES[seed % 3], (None, 0.0)[seed % 2]
+    problem = Problem.from_moments(moments, ridge=ridge, ridge_fixed=ridge_fixed)
+    _, values = enumerate_supports(problem, 3)
+    slow = list(all_values(rows, 3, ridge, ridge_fixed).values())
+    assert values == pytest.approx(slow, rel=1e-9)
+
+
+@pytest.mark.parametrize("block", range(6))
 def test_agrees_with_enumeration_at_gap_1e_9(block):
-    solved = sum(check_against_enumeration(seed) for seed in range(115 * block, 115 * (block + 1)))
-    assert solved >= 100
+    """600 problems with K = 3 to 10, in blocks of a hundred."""
+    solved = sum(check_against_enumeration(seed) for seed in range(100 * block, 100 * (block + 1)))
+    assert solved == 100
 
 
-def test_agrees_with_enumeration_with_more_clusters():
-    for seed in range(1000, 1012):
-        check_against_enumeration(seed, most=13, least=11)
+@pytest.mark.parametrize("n_clusters", [12, 13, 14])
+@pytest.mark.parametrize("between", [0, 1, 2])
+def test_agrees_with_enumeration_of_up_to_3432_supports(n_clusters, between):
+    """Every combination of intercept, between-only covariates and ridges thrice: 324 problems."""
+    settings = product((False, True), RIDGES, (None, 0.0), range(3))
+    first = 1000 * n_clusters + 100 * between
+    for seed, (intercept, ridge, ridge_fixed, _) in enumerate(settings, first):
+        moments, rng = random_moments(
+            seed, n_clusters=n_clusters, n_columns=4, between=between, intercept=intercept
+        )
+        ridges = {"ridge": ridge, "ridge_fixed": ridge_fixed}
+        problem = Problem.from_moments(moments, **ridges)
+        budget = int(rng.integers(2, n_clusters - 1))
+        compare_with_enumeration(seed, moments, problem, budget, ridges)
 
 
 def ambiguous(seed, n_clusters, *, intercept, flat=0, n_rows=20, n_columns=6):
@@ -177,7 +226,8 @@ def attack(seed, n_nodes=4):
             continue
         for _ in range(3):
             start = node.fixed[0].copy()
-            cut = relax(canonical, node, budget, at.value)
+            spare = 10.0 ** rng.integers(-1, 4)
+            cut = relax(canonical, node, budget, at.value, spare=spare)
             member = np.array([indicator(problem.n_clusters, s) for s in supports]) > 0
             inside = ((ends >= node.lo[0]) & (ends <= node.hi[0])).all(axis=1)
             inside &= ~(member & (start == OUT)).any(axis=1)
@@ -279,7 +329,9 @@ def test_ill_conditioned_designs_keep_valid_bounds(kind, ridge_fixed):
                 except ValueError as error:
                     assert "linearly dependent" in str(error)
                     continue
-                _, values = enumerate_supports(problem, 3)
+                # One by one: `profile` orders its sums with care, which the batch does not.
+                supports = map(np.array, combinations(range(9), 3))
+                values = np.array([profile(problem, indicator(9, s)).value for s in supports])
                 found = solve(
                     moments, 3, method="exact", ridge=ridge, ridge_fixed=ridge_fixed, gap=1e-6,
                     time_limit=5.0,
@@ -326,17 +378,103 @@ def test_time_limit_returns_what_is_proved():
     assert found.gap > 1e-9
 
 
+@pytest.mark.parametrize("n_clusters", [2_000, 25_000])
+def test_time_limit_holds_for_the_heuristic_too(n_clusters):
+    """At the first check the time is over: one start, one step of the relaxation, no more."""
+    rng = np.random.default_rng(0)
+    clusters = np.repeat(np.arange(n_clusters), 2)
+    X = rng.normal(size=(2 * n_clusters, 2))
+    y = rng.normal(size=n_clusters)[clusters] + rng.normal(size=2 * n_clusters)
+    moments = Moments.from_arrays(X, y, clusters, intercept=True)
+    budget = n_clusters // 5
+    profiles = []
+    module = importlib.import_module("scs.solvers.alternating")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(module, "profile", lambda *a: profiles.append(a) or profile(*a))
+        found = solve(moments, budget, method="exact", gap=1e-9, time_limit=1e-9)
+    assert len(profiles) <= 3
+    assert found.status == "time_limit"
+    assert found.nodes == 1
+    assert 0 < found.bound < found.objective
+    assert len(found.support) == budget
+    assert found.bound <= alternating(Problem.from_moments(moments), budget).value
+
+
+class Interrupter:
+    """Sends this process a real SIGINT at the n-th call that the solver makes."""
+
+    def __init__(self, at):
+        self.at, self.calls = at, 0
+
+    def __call__(self, frame, event, _):
+        # From the first line inside the solver's guard to the last one.
+        if event in {"call", "c_call"} and signal.getsignal(signal.SIGINT) != self.outside:
+            self.calls += 1
+            if self.calls == self.at:
+                signal.raise_signal(signal.SIGINT)
+
+    def run(self, moments, budget):
+        self.outside = signal.getsignal(signal.SIGINT)
+        sys.setprofile(self)
+        try:
+            return solve(moments, budget, method="exact", gap=1e-9)
+        finally:
+            sys.setprofile(None)
+            assert signal.getsignal(signal.SIGINT) == self.outside
+
+
+def test_ctrl_c_at_any_moment_returns_what_is_proved():
+    moments, _ = random_moments(5, n_clusters=9, n_columns=3, between=1, intercept=True)
+    supports, values = enumerate_supports(Problem.from_moments(moments), 4)
+    best = supports[int(values.argmin())]
+    for _ in range(2):  # the first run fills caches
+        whole = Interrupter(0)
+        whole.run(moments, 4)
+    assert whole.calls > 1000
+    rng = np.random.default_rng(0)
+    unfinished = 0
+    for at in [1, 2, 3, *rng.integers(4, whole.calls, size=60), whole.calls]:
+        found = Interrupter(at).run(moments, 4)
+        assert found.status == "interrupted", at
+        assert 0 <= found.bound <= values.min() <= found.objective * (1 + 1e-9), at
+        assert (found.membership[best] != "out").all(), at
+        assert (np.delete(found.membership, best) != "in").all(), at
+        unfinished += found.gap > 1e-9
+    assert unfinished > 20
+
+
+def test_second_ctrl_c_breaks_the_step():
+    with pytest.raises(KeyboardInterrupt), Stop() as stop:
+        signal.raise_signal(signal.SIGINT)
+        assert stop
+        assert stop.status == "interrupted"
+        signal.raise_signal(signal.SIGINT)
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+
+
+def test_many_flat_covariates_have_at_least_the_bound_of_eq_6():
+    """Where boxes are hopeless, the plain relaxation is what a search must not fall below."""
+    moments = ambiguous(3, 120, intercept=True, flat=5, n_rows=4)
+    problem = Problem.from_moments(moments)
+    found = solve(moments, 24, method="exact", time_limit=0.3)
+    s = np.full(120, 24 / 120)
+    for step in range(300):  # conditional gradients
+        at = profile(problem, s)
+        s = s + 2 / (step + 3) * (indicator(120, np.argsort(at.slopes)[:24]) - s)
+    assert found.bound >= lower_bound(problem, profile(problem, s), 24) * (1 - 1e-3)
+
+
 @pytest.mark.parametrize("calls", [1, 5, 40])
 def test_interrupt_returns_what_is_proved(monkeypatch, calls):
-    moments, _ = random_moments(5, least=9, between=1, intercept=True)
+    moments, _ = random_moments(5, n_clusters=9, between=1, intercept=True)
     problem = Problem.from_moments(moments)
     supports, values = enumerate_supports(problem, 4)
     honest, count = search_module.relax, iter(range(10**9))
 
-    def interrupted(*arguments):
+    def interrupted(*arguments, **options):
         if next(count) >= calls:
             raise KeyboardInterrupt
-        return honest(*arguments)
+        return honest(*arguments, **options)
 
     monkeypatch.setattr(search_module, "relax", interrupted)
     found = solve(moments, 4, method="exact", gap=1e-9)
@@ -357,6 +495,21 @@ def test_auto_takes_it_and_says_why(capsys):
     assert len(log.splitlines()) >= 2
     bounds = [step.bound for step in found.history]
     assert bounds == sorted(bounds)
+
+
+def test_tells_of_nearly_every_cluster_whether_it_is_selected():
+    """At gap 1e-4 of the objective 200 clusters would have room for many swaps."""
+    n_open = 0
+    for seed in range(10):
+        moments = ambiguous(seed, 200, intercept=bool(seed % 2))
+        found = solve(moments, 40, method="exact", gap=1e-4)
+        finest = solve(moments, 40, method="exact", gap=1e-9)
+        member = indicator(200, finest.support) > 0
+        assert (found.membership[member] != "out").all()
+        assert (found.membership[~member] != "in").all()
+        n_open += np.count_nonzero(found.membership == "open")
+        assert np.count_nonzero(finest.membership == "open") <= 2
+    assert n_open < 1_000  # of 2,000
 
 
 @pytest.mark.parametrize("budget", [0, 30, 99])
@@ -420,42 +573,23 @@ def test_path_never_rises_and_every_budget_is_certified():
         assert more.bound <= less.objective
 
 
-def test_proposition_a3_largest_eigenvalue():
-    """lambda_1 of the joint design is at most that of X plus the largest cluster."""
-    for seed in range(50):
-        rng = np.random.default_rng(seed)
-        clusters = np.repeat(np.arange(8), rng.integers(1, 30, size=8))
-        X = rng.normal(size=(len(clusters), 4)) * 10.0 ** rng.integers(-1, 2, size=4)
-        joint = np.hstack([X, np.eye(8)[clusters]])
-        largest = np.linalg.norm(joint, 2) ** 2
-        bound = np.linalg.norm(X, 2) ** 2 + np.bincount(clusters).max()
-        assert np.linalg.norm(X, 2) ** 2 * (1 - 1e-12) <= largest <= bound * (1 + 1e-12)
+def test_path_shares_bounds_between_budgets(monkeypatch):
+    """Every other budget is cut off at once: it takes the bound of the next larger one."""
+    moments = ambiguous(4, 40, intercept=True, flat=1)
+    alone, honest = [], solvers.solve
 
+    def hurried(moments, budget, **options):
+        found = honest(moments, budget, **(options | {"time_limit": 1e-9 if budget % 2 else 60.0}))
+        alone.append(found)
+        return found
 
-def test_theorem_a4_first_order_steps_shrink():
-    """The paper's rate holds, and what it converges to need not be the optimum."""
-    above = 0
-    for seed in range(20):
-        rng = np.random.default_rng(seed)
-        clusters = np.repeat(np.arange(8), 6)
-        X = rng.normal(size=(48, 2)) + 2 * rng.normal(size=(8, 2))[clusters]
-        y = X @ [1.0, -1.0] + 3 * rng.normal(size=8)[clusters] + rng.normal(size=48)
-        joint = np.hstack([X, np.eye(8)[clusters]])
-        smooth = np.linalg.norm(joint, 2) ** 2
-        step = 1.05 * smooth
-        theta, moves, values = np.zeros(10), [], []
-        for _ in range(400):
-            residual = y - joint @ theta
-            values.append(residual @ residual / 2)
-            moved = theta + joint.T @ residual / step
-            moved[2 + np.argsort(np.abs(moved[2:]))[: 8 - 3]] = 0.0
-            moves.append(((moved - theta) ** 2).sum())
-            theta = moved
-        for m in (1, 10, 100, 400):
-            best = min(moves[:m])
-            assert best <= 2 * (values[0] - values[-1]) / (m * (step - smooth)) * (1 + 1e-9)
-        supports = [np.array(s) + 2 for s in combinations(range(8), 3)]
-        fits = [np.linalg.lstsq(joint[:, [0, 1, *s]], y, rcond=None)[1][0] / 2 for s in supports]
-        assert values[-1] >= min(fits) * (1 - 1e-9)
-        above += values[-1] > min(fits) * 1.01
-    assert above > 0
+    monkeypatch.setattr(solvers, "solve", hurried)
+    path = solve_path(moments, [18, 19, 20, 21], gap=1e-6)
+    assert [found.status for found in alone] == ["optimal", "time_limit"] * 2
+    for before, after, exact in zip(alone, path, solve_path(moments, [18, 19, 20, 21], gap=1e-6)):
+        assert before.bound <= after.bound <= exact.objective
+        assert after.gap == relative_gap(after.objective, after.bound)
+        empty = honest(moments, 0).objective
+        share = (after.objective - after.bound) / (empty - after.objective)
+        assert after.selection_gap == pytest.approx(share, rel=1e-9, abs=1e-15)
+    assert path[1].bound == path[2].bound > alone[1].bound

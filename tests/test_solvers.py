@@ -181,7 +181,7 @@ def test_same_seed_same_answer():
 def test_alternating_never_rises_and_swaps_are_priced_exactly(seed):
     rows = random_rows(seed, n_clusters=9)
     problem = Problem.from_moments(moments_of(rows), ridge=0.5)
-    at = alternate(problem, starts(problem, 3, seed)[seed % 5], 3)
+    at = alternate(problem, list(starts(problem, 3, seed))[seed % 5], 3)
     chosen, others = np.flatnonzero(at.s), np.flatnonzero(at.s == 0)
     direct = {
         (j, k): profile(problem, indicator(9, np.append(chosen[chosen != j], k))).value

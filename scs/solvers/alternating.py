@@ -8,6 +8,7 @@ no alternation improves, so exchanges of one selected cluster for another go on 
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import replace
 
 import numpy as np
@@ -21,6 +22,7 @@ from scs.objective import (
     normal_matrix,
     profile,
 )
+from scs.solvers.stop import Stop
 
 _MAX_STEPS = 100
 _CANDIDATES = 256  # clusters considered on each side of a swap
@@ -51,9 +53,14 @@ def best_support(problem: Problem, residual: np.ndarray, budget: int) -> np.ndar
 
 
 def alternate(
-    problem: Problem, residual: np.ndarray, budget: int, *, max_steps: int = _MAX_STEPS
+    problem: Problem,
+    residual: np.ndarray,
+    budget: int,
+    *,
+    max_steps: int = _MAX_STEPS,
+    stop: Stop | None = None,
 ) -> Profile:
-    """Alternate from given mean residuals until the support repeats.
+    """Alternate from given mean residuals until the support repeats, or it is time to stop.
 
     Returns
     -------
@@ -69,16 +76,20 @@ def alternate(
         if at is not None and found.value >= at.value:
             break
         at, residual = found, found.residual
+        if stop:
+            break
     return at
 
 
-def swap(problem: Problem, at: Profile) -> Profile:
+def swap(problem: Problem, at: Profile, *, stop: Stop | None = None) -> Profile:
     """Exchange selected for unselected clusters, best pair first, until none improves.
 
     Every exchange is priced exactly: taking j out and k in changes two weights, so the new optimum
     follows from a 2 x 2 system in the inverse normal matrix (Woodbury), O(P^2) a pair.
     """
     for _ in range(_MAX_STEPS):
+        if stop:
+            break
         pair = best_exchange(problem, at)
         if pair is None:
             return at
@@ -130,25 +141,32 @@ def _least(clusters: np.ndarray, key: np.ndarray) -> np.ndarray:
     return clusters[np.argsort(key, kind="stable")]
 
 
-def starts(problem: Problem, budget: int, seed: int) -> list[np.ndarray]:
-    """Return mean residuals to alternate from.
+def starts(problem: Problem, budget: int, seed: int) -> Iterator[np.ndarray]:
+    """Yield mean residuals to alternate from.
 
-    Ordinary and within-cluster least squares; quantiles of the within residuals as intercepts
+    Within-cluster and ordinary least squares; quantiles of the within residuals as intercepts
     (clusters far from each of them are selected); random weights, seeded.
     """
     n_clusters = problem.n_clusters
     within = profile(problem, np.ones(n_clusters)).residual
-    found = [profile(problem, np.zeros(n_clusters)).residual, within]
-    found += [within - level for level in np.quantile(within, (0.1, 0.3, 0.5, 0.7, 0.9))]
+    yield within
+    yield profile(problem, np.zeros(n_clusters)).residual
+    for level in np.quantile(within, (0.1, 0.3, 0.5, 0.7, 0.9)):
+        yield within - level
     rng = np.random.default_rng(seed)
     for _ in range(4):
-        s = np.zeros(n_clusters)
-        s[rng.choice(n_clusters, size=budget, replace=False)] = 1.0
-        found.append(profile(problem, s).residual)
-    return found
+        chosen = rng.choice(n_clusters, size=budget, replace=False)
+        yield profile(problem, indicator(n_clusters, chosen)).residual
 
 
-def alternating(problem: Problem, budget: int, *, seed: int = 0, quick: bool = False) -> Profile:
+def alternating(
+    problem: Problem,
+    budget: int,
+    *,
+    seed: int = 0,
+    quick: bool = False,
+    stop: Stop | None = None,
+) -> Profile:
     """Find a good support of at most ``budget`` clusters; no optimality is claimed.
 
     Parameters
@@ -161,6 +179,8 @@ def alternating(problem: Problem, budget: int, *, seed: int = 0, quick: bool = F
     quick : bool
         One start (within-cluster least squares) and no swaps: enough where a relaxation follows
         that rounds to the best support.
+    stop : Stop, optional
+        When to be content with the best support so far. One least-squares fit is always made.
 
     Returns
     -------
@@ -175,27 +195,32 @@ def alternating(problem: Problem, budget: int, *, seed: int = 0, quick: bool = F
     if budget in (0, n_clusters):
         return profile(problem, np.full(n_clusters, float(budget > 0)))
     if n_clusters > _MANY:
-        return _from_sample(problem, budget, seed)
-    if quick:
-        within = profile(problem, np.ones(n_clusters)).residual
-        return alternate(problem, within, budget)
+        return _from_sample(problem, budget, seed, stop)
     ends: dict[bytes, Profile] = {}
     begun: set[bytes] = set()
     for residual in starts(problem, budget, seed):
         first = best_support(problem, residual, budget).tobytes()
-        if first in begun:
-            continue
-        begun.add(first)
-        at = alternate(problem, residual, budget)
-        ends.setdefault(at.s.tobytes(), at)
+        if first not in begun:
+            begun.add(first)
+            at = alternate(problem, residual, budget, stop=stop)
+            ends.setdefault(at.s.tobytes(), at)
+        if quick or stop:
+            break
     best = sorted(ends.values(), key=lambda at: at.value)[:3]
-    return min((swap(problem, at) for at in best), key=lambda at: at.value)
+    if quick:
+        return best[0]
+    return min((swap(problem, at, stop=stop) for at in best), key=lambda at: at.value)
 
 
 def first_support(
-    problem: Problem, budget: int, *, seed: int = 0, quick: bool = False
+    problem: Problem,
+    budget: int,
+    *,
+    seed: int = 0,
+    quick: bool = False,
+    stop: Stop | None = None,
 ) -> tuple[Profile, bool]:
-    """Run `alternating`; after Ctrl-C take a support that one least-squares fit gives.
+    """Run `alternating`; after Ctrl-C return the best support so far.
 
     Returns
     -------
@@ -204,15 +229,19 @@ def first_support(
     bool
         Whether Ctrl-C came, so that the caller should not begin to search.
     """
+    if stop is None:
+        with Stop() as stop:
+            return first_support(problem, budget, seed=seed, quick=quick, stop=stop)
     try:
-        return alternating(problem, budget, seed=seed, quick=quick), False
-    except KeyboardInterrupt:
+        found = alternating(problem, budget, seed=seed, quick=quick, stop=stop)
+        return found, stop.interrupted
+    except KeyboardInterrupt:  # a handler that is not Python's, or the second Ctrl-C
         residual = profile(problem, np.zeros(problem.n_clusters)).residual
         support = best_support(problem, residual, budget)
         return profile(problem, indicator(problem.n_clusters, support)), True
 
 
-def _from_sample(problem: Problem, budget: int, seed: int) -> Profile:
+def _from_sample(problem: Problem, budget: int, seed: int, stop: Stop | None) -> Profile:
     """Solve a random sample of many clusters, and go on from its coefficients with all of them."""
     n_clusters = problem.n_clusters
     drawn = np.sort(np.random.default_rng(seed).choice(n_clusters, size=_SAMPLE, replace=False))
@@ -228,5 +257,6 @@ def _from_sample(problem: Problem, budget: int, seed: int) -> Profile:
         penalty=share * problem.penalty,
     )
     few = min(max(round(share * budget), 1), _SAMPLE - 1)
-    beta = alternating(sample, few, seed=seed).beta
-    return alternate(problem, problem.y - problem.x @ beta, budget, max_steps=_FEW_STEPS)
+    beta = alternating(sample, few, seed=seed, stop=stop).beta
+    residual = problem.y - problem.x @ beta
+    return alternate(problem, residual, budget, max_steps=_FEW_STEPS, stop=stop)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import operator
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import ceil
 from typing import Any
 
@@ -12,7 +12,7 @@ import numpy as np
 
 from scs.design import find_labels
 from scs.moments import Moments
-from scs.solvers.solution import Solution
+from scs.solvers.solution import Solution, relative_gap
 
 # The paper's grid of shares of non-zero effects; it prints 2/3 and 1/3 as 66 % and 33 %.
 PAPER_SHARES = (0.1, 0.2, 0.25, 1 / 3, 0.4, 0.5, 0.6, 2 / 3, 0.75, 0.8, 0.9, 1.0)
@@ -83,7 +83,9 @@ def solve_path(
     -------
     tuple of Solution
         In the order of ``budgets``, each with its own certificate. Solved in ascending order, each
-        from the support before it, so that more budget is never worse (by the exact solver).
+        from the support before it, so that more budget is never worse (by the exact solver). What
+        is allowed at a budget is allowed at all larger ones, so a bound at one holds for all
+        smaller ones: a solve that was cut off takes the best of those above it.
 
     Raises
     ------
@@ -102,7 +104,27 @@ def solve_path(
         support = found[budget].support
         if found[budget].status == "interrupted":
             raise KeyboardInterrupt
+    bound, gap = 0.0, options.get("gap", 1e-4)  # as in `solve`
+    for budget in sorted(found, reverse=True):
+        found[budget] = _raise_bound(found[budget], bound, gap)
+        bound = found[budget].bound
     return tuple(found[budget] for budget in budgets)
+
+
+def _raise_bound(solution: Solution, bound: float, gap: float) -> Solution:
+    """Return the solution with a better bound, and all that follows from it, if it is one."""
+    bound = min(bound, solution.objective)
+    if bound <= solution.bound:
+        return solution
+    left = (solution.objective - bound) / (solution.objective - solution.bound)
+    reached = relative_gap(solution.objective, bound)
+    return replace(
+        solution,
+        bound=bound,
+        gap=reached,
+        selection_gap=left * solution.selection_gap if left else 0.0,
+        status="optimal" if reached <= gap else solution.status,
+    )
 
 
 def prediction_error(solution: Solution, rows: Moments) -> float:

@@ -10,24 +10,25 @@ from __future__ import annotations
 
 import time
 import warnings
+from dataclasses import replace
 
 import numpy as np
 
 from scs.moments import Moments
-from scs.objective import Problem, Profile, between_shares, negligible, normal_matrix, profile
-from scs.solvers.alternating import first_support
+from scs.objective import Problem, indicator, negligible, profile
+from scs.solvers.alternating import alternate, first_support
 from scs.solvers.exact.canonical import SPLIT_RHO
 from scs.solvers.exact.relaxation import IN, OUT
 from scs.solvers.exact.search import State, search
 from scs.solvers.solution import Solution, Step, make_solution, relative_gap
+from scs.solvers.stop import Stop
 
 __all__ = ["exact", "n_split"]
 
 
 def n_split(problem: Problem) -> int:
     """Return the number of directions to be split into boxes: those with rho > 1/2."""
-    within = problem.within_xx + np.diag(problem.penalty)
-    return int((between_shares(within, normal_matrix(problem, problem.n))[0] > SPLIT_RHO).sum())
+    return int((problem.shares[0] > SPLIT_RHO).sum())
 
 
 def exact(
@@ -54,7 +55,8 @@ def exact(
     gap : float
         Relative gap at which to stop; 1e-9 can be asked for.
     time_limit : float
-        Seconds; at the limit, as at Ctrl-C, the best support and bound so far are returned.
+        Seconds; at the limit, as at Ctrl-C, the step under way is finished and the best support
+        and bound so far are returned.
     seed : int
         Of the heuristic's random starts.
     method : str
@@ -67,33 +69,43 @@ def exact(
     Returns
     -------
     Solution
-        ``bound`` holds for the moments as they are stored, rounding of the solver included.
+        ``bound`` holds for the moments as they are stored, rounding of the solver included. After
+        Ctrl-C ``status`` is "interrupted" even where the gap was reached, so that loops can end.
 
     References
     ----------
     Paper, Eq. 5 and 6; Frangioni and Gentile (2007), SDP diagonalizations and perspective cuts;
     book, appendix.
     """
+    with Stop(time_limit) as stop:
+        found = _exact(moments, problem, budget, gap, stop, seed, method, verbose, start)
+    return replace(found, status="interrupted") if stop.interrupted else found
+
+
+def _exact(
+    moments: Moments, problem: Problem, budget: int, gap: float, stop: Stop, seed: int,
+    method: str, verbose: bool, start: np.ndarray | None,
+) -> Solution:  # fmt: skip
     started = time.perf_counter()
     n_clusters = problem.n_clusters
     reporter = _Reporter(started, verbose)
     # Without a direction to split, the first relaxation rounds to the best support as a rule.
-    best, interrupted = first_support(problem, budget, seed=seed, quick=n_split(problem) == 0)
-    if start is not None and len(start) <= budget:
-        best = _better(problem, best, start)
+    quick = n_split(problem) == 0
+    best, interrupted = first_support(problem, budget, seed=seed, quick=quick, stop=stop)
+    stop.interrupted |= interrupted
+    if start is not None and 0 < len(start) <= budget < n_clusters:
+        # From the start's coefficients: a support as large as the budget, and never a worse one.
+        near = profile(problem, indicator(n_clusters, start))
+        near = alternate(problem, near.residual, budget, stop=stop)
+        best = min(best, near, key=lambda at: at.value)
     if budget in (0, n_clusters):
         state, status = State(best, best.value - problem.margin), "optimal"
         proved = np.full(n_clusters, "out" if budget == 0 else "in", dtype="<U4")
         # All clusters are allowed; one without a residual is none the worse for being left out.
         proved[(budget > 0) & negligible(problem, best.residual)] = "open"
         reporter(state)
-    elif interrupted:
-        state, status = State(best, 0.0), "interrupted"
-        proved = np.full(n_clusters, "open", dtype="<U4")
-        reporter(state)
     else:
-        deadline = started + time_limit
-        state, status = search(problem, budget, best, gap=gap, deadline=deadline, log=reporter)
+        state, status = search(problem, budget, best, gap=gap, stop=stop, log=reporter)
         proved = _membership(state, n_clusters)
         # One whose effect is 0 is none the worse for being left out, whatever the budget says.
         proved[(proved == "in") & negligible(problem, state.best.residual)] = "open"
@@ -101,7 +113,7 @@ def exact(
     if status == "optimal" and reached > gap:
         warnings.warn(
             f"gap={gap:g} is finer than rounding allows here: {reached:.1e} is proved.",
-            stacklevel=3,
+            stacklevel=4,
         )
     return make_solution(
         moments,
@@ -117,12 +129,6 @@ def exact(
         history=tuple(reporter.steps),
         gap=gap,
     )
-
-
-def _better(problem: Problem, best: Profile, start: np.ndarray) -> Profile:
-    s = np.zeros(problem.n_clusters)
-    s[start] = 1.0
-    return min(best, profile(problem, s), key=lambda at: at.value)
 
 
 def _membership(state: State, n_clusters: int) -> np.ndarray:

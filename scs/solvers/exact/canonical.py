@@ -16,7 +16,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.linalg import cho_factor, cho_solve
 
-from scs.objective import Problem, Profile, between_shares, normal_matrix
+from scs.objective import Problem, Profile, normal_matrix
 
 # Directions of larger rho are branched on: no diagonal worth having can be extracted beside them.
 SPLIT_RHO = 0.5
@@ -80,7 +80,7 @@ class Canonical:
         """Transform a problem about the coefficients of its best known support."""
         within = problem.within_xx + np.diag(problem.penalty)
         total = normal_matrix(problem, problem.n)
-        rho, basis = between_shares(within, total)
+        rho, basis = problem.shares
         norms, within_norms = np.sqrt(np.diag(total)), np.sqrt(np.diag(within))
         sizes, within_sizes = norms @ np.abs(basis), within_norms @ np.abs(basis)
         beta = best.beta

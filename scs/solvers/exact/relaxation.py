@@ -24,6 +24,8 @@ from scs.solvers.exact.canonical import Canonical
 IN, OPEN, OUT = 1, 0, -1
 _LARGEST = 1e4  # of e: beyond it the fractional band is too thin to matter
 _SHARE = 0.9  # of the within products that extraction may use up
+_AMPLE = 2.0  # diagonal to extract, in units of what is needed: fewest nodes of 1 to 10
+_SPARE = 1e3  # the most, where it costs nothing
 _SLACK = 1e-12  # of the PSD condition, in coordinates where all matrices are of order 1
 _SORT = 4096  # clusters up to which whole rows are sorted
 
@@ -121,20 +123,22 @@ def settle(fixed: np.ndarray, budget: int) -> tuple[np.ndarray, np.ndarray]:
 
 def extract(
     canonical: Canonical, nodes: Nodes, open_: np.ndarray, decided: np.ndarray, q: np.ndarray,
-    cap: np.ndarray,
+    cap: np.ndarray, spare: float,
 ) -> tuple[np.ndarray, np.ndarray]:  # fmt: skip
     """Choose the diagonal delta (B, K) and the box curvature tau (B, P).
 
     A cluster whose gain is ``q`` times the marginal one stays integral in the relaxation as soon as
     (mu + delta) / (mu + n) >= min(q, 1/q): only what lies near the margin needs much, and no more
-    than ``cap``, where the box curvature starts to cost more than the diagonal brings.
+    than ``cap``, where the box curvature starts to cost more than the diagonal brings. Exactly what
+    is needed leaves reduced costs of 0, which decide nothing, and no room for z to move. So all ask
+    for ``spare`` times as much, and take what the within products allow where no box has to pay.
     """
     n, mu = canonical.n, canonical.ridge
     m = canonical.n_split
     with np.errstate(divide="ignore", invalid="ignore"):
         needed = (mu + n) * np.minimum(q, 1.0 / q) - mu
         e = needed / (n - needed)
-    e = np.where(needed >= n, np.inf, np.maximum(e, 0.0))
+    e = np.where(needed >= n, np.inf, np.maximum(spare * e, 0.0))
     e = np.where(open_, np.minimum(np.minimum(e, cap), _LARGEST), 0.0)
     e[np.isnan(e)] = 0.0
     given = canonical.within_xx + decided
@@ -152,6 +156,9 @@ def extract(
                 break
             # First from those that take most: one cluster at the margin must not starve the others.
             e = np.where(factor[:, None] < 1.0, np.minimum(e, (e.max(1) * factor)[:, None]), e)
+        if not m:
+            with np.errstate(divide="ignore"):
+                factor = np.minimum(_SPARE, _SHARE / np.maximum(top, 0.0))
         e *= factor[:, None]
         taken *= factor[:, None, None]
     else:
@@ -252,7 +259,9 @@ def solve_box(
     return z
 
 
-def relax(canonical: Canonical, nodes: Nodes, budget: int, value: float) -> Cut:
+def relax(
+    canonical: Canonical, nodes: Nodes, budget: int, value: float, *, spare: float = _AMPLE
+) -> Cut:
     """Take one step of the relaxation from each node's z, and the tangent where it ends.
 
     Parameters
@@ -263,6 +272,9 @@ def relax(canonical: Canonical, nodes: Nodes, budget: int, value: float) -> Cut:
     budget : int
     value : float
         Incumbent; only its size matters, for rounding.
+    spare : float
+        Diagonal to extract, in units of what is needed, see `extract`. More decides more clusters,
+        and costs more on wide boxes.
 
     Returns
     -------
@@ -291,7 +303,7 @@ def relax(canonical: Canonical, nodes: Nodes, budget: int, value: float) -> Cut:
             cap = threshold / reach
         decided = canonical.gram(np.where(open_, 0.0, weights))
         q = np.where(open_, gain, 0.0) / margin[:, None]
-        delta, tau = extract(canonical, nodes, open_, decided, q, cap)
+        delta, tau = extract(canonical, nodes, open_, decided, q, cap, spare)
         tau = np.where(some[:, None], tau, 0.0)
         outer, inner = mu + delta, n - delta
         strength = n * np.abs(r) * np.sqrt(outer)

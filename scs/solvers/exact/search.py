@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import heapq
 import itertools
-import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
@@ -15,6 +14,7 @@ from scs.solvers.alternating import alternate, best_support
 from scs.solvers.alternating import gains as support_gains
 from scs.solvers.exact.canonical import Canonical
 from scs.solvers.exact.relaxation import IN, OPEN, OUT, Cut, Nodes, fix, relax, settle
+from scs.solvers.stop import Stop
 
 _STEPS = 8  # of the relaxation at one node
 _ROOT_STEPS = 40
@@ -25,6 +25,7 @@ _CLEAR = 0.1
 _NEAR = 0.02
 _LARGE = 20_000
 _MANY = 100
+_SPARES = (1.01, 1.1, 10.0, 1e3, 1e3)  # diagonals tried to decide what is left
 _INNER = 0.15  # a box is split at the relaxation's z, kept this share off its sides
 
 
@@ -46,10 +47,13 @@ def search(
     best: Profile,
     *,
     gap: float,
-    deadline: float,
+    stop: Stop,
     log: Callable[[State], None],
 ) -> tuple[State, str]:
-    """Prove ``best`` optimal to the gap, or find better; see `scs.solvers.exact.exact`."""
+    """Prove ``best`` optimal to the gap, or find better; see `scs.solvers.exact.exact`.
+
+    One step of the relaxation is made even if it is time to stop: without it nothing is proved.
+    """
     canonical = Canonical.about(problem, best)
     state = State(best, 0.0)
     lo, hi = canonical.root_box(best.value)
@@ -61,10 +65,18 @@ def search(
     status = "optimal"
     state.pending = [_item(root, 0)]
     try:
+        if canonical.n_split and not stop:
+            _bound_plainly(canonical, root, budget, state, stop)
         while True:
             batch = _gather(state.pending)
-            cuts = _process(canonical, batch, budget, state, gap, deadline)
+            cuts = _process(canonical, batch, budget, state, gap, stop)
             state.nodes += len(batch)
+            if stop:
+                # Nodes in hand keep what they, or else their parents, proved.
+                state.pending = [_item(batch, i) for i in range(len(batch))]
+                state.bound = max(state.bound, _lowest(state))
+                status = stop.status
+                break
             _improve(problem, canonical, batch, cuts, budget, state, seen)
             children = _branch(canonical, batch, cuts, budget, state)
             new = [_item(children, i) for i in range(len(children))]
@@ -75,18 +87,67 @@ def search(
             state.bound = max(state.bound, _lowest(state))
             log(state)
             cutoff = state.best.value * (1 - gap)
-            if not state.heap or state.heap[0][0] >= cutoff:
-                break
-            if time.perf_counter() > deadline:
-                status = "time_limit"
+            if state.bound >= cutoff or not state.heap or state.heap[0][0] >= cutoff:
                 break
             while state.heap and len(state.pending) < size and state.heap[0][0] < cutoff:
                 state.pending.append(state.heap[0][2])
                 heapq.heappop(state.heap)
+        if not stop:
+            _decide(canonical, budget, state, size, stop)
     except KeyboardInterrupt:
         status = "interrupted"
     log(state)
     return state, status
+
+
+def _bound_plainly(
+    canonical: Canonical, root: Nodes, budget: int, state: State, stop: Stop
+) -> None:
+    """Bound the root by Eq. 6 as it is: no diagonal, so no box has to pay for one.
+
+    With many directions to split this is far better than the boxes that a search can get through.
+    """
+    value, z = state.best.value, root.z
+    for _ in range(_ROOT_STEPS):
+        settle(root.fixed, budget)
+        cut = relax(canonical, root, budget, value, spare=0.0)
+        fix(root, cut, value)
+        gained = cut.bound[0] - root.bound[0]
+        root.bound, root.z = np.maximum(root.bound, cut.bound), cut.z
+        if stop or gained < _STALL / 10 * (value - root.bound[0]):
+            break
+    state.bound = float(min(root.bound[0], value))
+    # The search begins anew: a bound that its first boxes do not reach would hide their progress.
+    settle(root.fixed, budget)
+    root.bound, root.z = np.zeros(1), z
+    state.pending = [_item(root, 0)]
+
+
+def _decide(canonical: Canonical, budget: int, state: State, size: int, stop: Stop) -> None:
+    """Decide in the nodes left what a few more steps can, for the report on each cluster.
+
+    Whether little or much diagonal decides more depends on the node: all are tried in turn.
+    """
+    value = state.best.value
+    worth = (canonical.n * canonical.y) ** 2 / (canonical.n + canonical.ridge)
+    # A reduced cost is no larger than the largest gain: with more room nothing can be decided.
+    left = [entry for entry in state.heap if value - worth.max() < entry[0] <= value]
+    kept = [entry for entry in state.heap if entry[0] <= value - worth.max()]
+    for first in range(0, len(left), size):
+        entries = left[first : first + size]
+        nodes = _gather([item for _, _, item in entries])
+        for spare in _SPARES:
+            if stop:
+                break
+            settle(nodes.fixed, budget)
+            cut = relax(canonical, nodes, budget, value, spare=spare)
+            fix(nodes, cut, value)
+            nodes.z, nodes.bound = cut.z, np.maximum(nodes.bound, cut.bound)
+        items = [_item(nodes, i) for i in range(len(nodes))]
+        kept += [(item[0], n, item) for item, (_, n, _) in zip(items, entries) if item[0] <= value]
+    heapq.heapify(kept)
+    state.heap = kept
+    state.bound = max(state.bound, _lowest(state))
 
 
 def _item(nodes: Nodes, i: int) -> tuple:
@@ -109,6 +170,7 @@ def _lowest(state: State) -> float:
     if state.heap:
         found.append(state.heap[0][0])
     found += [bound for bound, _ in state.solved]
+    found += [item[0] for item in state.pending]
     return float(min(found))
 
 
@@ -117,7 +179,7 @@ def _gather(picked: list) -> Nodes:
     return Nodes(np.array(lo), np.array(hi), np.array(fixed), np.array(z), np.array(bound))
 
 
-def _process(canonical, batch: Nodes, budget: int, state: State, gap, deadline) -> Cut:
+def _process(canonical, batch: Nodes, budget: int, state: State, gap, stop: Stop) -> Cut:
     """Relax every node of a batch until it is pruned or stalls; the last cut of each."""
     value = state.best.value
     cutoff = value * (1 - gap)
@@ -141,7 +203,7 @@ def _process(canonical, batch: Nodes, budget: int, state: State, gap, deadline) 
         # A node that has just been decided is exact one step later.
         decided = open_before & (nodes.fixed != OPEN).all(axis=1)
         going = (nodes.bound < cutoff) & (decided | (gained > stall * (cutoff - nodes.bound)))
-        if not going.any() or time.perf_counter() > deadline:
+        if stop or not going.any():
             break
         active = active[going & (decided | (step < steps - 1))]
         if not active.size:
