@@ -25,7 +25,7 @@ from scs.cli.errors import UsageError
 from scs.cli.execute import execute, write
 from scs.cli.new import new_chapter
 from scs.cli.parameters import chosen_values, notebook_parameters
-from scs.cli.results import make_results
+from scs.cli.results import PARTS, make_results
 from scs.cli.stale import stale_reasons
 
 
@@ -77,7 +77,10 @@ def _parser() -> argparse.ArgumentParser:
     )
     execute_.set_defaults(command=_execute)
 
-    results = commands.add_parser("results", help="run all simulations, write the ledger")
+    results = commands.add_parser("results", help="make data/results anew; about half an hour")
+    results.add_argument(
+        "parts", nargs="*", metavar="PART", help=f"of {', '.join(PARTS)}; default: all"
+    )
     results.add_argument("--jobs", type=int, default=-1, help="worker processes (default: all)")
     results.set_defaults(command=_results)
     new = commands.add_parser("new-chapter", help="begin a chapter from the template, and run it")
@@ -149,7 +152,8 @@ def _what_moved(stem: str, old: nbformat.NotebookNode | None, new: nbformat.Note
 
 
 def _results(arguments: argparse.Namespace) -> None:
-    for line in make_results(book_root(), n_jobs=arguments.jobs):
+    parts = tuple(arguments.parts) or PARTS
+    for line in make_results(book_root(), parts, n_jobs=arguments.jobs):
         print(line, flush=True)
 
 

@@ -1,4 +1,4 @@
-"""The full simulation run and the ledger made of it: what ``data/results`` holds."""
+"""What ``data/results`` holds: long runs that the chapters read, and the ledger made of them."""
 
 import shutil
 from collections.abc import Iterator
@@ -6,20 +6,27 @@ from pathlib import Path
 
 import pandas as pd
 
-from scs.experiment import METHODS, VARIANTS, run_experiment, write_stored
+from scs import examples, scaling
+from scs.cli.errors import UsageError
+from scs.experiment import METHODS, VARIANTS, read_stored, run_experiment, write_stored
 from scs.ledger import VERDICTS, ledger, moved, read_ledger, write_ledger
 from scs.simulate import icc_scenarios, scenarios
 
+#: The parts of `make_results`, in the order in which they are made.
+PARTS = ("scaling", "coverage", "examples", "simulation", "ledger")
 _REPS, _SEED = 100, 0  # the paper's number of replications
+_LARGEST = 1_000_000  # clusters of the scaling table
 
 
-def make_results(root: Path, *, n_jobs: int = -1) -> Iterator[str]:
-    """Run all simulations, or what is not yet finished of them, and judge every cell.
+def make_results(root: Path, parts: tuple[str, ...] = PARTS, *, n_jobs: int = -1) -> Iterator[str]:
+    """Make the stored results anew.
 
     Parameters
     ----------
     root : Path
         Of the repository.
+    parts : tuple of str
+        Of ``PARTS``.
     n_jobs : int
         Worker processes; -1 for all cores.
 
@@ -28,7 +35,30 @@ def make_results(root: Path, *, n_jobs: int = -1) -> Iterator[str]:
     str
         What was done, and what moved.
     """
+    unknown = [part for part in parts if part not in PARTS]
+    if unknown:
+        raise UsageError(f"no part named {unknown[0]!r}. There are: {', '.join(PARTS)}.")
     folder = root / "data" / "results"
+    folder.mkdir(parents=True, exist_ok=True)
+    make = {
+        "scaling": lambda: _scaling(folder),
+        "coverage": lambda: examples.store_coverage(folder, n_jobs=n_jobs),
+        "examples": lambda: examples.store_examples(folder, n_jobs=n_jobs),
+        "simulation": lambda: _simulation(root, folder, n_jobs),
+        "ledger": lambda: _ledger(folder),
+    }
+    for part in PARTS:  # in this order: the ledger needs the others
+        if part in parts:
+            yield from make[part]()
+
+
+def _scaling(folder: Path) -> Iterator[str]:
+    table = scaling.scaling(_LARGEST)
+    table.to_csv(folder / "scaling.csv", index=False)
+    yield f"scaling.csv: {len(table)} solves, up to {table.n_clusters.max():,} clusters"
+
+
+def _simulation(root: Path, folder: Path, n_jobs: int) -> Iterator[str]:
     pieces = root / "_build" / "experiment"
     rows = run_experiment(
         scenarios() + icc_scenarios(),
@@ -41,17 +71,18 @@ def make_results(root: Path, *, n_jobs: int = -1) -> Iterator[str]:
     write_stored(rows, reps=_REPS, seed=_SEED, methods=METHODS + VARIANTS, folder=folder)
     shutil.rmtree(pieces)  # the run is whole: the next one begins from nothing
     yield f"simulation.parquet: {len(rows)} fits, {int(rows.error.notna().sum())} failed"
-    examples = folder / "examples.csv"
-    if examples.is_file():
-        examples = pd.read_csv(examples, dtype={"table": str, "row": str})
-    else:
+
+
+def _ledger(folder: Path) -> Iterator[str]:
+    file = folder / "examples.csv"
+    cells = pd.read_csv(file, dtype={"table": str, "row": str}) if file.is_file() else None
+    if cells is None:
         yield "examples.csv is not there: the ledger is without the data examples"
-        examples = None
     try:
         old = read_ledger(folder)
     except FileNotFoundError:
         old = None
-    write_ledger(ledger(rows, examples), folder)
+    write_ledger(ledger(read_stored(folder).rows, cells), folder)
     new = read_ledger(folder)
     counts = new.verdict.value_counts()
     told = ", ".join(f"{counts.get(verdict, 0)} {verdict}" for verdict in VERDICTS)

@@ -2,13 +2,14 @@
 
 Beside them a study of how often intervals after a selection hold the truth.
 
-``python -m scs.examples`` writes what needs the data to data/results, so that the book and the
-ledger can be read without them: aggregates, no row of any data set.
+`scs results` writes what needs the data to data/results, so that the book and the ledger can be
+read without them: aggregates, no row of any data set.
 """
 
 from scs.examples.cells import COLUMNS, VERDICTS, read_results, results_folder
 from scs.examples.coverage import coverage_study
 from scs.examples.mice import PROTEINS, covariates_of, mouse_cells, mouse_splits, split_rows
+from scs.examples.store import store_coverage, store_examples
 from scs.examples.student import (
     StudentFits,
     equally_good,
@@ -32,5 +33,7 @@ __all__ = [
     "read_results",
     "results_folder",
     "split_rows",
+    "store_coverage",
+    "store_examples",
     "student_cells",
 ]

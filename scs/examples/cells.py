@@ -69,5 +69,5 @@ def read_results(name: str) -> pd.DataFrame:
     """
     path = results_folder() / f"{name}.csv"
     if not path.is_file():
-        raise FileNotFoundError(f"{path} is missing: run `python -m scs.examples` to make it.")
+        raise FileNotFoundError(f"{path} is missing: run `scs results` to make it.")
     return pd.read_csv(path, dtype={"row": str, "evidence": str})

@@ -1,0 +1,51 @@
+"""The stored results of the data examples and of the coverage study."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pandas as pd
+
+from scs.datasets import load_mice, load_student
+from scs.examples.cells import read_results
+from scs.examples.coverage import coverage_study
+from scs.examples.mice import mouse_cells, mouse_splits
+from scs.examples.student import fit_students, student_cells
+
+
+def store_coverage(folder: Path, *, n_jobs: int = -1) -> Iterator[str]:
+    """Write coverage.csv; it needs no data.
+
+    Yields
+    ------
+    str
+        What was done.
+    """
+    table = coverage_study(n_jobs=n_jobs)
+    table.to_csv(folder / "coverage.csv", index=False, float_format="%.5g")
+    yield f"coverage.csv: {len(table)} rows"
+
+
+def store_examples(folder: Path, *, n_jobs: int = -1) -> Iterator[str]:
+    """Write examples.csv and mice_splits.csv, aggregates only, where both data sets are here.
+
+    Yields
+    ------
+    str
+        What was done, or why it was not.
+    """
+    try:
+        marks, mice = load_student(), load_mice()
+    except FileNotFoundError as error:
+        yield f"left out, examples.csv and mice_splits.csv stay as they are: {error}"
+        return
+    students = student_cells(fit_students(marks))
+    splits = mouse_splits(mice, n_jobs=n_jobs)
+    # Few digits: enough for every use, and no two machines agree on many more.
+    splits.to_csv(folder / "mice_splits.csv", index=False, float_format="%.5g")
+    # From what is stored, so that the verdicts follow from it without the data.
+    mice_judged = mouse_cells(read_results("mice_splits"))
+    cells = pd.concat([students, mice_judged], ignore_index=True)
+    cells.to_csv(folder / "examples.csv", index=False, float_format="%.8g")
+    yield f"examples.csv: {len(cells)} cells; mice_splits.csv: {len(splits)} fits"
