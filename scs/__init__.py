@@ -12,6 +12,7 @@ from scs.baselines import Fit, lmm_gaussian, lmm_laplace, ols
 from scs.datasets import load_mice, load_student
 from scs.design import DesignWarning
 from scs.experiment import run_experiment
+from scs.formula import FittedModel, fit
 from scs.model import SignificantClusterRegressor, SignificantClusterRegressorCV
 from scs.moments import Moments
 from scs.published import published
@@ -21,11 +22,13 @@ from scs.solvers import Solution, solve, solve_path
 __all__ = [
     "DesignWarning",
     "Fit",
+    "FittedModel",
     "Moments",
     "Scenario",
     "SignificantClusterRegressor",
     "SignificantClusterRegressorCV",
     "Solution",
+    "fit",
     "lmm_gaussian",
     "lmm_laplace",
     "load_mice",

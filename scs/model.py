@@ -276,7 +276,9 @@ class SignificantClusterRegressorCV(SignificantClusterRegressor):
             folds = [(self._moments(design), self._moments(held_out, names=design.names))]
             design = _stack(design, held_out)
         else:
-            folds = self._folds(design)
+            folds = folds_within_clusters(
+                design, self.cv, intercept=self.fit_intercept, random_state=self.random_state
+            )
         n_clusters = len(design.labels)
         grid = [0, *paper_budgets(n_clusters)] if self.budgets is None else self.budgets
         grid = check_budgets(grid)
@@ -294,30 +296,47 @@ class SignificantClusterRegressorCV(SignificantClusterRegressor):
             design = Design(design.X, design.y, design.codes, design.labels, names)
         return Moments.from_design(design, intercept=self.fit_intercept)
 
-    def _folds(self, design: Design) -> list[tuple[Moments, Moments]]:
-        """Split rows, stratified by cluster when ``cv`` is a number."""
-        import warnings
 
-        cv = self.cv
-        if isinstance(cv, Integral):
-            largest = int(np.bincount(design.codes).max())
-            if min(cv, largest) < 2:
-                raise ValueError(
-                    f"cv={cv}: the largest cluster has n_samples={largest}, so no row can be held "
-                    "out with its cluster known: pass validation=, or a splitter of your own."
-                )
-            cv = min(cv, largest)
-        splitter = check_cv(cv, design.codes, classifier=True)
-        if isinstance(cv, Integral):
-            splitter.shuffle, splitter.random_state = True, _seed(self.random_state)
-        with warnings.catch_warnings():
-            # Clusters smaller than the number of folds are expected, and harmless here.
-            warnings.filterwarnings("ignore", message="The least populated class")
-            pairs = list(splitter.split(design.X, design.codes))
-        return [
-            (self._moments(_rows(design, train)), self._moments(_rows(design, test)))
-            for train, test in pairs
-        ]
+def folds_within_clusters(
+    design: Design, cv: Any = 5, *, intercept: bool = True, random_state: Any = 0
+) -> list[tuple[Moments, Moments]]:
+    """Split rows into training and validation moments, stratified by cluster if ``cv`` is a number.
+
+    Parameters
+    ----------
+    design : Design
+    cv : int, splitter or iterable of (train, test)
+        See `SignificantClusterRegressorCV`.
+    intercept : bool
+        Add an unpenalised column of ones.
+    random_state : int, RandomState or None
+
+    Raises
+    ------
+    ValueError
+        No cluster has two rows, so that none can be held out with its cluster known.
+    """
+    import warnings
+
+    if isinstance(cv, Integral):
+        largest = int(np.bincount(design.codes).max())
+        if min(cv, largest) < 2:
+            raise ValueError(
+                f"cv={cv}: the largest cluster has n_samples={largest}, so no row can be held "
+                "out with its cluster known: pass validation=, or a splitter of your own."
+            )
+        cv = min(cv, largest)
+    splitter = check_cv(cv, design.codes, classifier=True)
+    if isinstance(cv, Integral):
+        splitter.shuffle, splitter.random_state = True, _seed(random_state)
+    with warnings.catch_warnings():
+        # Clusters smaller than the number of folds are expected, and harmless here.
+        warnings.filterwarnings("ignore", message="The least populated class")
+        pairs = list(splitter.split(design.X, design.codes))
+    return [
+        tuple(Moments.from_design(_rows(design, part), intercept=intercept) for part in pair)
+        for pair in pairs
+    ]
 
 
 def _options(model: SignificantClusterRegressor) -> dict[str, Any]:

@@ -32,8 +32,8 @@ METHOD_COLOURS = MappingProxyType(
 )
 
 # Grey that reads on white and on the dark page alike: the page may change mode after the drawing.
-_INK = "#4D4D4D"
-_GRID = "#E3E3E3"
+INK = "#4D4D4D"
+GRID = "#E3E3E3"
 
 
 def method_scale() -> alt.Scale:
@@ -56,29 +56,29 @@ def _theme() -> alt.theme.ThemeConfig:
                 "font": "system-ui, -apple-system, 'Segoe UI', 'DejaVu Sans', sans-serif",
                 "view": {"continuousWidth": 600, "continuousHeight": 300, "stroke": None},
                 "axis": {
-                    "labelColor": _INK,
-                    "titleColor": _INK,
-                    "tickColor": _INK,
-                    "domainColor": _INK,
-                    "gridColor": _GRID,
+                    "labelColor": INK,
+                    "titleColor": INK,
+                    "tickColor": INK,
+                    "domainColor": INK,
+                    "gridColor": GRID,
                     "labelFontSize": 12,
                     "titleFontSize": 13,
                     "titleFontWeight": "normal",
                     "labelLimit": 140,
                 },
                 "legend": {
-                    "labelColor": _INK,
-                    "titleColor": _INK,
+                    "labelColor": INK,
+                    "titleColor": INK,
                     "labelFontSize": 12,
                     "titleFontSize": 13,
                     "titleFontWeight": "normal",
                     # Above the plot, so that a phone's width is left to the data.
                     "orient": "top",
                 },
-                "header": {"labelColor": _INK, "titleColor": _INK, "labelFontSize": 12},
-                "title": {"color": _INK, "anchor": "start", "fontSize": 14},
-                "text": {"color": _INK, "fontSize": 12},
-                "rule": {"color": _INK},
+                "header": {"labelColor": INK, "titleColor": INK, "labelFontSize": 12},
+                "title": {"color": INK, "anchor": "start", "fontSize": 14},
+                "text": {"color": INK, "fontSize": 12},
+                "rule": {"color": INK},
                 "range": {
                     "category": list(PALETTE),
                     "heatmap": {"scheme": "viridis"},

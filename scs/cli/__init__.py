@@ -1,4 +1,4 @@
-"""The command ``scs``: chapters with other parameters, stored outputs, data.
+"""The command ``scs``: a user's own table, chapters with other parameters, stored outputs, data.
 
 Exit codes: 0 done, 2 something that the caller can mend (said in one line, with the remedy).
 """
@@ -11,6 +11,7 @@ from importlib.metadata import version
 import nbformat
 
 from scs import __distribution__, datasets
+from scs.cli import fit as fits
 from scs.cli import run as runs
 from scs.cli.chapters import (
     Chapter,
@@ -55,6 +56,8 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="scs", description="Significant cluster selection.")
     parser.add_argument("--version", action="version", version=f"scs {version(__distribution__)}")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
+
+    fits.add_parser(commands)
 
     run = commands.add_parser("run", help="a chapter with your parameters, as its own HTML page")
     run.add_argument("chapter", metavar="CHAPTER", help="its name, such as simulation")

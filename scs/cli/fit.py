@@ -1,0 +1,219 @@
+"""``scs fit``: a selection from a user's own table."""
+
+from __future__ import annotations
+
+import argparse
+import shlex
+import sys
+import warnings
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from scs.cli.errors import UsageError
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+RESAMPLES, MOST_ROWS = 200, 200_000
+_BOOTSTRAP = f"resamples for intervals (default: {RESAMPLES} up to {MOST_ROWS:,} rows), 0: none"
+_EPILOG = """\
+examples:
+  scs fit patients.csv --outcome days --cluster hospital
+  scs fit patients.csv --outcome days --cluster hospital --covariates age sex --budget 10
+  scs fit patients.parquet --formula "days ~ age + C(ward)" --cluster hospital --report out.html
+
+Without --covariates every other column is one. Columns of text become indicators against their
+first level. Numbers that stand for categories: --categorical.
+"""
+
+
+def add_parser(commands: argparse._SubParsersAction) -> None:
+    """Add the command's arguments."""
+    parser = commands.add_parser(
+        "fit",
+        help="which clusters of your own table differ (CSV, Parquet)",
+        epilog=_EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    add = parser.add_argument
+    add("table", metavar="TABLE", help="a CSV or Parquet file")
+    add("--outcome", metavar="COL", help="column to explain, a number")
+    add("--cluster", metavar="COL", required=True, help="column of cluster labels")
+    add("--covariates", metavar="COL", nargs="*", help="columns to allow for (default: all others)")
+    add("--exclude", metavar="COL", nargs="+", default=[], help="columns to leave out")
+    add("--categorical", metavar="COL", nargs="+", default=[], help="numbers that are categories")
+    add("--formula", metavar="TEXT", help="instead of --outcome and --covariates: 'y ~ x + log(z)'")
+    add("--budget", metavar="N", default="auto", help="clusters that may differ, or auto (default)")
+    add("--ridge", type=float, default=1.0, metavar="MU", help="on the effects (default: 1)")
+    add("--ridge-fixed", type=float, metavar="MU", help="on the coefficients (default: as --ridge)")
+    add("--missing", choices=["refuse", "drop"], default="refuse", help="rows that miss a value")
+    add("--bootstrap", type=int, metavar="N", help=_BOOTSTRAP)
+    add("--gap", type=float, default=1e-6, help="gap to prove (default: 1e-6)")
+    add(
+        "--time-limit",
+        type=float,
+        default=60.0,
+        metavar="S",
+        help="seconds to search (default: 60)",
+    )
+    add("--seed", type=int, default=0, help="of folds and resamples (default: 0)")
+    add("--top", type=int, default=25, metavar="N", help="selected clusters shown (default: 25)")
+    add("--report", metavar="FILE", help="write one self-contained HTML page")
+    add("--delimiter", default="", metavar="C", help="of a CSV file: one character, or tab")
+    add("--decimal", default="", metavar="C", help="of a CSV file: . or ,")
+    add("--encoding", default="", help="of a CSV file: utf-8, latin-1, ...")
+    add("--na", metavar="TEXT", nargs="+", default=[], help="also missing in a CSV file, such as .")
+    parser.set_defaults(command=run)
+
+
+def run(arguments: argparse.Namespace) -> None:
+    """Read, fit, print, and write the report."""
+    report = _report_path(arguments.report)
+    try:
+        with warnings.catch_warnings():
+            warnings.showwarning = _show_once(set())
+            _run(arguments, report)
+    except KeyboardInterrupt:
+        raise UsageError(
+            "stopped: nothing was written. --budget N goes without the choice of a budget, "
+            "--bootstrap 0 without intervals."
+        ) from None
+    except (ValueError, TypeError) as error:
+        raise UsageError(str(error)) from error
+
+
+def _run(arguments: argparse.Namespace, report: Path | None) -> None:
+    # Imported here: `scs --help` should not wait for the numerical libraries.
+    from scs.formula import fit
+    from scs.report import write_report
+    from scs.rows import check_column, formula_columns
+    from scs.tables import as_categories, open_table, read_columns
+
+    budget = _budget(arguments.budget)
+    source = open_table(
+        arguments.table,
+        delimiter=arguments.delimiter,
+        decimal=arguments.decimal,
+        encoding=arguments.encoding,
+        missing=arguments.na,
+    )
+    print(source)
+    check_column(arguments.cluster, source.names, "--cluster")
+    formula = arguments.formula or _formula(arguments, source.names)
+    columns = formula_columns(formula, source.names, arguments.cluster)
+    table = read_columns(source, [*columns, arguments.cluster], labels=[arguments.cluster])
+    if arguments.formula is None:
+        table = as_categories(table, arguments.categorical)
+    if arguments.formula is None and arguments.covariates is None:
+        _doubt_row_numbers(table, arguments)
+    model = fit(
+        formula,
+        table,
+        arguments.cluster,
+        budget,
+        ridge=arguments.ridge,
+        ridge_fixed=arguments.ridge_fixed,
+        gap=arguments.gap,
+        time_limit=arguments.time_limit,
+        missing=arguments.missing,
+        bootstrap=_resamples(arguments.bootstrap, table.num_rows),
+        seed=arguments.seed,
+        verbose=sys.stderr.isatty(),
+    )
+    print(f"\n{model.summary(top=arguments.top)}")
+    if report is not None:
+        write_report(model, report, source=str(source))
+        print(f"\nreport: {report.resolve().as_uri()}")
+
+
+def _budget(text: str) -> int | str:
+    if text == "auto":
+        return text
+    try:
+        return int(text)
+    except ValueError:
+        raise ValueError(f"--budget must be a whole number or auto, got {text!r}.") from None
+
+
+def _doubt_row_numbers(table: pa.Table, arguments: argparse.Namespace) -> None:
+    """Say which columns look like row numbers; they were not asked for by name."""
+    import pyarrow.compute as pc
+    import pyarrow.types as kinds
+
+    for name in table.column_names:
+        column = table.column(name)
+        if name in (arguments.outcome, arguments.cluster) or not kinds.is_integer(column.type):
+            continue
+        if table.num_rows >= 20 and pc.count_distinct(column).as_py() == table.num_rows:
+            print(
+                f"scs: note: {name!r} is another whole number in every row. If it only names "
+                f"them: --exclude {shlex.quote(name)}",
+                file=sys.stderr,
+            )
+
+
+def _resamples(asked: int | None, n_rows: int) -> int:
+    if asked is not None:
+        return asked
+    if n_rows <= MOST_ROWS:
+        return RESAMPLES
+    print(
+        f"scs: note: {n_rows:,} rows: no intervals, for they would take minutes. Ask for them "
+        f"with --bootstrap {RESAMPLES}.",
+        file=sys.stderr,
+    )
+    return 0
+
+
+def _report_path(text: str | None) -> Path | None:
+    """Check before the work, not after it, that the report can be written."""
+    if text is None:
+        return None
+    path = Path(text)
+    if not path.parent.is_dir():
+        raise UsageError(f"--report: no folder {str(path.parent)!r}: make it first.")
+    if path.is_dir():
+        raise UsageError(f"--report: {text!r} is a folder: name a file in it.")
+    return path
+
+
+def _formula(arguments: argparse.Namespace, names: tuple[str, ...]) -> str:
+    """Write the formula that --outcome and --covariates stand for."""
+    from scs.rows import check_column, quoted
+
+    if arguments.outcome is None:
+        raise ValueError("--outcome is missing: name the column to explain (or pass --formula).")
+    check_column(arguments.outcome, names, "--outcome")
+    if arguments.outcome == arguments.cluster:
+        raise ValueError("--outcome and --cluster name the same column: they must differ.")
+    for option in ("covariates", "exclude", "categorical"):
+        for name in getattr(arguments, option) or ():
+            check_column(name, names, f"--{option}")
+    taken = {arguments.outcome, arguments.cluster, *arguments.exclude}
+    covariates = arguments.covariates
+    if covariates is None:  # a column without a name is mostly a row number
+        covariates = [name for name in names if name]
+        if len(covariates) < len(names):
+            print("scs: note: the column without a name is left out.", file=sys.stderr)
+    chosen = [name for name in covariates if name not in taken]
+    for name in arguments.covariates or ():
+        if name in taken:
+            raise ValueError(
+                f"--covariates: {name!r} is the outcome, the cluster or excluded too: name it once."
+            )
+    for name in arguments.categorical:
+        if name not in chosen:
+            raise ValueError(f"--categorical: {name!r} is not among the covariates: add it there.")
+    return f"{quoted(arguments.outcome)} ~ {' + '.join(map(quoted, chosen)) or '1'}"
+
+
+def _show_once(shown: set[str]) -> Callable[..., None]:
+    """Return a way to show each warning as a note, the first time only."""
+
+    def show(message, *_, **__) -> None:
+        if str(message) not in shown:
+            shown.add(str(message))
+            print(f"scs: note: {message}", file=sys.stderr)
+
+    return show

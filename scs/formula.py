@@ -1,0 +1,448 @@
+"""`fit`: from a formula and a data frame to a selection with its proof, in one call."""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from math import ceil, log2
+from numbers import Integral
+from typing import Any
+
+import narwhals as nw
+import numpy as np
+import pandas as pd
+from sklearn.tree import DecisionTreeClassifier
+
+from scs import summary
+from scs.baselines import Fit, fit_gaussian
+from scs.bootstrap import Bootstrap
+from scs.bootstrap import bootstrap as resample
+from scs.design import Design, as_clusters, find_labels, refuse_other_kind
+from scs.model import folds_within_clusters
+from scs.moments import Moments
+from scs.rows import INTERCEPT, ModelRows, model_rows, new_rows
+from scs.solvers import Solution, Tuning, check_budgets, solve, solve_path, tune_budget
+
+FOLDS = 5
+_TREE_ROWS = 50_000  # the tree for new rows is grown on no more than so many
+_TREE_CELLS = 10_000_000  # nodes x clusters: class shares that a tree keeps
+
+
+def budget_grid(n_clusters: int) -> list[int]:
+    """Return the budgets that ``budget="auto"`` tries: 0, then about ten for each factor of ten.
+
+    The paper's grid begins at a tenth of the clusters: too coarse where few of many differ.
+    """
+    decades = range(int(10 * np.log10(max(n_clusters, 1))) + 1)
+    steps = {round(10 ** (step / 10)) for step in decades}
+    return sorted({0, n_clusters} | {step for step in steps if step <= n_clusters})
+
+
+@dataclass(frozen=True, eq=False)  # == of arrays is no truth value
+class FittedModel:
+    """A selection of clusters fitted from a formula.
+
+    Attributes
+    ----------
+    formula, groups : str
+        As given.
+    budget : int
+        Largest number of clusters with an effect, given or chosen.
+    chosen_by : str
+        "given", or how it was chosen.
+    tuning : Tuning or None
+        Held-out error by budget, where the budget was chosen.
+    ridge, ridge_fixed : float
+        On the effects and on the coefficients (never on the intercept).
+    solution : Solution
+        With objective, bound, gap and what is proved of each cluster.
+    moments : Moments
+        Sufficient statistics of the rows: all that other budgets need.
+    lmm : Fit or None
+        The Gaussian linear mixed model of the same formula (REML), for comparison; None where it
+        cannot be fitted, and ``lmm_note`` says why.
+    boot_rows, boot_clusters : Bootstrap or None
+        Resampled rows within clusters (for effects) and clusters (for coefficients).
+    rows : ModelRows
+        What was read, dropped and coded; its ``design`` is a sample of at most 50,000 rows.
+    seed : int
+        Of folds, resamples and tree.
+    """
+
+    formula: str
+    groups: str
+    budget: int
+    chosen_by: str
+    tuning: Tuning | None = field(repr=False)
+    ridge: float
+    ridge_fixed: float
+    solution: Solution = field(repr=False)
+    moments: Moments = field(repr=False)
+    lmm: Fit | None = field(repr=False)
+    lmm_note: str
+    boot_rows: Bootstrap | None = field(repr=False)
+    boot_clusters: Bootstrap | None = field(repr=False)
+    rows: ModelRows = field(repr=False)
+    seed: int
+
+    @property
+    def coef(self) -> pd.Series:
+        """Coefficients by column of the design matrix, ``Intercept`` first where there is one."""
+        return pd.Series(self.solution.beta, index=self._columns, name="coef")
+
+    @property
+    def effects(self) -> pd.Series:
+        """Effect of every cluster by label; 0 outside the selection."""
+        index = pd.Index(self.solution.labels, name=self.groups, tupleize_cols=False)
+        return pd.Series(self.solution.gamma, index=index, name="effect")
+
+    @property
+    def selected(self) -> np.ndarray:
+        """Labels of the selected clusters, sorted."""
+        return self.solution.selected
+
+    @property
+    def var_e(self) -> float:
+        """Residual sum of squares over N - P - (number selected): the errors' variance."""
+        m, gamma = self.moments, self.solution.gamma
+        rest = m.mean_y - m.mean_x @ self.solution.beta - gamma
+        beta = self.solution.beta
+        rss = m.within_yy - 2 * beta @ m.within_xy + beta @ m.within_xx @ beta + m.n @ rest**2
+        free = m.n_rows - m.n_columns - len(self.solution.support)
+        return max(float(rss), 0.0) / free if free > 0 else float("nan")
+
+    @property
+    def deviations(self) -> pd.DataFrame:
+        """Mean residual of every cluster before its effect, and that mean's standard error.
+
+        DataFrame indexed by label: ``rows``, ``deviation``, ``std_error``, ``effect``, ``proved``.
+        """
+        m = self.moments
+        return pd.DataFrame(
+            {
+                "rows": m.n.astype(int),
+                "deviation": m.mean_y - m.mean_x @ self.solution.beta,
+                "std_error": np.sqrt(self.var_e / m.n),
+                "effect": self.solution.gamma,
+                "proved": self.solution.membership,
+            },
+            index=self.effects.index,
+        )
+
+    @cached_property
+    def tree(self) -> DecisionTreeClassifier | None:
+        """The classifier of clusters on covariates that rows of new ones go through (2.2.2).
+
+        CART of depth ceil(log2 K), as in the paper, and shallower where K is in the thousands (its
+        class shares would not fit in memory). None without covariates or with a single cluster.
+        """
+        design, n_clusters = self.rows.design, self.moments.n_clusters
+        if design.X.shape[1] == 0 or n_clusters == 1:
+            return None
+        deepest = max(1, int(log2(_TREE_CELLS / n_clusters)) - 1)
+        depth = min(ceil(log2(n_clusters)), deepest)
+        tree = DecisionTreeClassifier(max_depth=depth, random_state=self.seed)
+        return tree.fit(design.X, design.codes)
+
+    def predict(self, new_data: Any) -> np.ndarray:
+        """Predict the outcome of new rows.
+
+        Parameters
+        ----------
+        new_data : data frame or dict of columns
+            The covariates; with the cluster column, known clusters get their effect. Rows of other
+            or missing clusters, and all rows without that column, get an effect from the tree.
+
+        Returns
+        -------
+        ndarray, shape (N,)
+
+        Raises
+        ------
+        ValueError, TypeError
+            A column is not there, a value is missing, or a category was never seen in fitting.
+        """
+        X = new_rows(self.rows, new_data, "new_data")
+        frame = nw.from_native(
+            pd.DataFrame(new_data) if isinstance(new_data, dict) else new_data, eager_only=True
+        )
+        first = int(self.rows.intercept)
+        beta = self.solution.beta
+        predicted = X @ beta[first:] + (beta[0] if first else 0.0)
+        where = np.full(len(X), -1, dtype=np.intp)
+        if self.groups in frame.columns:
+            where = find_labels(self.solution.labels, frame[self.groups])
+        known = where >= 0
+        predicted[known] += self.solution.gamma[where[known]]
+        if not known.all():
+            predicted[~known] += self._assigned(X[~known])
+        return predicted
+
+    def path(self, budgets: Any = None, *, gap: float = 1e-4, time_limit: float = 30.0):
+        """Solve the same rows for other budgets.
+
+        Parameters
+        ----------
+        budgets : iterable of int, optional
+            Those of `budget_grid` if None.
+        gap : float
+        time_limit : float
+            Seconds for all of them together.
+
+        Returns
+        -------
+        tuple of Solution
+        """
+        budgets = check_budgets(
+            budget_grid(self.moments.n_clusters) if budgets is None else budgets
+        )
+        return solve_path(
+            self.moments,
+            budgets,
+            ridge=self.ridge,
+            ridge_fixed=self.ridge_fixed,
+            gap=gap,
+            time_limit=time_limit / max(len(budgets), 1),
+            seed=self.seed,
+        )
+
+    def summary(self, *, top: int = 25) -> str:
+        """Return the fit as text: data, certificate, coefficients, selected clusters, the LMM.
+
+        Parameters
+        ----------
+        top : int
+            Selected clusters shown at most, those of the largest effects.
+        """
+        return summary.as_text(self, top=top)
+
+    def __str__(self) -> str:
+        return self.summary()
+
+    def _repr_html_(self) -> str:
+        return summary.as_html(self)
+
+    def _assigned(self, X: np.ndarray) -> np.ndarray:
+        """Effects of rows of no known cluster: averages weighted by the tree's class shares."""
+        gamma = self.solution.gamma
+        if self.tree is None:
+            return np.full(len(X), self.moments.n @ gamma / self.moments.n_rows)
+        return self.tree.predict_proba(X) @ gamma[self.tree.classes_]
+
+    @property
+    def _columns(self) -> pd.Index:
+        names = self.moments.names
+        return pd.Index((INTERCEPT, *names[1:]) if self.rows.intercept else names)
+
+
+def fit(
+    formula: str,
+    data: Any,
+    groups: str,
+    budget: int | str = "auto",
+    *,
+    ridge: float = 1.0,
+    ridge_fixed: float | None = None,
+    gap: float = 1e-6,
+    time_limit: float = 60.0,
+    missing: str = "refuse",
+    bootstrap: int = 0,
+    level: float = 0.95,
+    seed: int = 0,
+    random: str | None = None,
+    validation: Any = None,
+    method: str = "auto",
+    verbose: bool = False,
+) -> FittedModel:
+    """Fit a regression in which at most ``budget`` clusters have an effect of their own (Eq. 5).
+
+    Minimises ||y - X beta - A gamma||^2 + ridge ||gamma||^2 + ridge_fixed ||beta||^2 subject to
+    ||gamma||_0 <= budget, with X from the formula, and proves how far from the best it can be.
+
+    Parameters
+    ----------
+    formula : str
+        As in R, statsmodels and patsy, ``"score ~ age + sex"``: text columns become indicators
+        against their first level, transformations such as ``np.log(x)``, ``bs(x, df=4)``, ``C(x)``
+        and interactions work, ``.`` is every other column. Without the clusters.
+    data : data frame (pandas, polars, pyarrow) or dict of columns
+    groups : str
+        Column of cluster labels.
+    budget : int or "auto"
+        "auto": of least squared error on held-out rows, in five folds within clusters, or on
+        ``validation``, out of `budget_grid`.
+    ridge : float
+        mu > 0 on the effects: an effect of n rows is shrunk by n / (n + mu).
+    ridge_fixed : float, optional
+        >= 0 on the coefficients, never on the intercept; None: the same as ``ridge``.
+    gap : float
+        Stop at (objective - bound) / objective <= gap.
+    time_limit : float
+        Seconds for the search; the choice of a budget may take as long again.
+    missing : {"refuse", "drop"}
+        Rows that miss a value in a column that is used.
+    bootstrap : int
+        Replications for intervals: of effects, from rows drawn within clusters; of coefficients,
+        from whole clusters drawn. 0: no intervals.
+    level : float
+        Of the intervals.
+    seed : int
+    random : str, optional
+        None or "1": a random intercept.
+    validation : data frame, optional
+        The paper's labelled validation rows, for ``budget="auto"``; used in the final fit too.
+    method : see `scs.solve`
+    verbose : bool
+        Say on stderr what is being done.
+
+    Returns
+    -------
+    FittedModel
+
+    Raises
+    ------
+    ValueError, TypeError
+        The first line names the argument or column, what is wrong, and the remedy.
+
+    References
+    ----------
+    Paper, Eq. 5, Sections 2.2 and 5.4.
+    """
+    if random not in (None, "1"):
+        raise ValueError(
+            f"random={random!r}: only a random intercept (None or '1') is supported here; put "
+            "other terms into formula=."
+        )
+    if budget != "auto" and not isinstance(budget, Integral):
+        raise ValueError(f"budget must be a whole number or 'auto', got {budget!r}.")
+    if not isinstance(bootstrap, Integral) or bootstrap < 0:
+        raise ValueError(f"bootstrap must be a whole number, 0 or more, got {bootstrap!r}.")
+    if not isinstance(seed, Integral) or seed < 0:
+        raise ValueError(f"seed must be a whole number, 0 or more, got {seed!r}.")
+
+    def say(what: str) -> None:
+        if verbose:
+            print(what, file=sys.stderr, flush=True)
+
+    rows = model_rows(formula, data, groups, missing=missing)
+    options = {
+        "ridge": ridge,
+        "ridge_fixed": ridge if ridge_fixed is None else ridge_fixed,
+        "method": method,
+        "seed": int(seed),
+    }
+    held_out = None if validation is None else _held_out(rows, validation, groups)
+    tuning, chosen_by = None, "given"
+    if budget == "auto":
+        if held_out is None:
+            if np.bincount(rows.design.codes).max() < 2:
+                raise ValueError(
+                    "budget='auto' holds rows out of their clusters, but every cluster has a "
+                    "single row: name a budget (--budget N), or pass validation=."
+                )
+            folds = folds_within_clusters(
+                rows.design, FOLDS, intercept=rows.intercept, random_state=int(seed)
+            )
+            chosen_by = f"least error, {len(folds)} folds within clusters"
+        else:
+            folds = [
+                tuple(
+                    Moments.from_design(d, intercept=rows.intercept)
+                    for d in (rows.design, held_out)
+                )
+            ]
+            chosen_by = "least error on the validation rows"
+        grid = budget_grid(len(rows.design.labels))
+        each = time_limit / (len(grid) * len(folds))
+        say(f"choosing the budget: {len(grid)} budgets, {len(folds)} times ...")
+        tuning = tune_budget(folds, grid, gap=max(gap, 1e-4), time_limit=each, **options)
+        budget = tuning.best
+    if held_out is not None:
+        rows = replace(rows, design=_stacked(rows.design, held_out))
+    moments = Moments.from_design(rows.design, intercept=rows.intercept)
+    say(f"selecting at most {budget} of {moments.n_clusters} clusters ...")
+    solution = solve(moments, budget, gap=gap, time_limit=time_limit, **options)
+    lmm, lmm_note = _mixed_model(moments)
+    by_rows = by_clusters = None
+    if bootstrap:
+        say(f"resampling: {bootstrap} times rows, {bootstrap} times clusters ...")
+        by_rows, by_clusters = _resampled(rows, int(budget), bootstrap, level, options)
+    return FittedModel(
+        formula=formula,
+        groups=groups,
+        budget=int(budget),
+        chosen_by=chosen_by,
+        tuning=tuning,
+        ridge=float(ridge),
+        ridge_fixed=float(options["ridge_fixed"]),
+        solution=solution,
+        moments=moments,
+        lmm=lmm,
+        lmm_note=lmm_note,
+        boot_rows=by_rows,
+        boot_clusters=by_clusters,
+        rows=_sampled(rows, seed),
+        seed=int(seed),
+    )
+
+
+def _held_out(rows: ModelRows, validation: Any, groups: str) -> Design:
+    """Read validation rows by the coding of the fitted ones."""
+    outcome = model_rows(f"{rows.outcome} ~ 1", validation, groups).design
+    X = new_rows(rows, validation, "validation")
+    refuse_other_kind(rows.design.labels, outcome.labels)
+    return Design(X, outcome.y, outcome.codes, outcome.labels, rows.design.names)
+
+
+def _stacked(a: Design, b: Design) -> Design:
+    labels = np.concatenate([a.labels[a.codes], b.labels[b.codes]])
+    codes, labels = as_clusters(labels, len(labels))
+    return Design(np.vstack([a.X, b.X]), np.concatenate([a.y, b.y]), codes, labels, a.names)
+
+
+def _mixed_model(moments: Moments) -> tuple[Fit | None, str]:
+    """Fit the Gaussian LMM beside; where that cannot be done, say why instead of failing."""
+    try:
+        fitted = fit_gaussian(moments)
+    except ValueError as error:
+        return None, str(error)
+    return fitted, fitted.message
+
+
+def _resampled(
+    rows: ModelRows, budget: int, reps: int, level: float, options: dict
+) -> tuple[Bootstrap, Bootstrap]:
+    design = rows.design
+    table = pd.DataFrame(design.X, columns=list(design.names))
+    intercept, ridge_fixed = rows.intercept, options["ridge_fixed"]
+    if not design.names:  # an intercept alone: as a column without a ridge it is the same
+        table, intercept, ridge_fixed = (
+            pd.DataFrame({INTERCEPT: np.ones(len(design.y))}),
+            False,
+            0.0,
+        )
+    shared = {
+        "reps": int(reps),
+        "level": level,
+        "seed": options["seed"],
+        "intercept": intercept,
+        "ridge": options["ridge"],
+        "ridge_fixed": ridge_fixed,
+    }
+    labels = design.labels[design.codes]
+    return tuple(
+        resample(table, design.y, labels, budget, resample=what, **shared)
+        for what in ("rows", "clusters")
+    )
+
+
+def _sampled(rows: ModelRows, seed: int) -> ModelRows:
+    """Keep no more rows than the tree is grown on."""
+    design = rows.design
+    if len(design.y) <= _TREE_ROWS:
+        return rows
+    rng = np.random.default_rng(int(seed))
+    kept = np.sort(rng.choice(len(design.y), _TREE_ROWS, replace=False))
+    sample = Design(design.X[kept], design.y[kept], design.codes[kept], design.labels, design.names)
+    return replace(rows, design=sample)

@@ -1,0 +1,215 @@
+"""The report's charts, as SVG in the page: no script, drawn for a wide and for a narrow screen."""
+
+from __future__ import annotations
+
+import itertools
+import re
+from collections.abc import Callable, Sequence
+from html import escape
+from typing import TYPE_CHECKING
+
+import altair as alt
+import numpy as np
+import pandas as pd
+import vl_convert
+
+from scs.charts import METHOD_COLOURS, PALETTE
+from scs.charts.render import VEGALITE, round_numbers
+from scs.charts.theme import GRID, INK
+from scs.formula import budget_grid
+from scs.summary import number
+
+if TYPE_CHECKING:
+    from scs.formula import FittedModel
+    from scs.solvers import Solution
+
+WIDE, NARROW = 660, 300  # pixels of the plot itself
+MOST_POINTS = 400  # clusters drawn that are not selected
+_NAMED, _REST, _BLUE = METHOD_COLOURS["MIO"], PALETTE[-1], PALETTE[0]
+_REACH = 1.96  # standard errors drawn on either side of a mean
+
+Drawing = Callable[[int], alt.TopLevelMixin]
+_ids = itertools.count()
+
+
+def figure(draw: Drawing, text: str) -> str:
+    """Return a chart as a figure, drawn for two widths, with its text as caption and label."""
+    wide = _svg(draw(WIDE), text, "wide")
+    narrow = _svg(draw(NARROW), text, "narrow")
+    return f"<figure>{wide}{narrow}<figcaption>{escape(text)}</figcaption></figure>\n"
+
+
+def _svg(chart: alt.TopLevelMixin, text: str, kind: str) -> str:
+    with alt.theme.enable("scs"):
+        spec = chart.to_dict()
+    spec["background"] = "transparent"
+    svg = vl_convert.vegalite_to_svg(round_numbers(spec), vl_version=VEGALITE)
+    svg = re.sub(r' (?:aria-[a-z]+|role)="[^"]*"', "", svg)  # one picture, not a thousand marks
+    mark = f"c{next(_ids)}-"
+    svg = re.sub(r'(\bid="|url\(#)', rf"\g<1>{mark}", svg)
+    # Ink and grid follow the page into the dark.
+    svg = svg.replace(f'"{INK}"', '"currentColor"')
+    svg = svg.replace(f'stroke="{GRID}"', 'stroke="currentColor" stroke-opacity="0.15"')
+    head = f'<svg role="img" aria-label="{escape(text)}"'
+    svg = svg.replace("<svg", head, 1)
+    return f'<div class="{kind}">{svg}</div>'
+
+
+def caterpillar(model: FittedModel) -> Drawing:
+    """Draw every cluster's mean residual with its uncertainty, sorted, the selected in colour."""
+    table = model.deviations.reset_index(drop=True)
+    table = table.sort_values("deviation", kind="stable").reset_index(drop=True)
+    table["rank"] = np.arange(1, len(table) + 1)
+    table["low"] = table["deviation"] - _REACH * table["std_error"]
+    table["high"] = table["deviation"] + _REACH * table["std_error"]
+    table["kind"] = np.where(table["effect"] != 0, "selected", "like the rest")
+    table = _thinned(table)[["rank", "deviation", "low", "high", "kind"]]
+    names = ["selected", "like the rest"]
+    colour = alt.Color("kind:N", title=None, scale=alt.Scale(domain=names, range=[_NAMED, _REST]))
+
+    def draw(width: int) -> alt.LayerChart:
+        base = alt.Chart(table).encode(
+            x=alt.X("rank:Q", title="rank of the deviation", axis=alt.Axis(tickMinStep=1)),
+            color=colour,
+        )
+        zero = alt.Chart(pd.DataFrame({"at": [0.0]})).mark_rule(strokeDash=[4, 3])
+        ranges = base.mark_rule().encode(
+            y=alt.Y("low:Q", title=f"deviation in {model.rows.outcome}"), y2="high:Q"
+        )
+        points = base.mark_point(size=30, opacity=1).encode(
+            y="deviation:Q",
+            shape=alt.Shape(
+                "kind:N", title=None, scale=alt.Scale(domain=names, range=["diamond", "circle"])
+            ),
+        )
+        layers = zero.encode(y="at:Q") + ranges + points
+        return layers.properties(width=width, height=300)
+
+    return draw
+
+
+def caterpillar_text(model: FittedModel) -> str:
+    """Say in words what the caterpillar plot shows."""
+    everyone = model.deviations
+    chosen = everyone[everyone["effect"] != 0]
+    largest = everyone["deviation"].abs().rank(ascending=False)[chosen.index]
+    passed = int(largest.max()) - len(chosen) if len(chosen) else 0
+    drawn = min(len(everyone), MOST_POINTS + len(chosen))
+    which = "" if drawn == len(everyone) else f" ({drawn:,} of them drawn)"
+    return (
+        f"How far each of {len(everyone):,} clusters{which} lies from what the covariates give, "
+        f"with 1.96 standard errors on either side. The {len(chosen)} selected are in colour. "
+        f"{passed} others lie further out than the nearest of them, on fewer rows."
+    )
+
+
+def path_budgets(model: FittedModel, path: Sequence[Solution]) -> list[tuple[int, Solution]]:
+    """Return the solutions of a path with their budgets."""
+    return list(zip(budget_grid(model.moments.n_clusters), path, strict=True))
+
+
+def _shares(model: FittedModel, path: Sequence[Solution]) -> pd.DataFrame:
+    worst, best = path[0].objective, path[-1].objective
+    fall = worst - best or 1.0
+    return pd.DataFrame(
+        [
+            {
+                "budget": budget,
+                "best found": (worst - each.objective) / fall,
+                "proved limit": min((worst - each.bound) / fall, 1.0),
+            }
+            for budget, each in path_budgets(model, path)
+        ]
+    )
+
+
+def path(model: FittedModel, solutions: Sequence[Solution]) -> Drawing:
+    """Draw what each budget explains, found and proved possible at most."""
+    table = _shares(model, solutions).melt("budget", var_name="line", value_name="share")
+    names = ["best found", "proved limit"]
+
+    def draw(width: int) -> alt.LayerChart:
+        base = alt.Chart(table).encode(
+            x=_budget_axis(model),
+            y=alt.Y("share:Q", title="share of what all effects explain", axis=_percent()),
+            color=alt.Color(
+                "line:N", title=None, scale=alt.Scale(domain=names, range=[_NAMED, _BLUE])
+            ),
+        )
+        lines = base.mark_line().encode(
+            strokeDash=alt.StrokeDash(
+                "line:N", title=None, scale=alt.Scale(domain=names, range=[[1, 0], [5, 4]])
+            )
+        )
+        return (lines + _chosen(model)).properties(width=width, height=240)
+
+    return draw
+
+
+def path_text(model: FittedModel, solutions: Sequence[Solution]) -> str:
+    """Say in words what the path shows."""
+    table = _shares(model, solutions)
+    widest = float((table["proved limit"] - table["best found"]).max())
+    s = model.solution
+    worst, best = solutions[0].objective, solutions[-1].objective
+    share = (worst - s.objective) / ((worst - best) or 1.0)
+    return (
+        f"Share of the fall in the objective by budget. At {model.budget} (the dashed line) it is "
+        f"{share:.0%} of what effects for all clusters bring. Found and proved limit differ by at "
+        f"most {widest:.1%} along the path."
+    )
+
+
+def validation(model: FittedModel) -> Drawing:
+    """Draw the held-out error of each budget."""
+    table = pd.DataFrame({"budget": model.tuning.budgets, "mse": model.tuning.mse})
+
+    def draw(width: int) -> alt.LayerChart:
+        base = alt.Chart(table).encode(
+            x=_budget_axis(model),
+            y=alt.Y("mse:Q", title="squared error, held out", scale=alt.Scale(zero=False)),
+        )
+        lines = base.mark_line(color=_BLUE) + base.mark_point(color=_BLUE)
+        return (lines + _chosen(model)).properties(width=width, height=220)
+
+    return draw
+
+
+def validation_text(model: FittedModel) -> str:
+    """Say in words what the held-out errors show."""
+    errors = dict(zip(model.tuning.budgets, model.tuning.mse, strict=True))
+    return (
+        f"Mean squared error on held-out rows by budget ({model.chosen_by}). It is least at "
+        f"{model.budget}, {number(errors[model.budget])}, against {number(errors[0])} with no "
+        "cluster selected."
+    )
+
+
+def _chosen(model: FittedModel) -> alt.Chart:
+    at = pd.DataFrame({"budget": [model.budget]})
+    return alt.Chart(at).mark_rule(strokeDash=[2, 3]).encode(x="budget:Q")
+
+
+def _budget_axis(model: FittedModel) -> alt.X:
+    # Few and many on one axis: steps near 0, then factors.
+    n_clusters = model.moments.n_clusters
+    marks = [0, 1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 10_000, 100_000, 1_000_000]
+    return alt.X(
+        "budget:Q",
+        title="budget: clusters allowed an effect",
+        scale=alt.Scale(type="symlog", constant=2, domain=[0, n_clusters], nice=False),
+        axis=alt.Axis(values=[mark for mark in marks if mark <= n_clusters]),
+    )
+
+
+def _percent() -> alt.Axis:
+    return alt.Axis(format="%")
+
+
+def _thinned(table: pd.DataFrame) -> pd.DataFrame:
+    """Keep every selected cluster, and of the others no more than a chart can show."""
+    others = np.flatnonzero((table["kind"] != "selected").to_numpy())
+    if len(others) <= MOST_POINTS:
+        return table
+    kept = others[np.linspace(0, len(others) - 1, MOST_POINTS).round().astype(int)]
+    return table[(table["kind"] == "selected") | table.index.isin(kept)]

@@ -1,0 +1,291 @@
+"""A fitted model in words and tables: for the terminal, for a notebook, for the report."""
+
+from __future__ import annotations
+
+from html import escape
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+
+if TYPE_CHECKING:
+    from scs.formula import FittedModel
+
+WIDTH = 78
+
+# What the columns of the tables mean, for headings and legends.
+PROVED = {
+    "in": "in every best selection",
+    "out": "in no best selection",
+    "open": "not decided by the bounds",
+}
+
+
+def number(value: float, digits: int = 4) -> str:
+    """Write a number with a few significant digits; nothing for a missing one."""
+    if value is None or np.isnan(value):
+        return ""
+    if value == 0:
+        return "0"
+    size = abs(value)
+    if 1e-4 <= size < 1e9:
+        decimals = max(digits - 1 - int(np.floor(np.log10(size))), 0)
+        return f"{value:,.{decimals}f}"
+    return f"{value:.{digits - 1}e}"
+
+
+def share(value: float) -> str:
+    """Write a gap as what it is at most: one digit, rounded up, and no rounding error's digits."""
+    if not np.isfinite(value):
+        return "not known"
+    if value < 1e-9:
+        return "below 1e-9"
+    power = np.floor(np.log10(value))
+    digit = int(np.ceil(round(value / 10.0**power, 6)))
+    return f"at most {digit}e{int(power):d}" if digit < 10 else f"at most 1e{int(power) + 1:d}"
+
+
+def fixed_effects(model: FittedModel) -> pd.DataFrame:
+    """Return coefficients: ``estimate``, with a bootstrap ``low`` and ``high``, LMM's beside."""
+    table = pd.DataFrame({"estimate": model.coef})
+    if model.boot_clusters is not None:
+        intervals = model.boot_clusters.coefficients()
+        table["low"], table["high"] = intervals["low"].to_numpy(), intervals["high"].to_numpy()
+    if model.lmm is not None:
+        table["LMM"], table["LMM s.e."] = model.lmm.beta, model.lmm.se_beta
+    return table.rename_axis("term")
+
+
+def selected_clusters(model: FittedModel) -> pd.DataFrame:
+    """Return the selected clusters, largest effect first.
+
+    Returns
+    -------
+    DataFrame, indexed by label
+        ``rows``, ``effect``; with a bootstrap ``low``, ``high`` and ``chosen`` (share of the
+        resamples that select the cluster too); ``proved`` ("in", "open"); with an LMM ``BLUP`` and
+        ``rank``, that of its size among all clusters.
+    """
+    support, solution = model.solution.support, model.solution
+    table = model.deviations.iloc[support][["rows", "effect"]]
+    if model.boot_rows is not None:
+        intervals = model.boot_rows.effects()
+        # The resamples' own search may name others where the proof had more time.
+        for name, column in (("low", "low"), ("high", "high"), ("chosen", "frequency")):
+            table[name] = intervals[column].reindex(table.index).to_numpy()
+    table["proved"] = solution.membership[support]
+    if model.lmm is not None:
+        table["BLUP"] = model.lmm.effects[support]
+        rank = pd.Series(-np.abs(model.lmm.effects)).rank(method="min").astype(int)
+        table["rank"] = rank.to_numpy()[support]
+    return table.sort_values("effect", ascending=False, kind="stable")
+
+
+def variance_components(model: FittedModel) -> pd.DataFrame:
+    """Return the Gaussian LMM's variances: of the cluster effects and of the errors."""
+    if model.lmm is None:
+        return pd.DataFrame(columns=["variance", "std. dev."])
+    variances = np.array([model.lmm.var_u, model.lmm.var_e])
+    return pd.DataFrame(
+        {"variance": variances, "std. dev.": np.sqrt(variances)},
+        index=pd.Index([f"{model.groups} (intercept)", "residual"], name="component"),
+    )
+
+
+def data_notes(model: FittedModel) -> list[tuple[str, str]]:
+    """Say what was fitted to what: pairs of a heading and a text."""
+    rows, m = model.rows, model.moments
+    n = f"{m.n_rows:,}"
+    if rows.n_dropped:
+        counts = ", ".join(f"{count:,} in {name}" for name, count in rows.missing.items())
+        n += f" ({rows.n_read:,} read, {rows.n_dropped:,} dropped for missing values: {counts})"
+    smallest, largest = int(m.n.min()), int(m.n.max())
+    notes = [
+        ("formula", model.formula),
+        ("rows", n),
+        (
+            "clusters",
+            f"{m.n_clusters:,} by {model.groups}, {smallest:,} to {largest:,} rows each",
+        ),
+    ]
+    for coding in rows.codings:
+        reference = f"reference {coding.reference}" if coding.reference else "no reference"
+        levels = ", ".join(coding.levels[:12]) + (", ..." if len(coding.levels) > 12 else "")
+        notes.append(("coded", f"{coding.factor}: {levels} ({reference})"))
+    notes.append(("budget", f"{model.budget} ({model.chosen_by})"))
+    mu = f"{model.ridge:g} on effects, {model.ridge_fixed:g} on coefficients, 0 on the intercept"
+    notes.append(("ridge", mu))
+    return notes
+
+
+def certificate_notes(model: FittedModel) -> list[tuple[str, str]]:
+    """Say what is proved: pairs of a heading and a text."""
+    s = model.solution
+    selected = np.zeros(len(s.labels), dtype=bool)
+    selected[s.support] = True
+
+    def count(mask: np.ndarray) -> str:
+        found = {name: int(np.sum(mask & (s.membership == name))) for name in PROVED}
+        return ", ".join(f"{n:,} {PROVED[name]}" for name, n in found.items() if n)
+
+    notes = [
+        ("objective", f"{number(s.objective, 7)} (proved: none is below {number(s.bound, 7)})"),
+        (
+            "gap",
+            f"{share(s.gap)} of the objective, {share(s.selection_gap)} of what selecting explains",
+        ),
+        ("status", f"{s.status}; {s.method}"),
+    ]
+    if selected.any():
+        notes.append((f"{int(selected.sum()):,} selected", count(selected)))
+    if not selected.all():
+        notes.append((f"{int((~selected).sum()):,} others", count(~selected)))
+    return notes
+
+
+def remarks(model: FittedModel, *, shown: int | None = None) -> list[str]:
+    """Return what a reader should know beside the numbers."""
+    found = []
+    n_selected = len(model.solution.support)
+    if shown is not None and shown < n_selected:
+        found.append(f"{n_selected - shown} more are selected; the largest {shown} are shown.")
+    if model.boot_rows is not None:
+        found.append(
+            f"Intervals: {model.boot_rows.level:.0%} percentiles of {model.boot_rows.reps} "
+            "bootstrap resamples, of rows within clusters for effects (given that the cluster is "
+            "chosen, so that the estimate itself can lie outside), of whole clusters for "
+            "coefficients. After a selection they cover less than they say."
+        )
+    if model.tuning is not None and model.budget == model.moments.n_clusters:
+        found.append(
+            "Held-out rows are predicted best with an effect for every cluster: no few of them "
+            "stand out. Give a budget to see those that differ most."
+        )
+    found.append(
+        "Proved is what fits these rows best, not that clusters differ: chance can mislead the "
+        "best fit too."
+    )
+    if model.lmm is None:
+        found.append(f"No Gaussian LMM beside: {model.lmm_note}")
+    elif model.lmm_note:
+        found.append(f"Gaussian LMM: {model.lmm_note}")
+    return found
+
+
+def icc_text(model: FittedModel) -> str:
+    """Return the intraclass correlation in words."""
+    icc = model.lmm.icc
+    return f"ICC {icc:.3f}: {icc:.1%} of the variance left by the covariates lies between clusters"
+
+
+def as_text(model: FittedModel, *, top: int = 25) -> str:
+    """Return the whole summary as text, at most about 80 columns wide."""
+    line, rule = "-" * WIDTH, "=" * WIDTH
+    parts = ["Significant cluster selection", rule, _pairs(data_notes(model)), line]
+    parts += ["Certificate", _pairs(certificate_notes(model)), line]
+    selected = selected_clusters(model)
+    shown = _largest(selected, top)
+    title = f"Selected clusters ({len(selected)} of {model.moments.n_clusters:,})"
+    parts += [title, _aligned(shown) if len(shown) else "  none", line]
+    parts += ["Coefficients", _aligned(fixed_effects(model)), line]
+    if model.lmm is not None:
+        parts += ["Gaussian LMM (REML), for comparison", _aligned(variance_components(model))]
+        parts += [icc_text(model), line]
+    parts += [_wrapped(text) for text in remarks(model, shown=len(shown))]
+    return "\n".join(parts)
+
+
+def as_html(model: FittedModel, *, top: int = 25) -> str:
+    """Return the summary as an HTML fragment, for notebooks."""
+    shown = _largest(selected_clusters(model), top)
+    parts = [
+        pairs_html(data_notes(model) + certificate_notes(model), "Fit and certificate"),
+        table_html(shown, "Selected clusters"),
+        table_html(fixed_effects(model), "Coefficients"),
+    ]
+    if model.lmm is not None:
+        parts.append(table_html(variance_components(model), "Gaussian LMM (REML)"))
+        parts.append(f"<p>{escape(icc_text(model))}.</p>")
+    parts += [f"<p>{escape(text)}</p>" for text in remarks(model, shown=len(shown))]
+    return "\n".join(parts)
+
+
+def table_html(table: pd.DataFrame, caption: str) -> str:
+    """Return a table with caption and header cells, every text escaped."""
+    head = "".join(f'<th scope="col">{escape(str(c))}</th>' for c in _headed(table))
+    body = "\n".join(
+        f'<tr><th scope="row">{escape(str(label))}</th>'
+        + "".join(f"<td>{escape(cell)}</td>" for cell in cells)
+        + "</tr>"
+        for label, cells in zip(table.index, _cells(table), strict=True)
+    )
+    return (
+        f"<table><caption>{escape(caption)}</caption>\n<thead><tr>{head}</tr></thead>\n"
+        f"<tbody>\n{body}\n</tbody></table>"
+    )
+
+
+def pairs_html(pairs: list[tuple[str, str]], caption: str) -> str:
+    """Return pairs of heading and text as a table."""
+    body = "\n".join(
+        f'<tr><th scope="row">{escape(name)}</th><td class="text">{escape(text)}</td></tr>'
+        for name, text in pairs
+    )
+    return f"<table><caption>{escape(caption)}</caption>\n<tbody>\n{body}\n</tbody></table>"
+
+
+def _largest(table: pd.DataFrame, top: int) -> pd.DataFrame:
+    kept = table["effect"].abs().sort_values(ascending=False, kind="stable").index[:top]
+    return table[table.index.isin(kept)]
+
+
+def _headed(table: pd.DataFrame) -> list[str]:
+    return [str(table.index.name or ""), *map(str, table.columns)]
+
+
+def _cells(table: pd.DataFrame) -> list[list[str]]:
+    """Return a table's entries as text."""
+    columns = []
+    for name in table.columns:
+        values = table[name]
+        if name == "chosen":
+            columns.append(["" if np.isnan(v) else f"{v:.0%}" for v in values])
+        elif values.dtype.kind == "f":
+            columns.append([number(v) for v in values])
+        elif values.dtype.kind in "iu":
+            columns.append([f"{v:,}" for v in values])
+        else:
+            columns.append([str(v) for v in values])
+    return [list(row) for row in zip(*columns, strict=True)]
+
+
+def _aligned(table: pd.DataFrame) -> str:
+    rows = [_headed(table)] + [
+        [str(label), *cells] for label, cells in zip(table.index, _cells(table), strict=True)
+    ]
+    rows = [[_short(row[0]), *row[1:]] for row in rows]
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    return "\n".join(
+        "  " + "  ".join([row[0].ljust(widths[0]), *map(str.rjust, row[1:], widths[1:])])
+        for row in rows
+    )
+
+
+def _short(text: str, most: int = 30) -> str:
+    return text if len(text) <= most else text[: most - 1] + "…"
+
+
+def _pairs(pairs: list[tuple[str, str]]) -> str:
+    width = max(len(name) for name, _ in pairs) + 2
+    return "\n".join(
+        _wrapped(text, first=f"  {name.ljust(width)}", rest=" " * (width + 2))
+        for name, text in pairs
+    )
+
+
+def _wrapped(text: str, first: str = "", rest: str = "") -> str:
+    import textwrap
+
+    return textwrap.fill(
+        text, WIDTH, initial_indent=first, subsequent_indent=rest, break_on_hyphens=False
+    )

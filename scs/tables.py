@@ -1,0 +1,316 @@
+"""Reading a user's table, CSV or Parquet: what the file does not say is found out, and told.
+
+Only the columns that are asked for are kept in memory. Rows of any number go through pyarrow.
+"""
+
+from __future__ import annotations
+
+import codecs
+import csv
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.csv as pa_csv
+import pyarrow.parquet as pq
+
+DELIMITERS = {",": "comma", ";": "semicolon", "\t": "tab", "|": "bar"}
+_BOMS = {
+    codecs.BOM_UTF8: "utf-8-sig",
+    codecs.BOM_UTF16_LE: "utf-16",
+    codecs.BOM_UTF16_BE: "utf-16",
+}
+_SAMPLE, _SAMPLE_LINES = 1 << 20, 50
+_COMMA_NUMBER = r"^\s*[+-]?\d*,?\d+([eE][+-]?\d+)?\s*$"
+_MAYBE_THOUSANDS = r"^\s*[+-]?[1-9]\d{0,2},\d{3}\s*$"
+_USUAL_MISSING = pa_csv.ConvertOptions().null_values
+_PLAIN_INTEGER = r"^(0|-?[1-9]\d{0,17})$"
+_OTHERS = {
+    b"PK\x03\x04": "an Excel or zip file",
+    b"\xd0\xcf\x11\xe0": "an old Excel file",
+    b"\x89HDF": "an HDF5 file",
+    b"<!DO": "a web page",
+    b"<htm": "a web page",
+}
+
+
+@dataclass(frozen=True)
+class Source:
+    """A table on disk: where, and how to read it.
+
+    Attributes
+    ----------
+    path : Path
+    names : tuple of str
+        Its columns.
+    kind : {"CSV", "Parquet"}
+    encoding, delimiter, decimal : str
+        Of a CSV file; ``decimal`` is empty where it is to be found out column by column.
+    missing : tuple of str
+        Texts of a CSV file that stand for a missing value, besides the usual ones.
+    """
+
+    path: Path
+    names: tuple[str, ...]
+    kind: str
+    encoding: str = ""
+    delimiter: str = ""
+    decimal: str = ""
+    missing: tuple[str, ...] = ()
+
+    def __str__(self) -> str:
+        if self.kind == "Parquet":
+            return f"{self.path.name}: Parquet, {len(self.names)} columns"
+        encoding = {"utf-8": "UTF-8", "utf-8-sig": "UTF-8", "cp1252": "Latin-1"}
+        return (
+            f"{self.path.name}: CSV, {encoding.get(self.encoding, self.encoding)}, "
+            f"{DELIMITERS.get(self.delimiter, repr(self.delimiter))}-separated, "
+            f"{len(self.names)} columns"
+        )
+
+
+def open_table(
+    path: str | Path,
+    *,
+    delimiter: str = "",
+    decimal: str = "",
+    encoding: str = "",
+    missing: Sequence[str] = (),
+) -> Source:
+    """Find out how a table is to be read; reads its beginning, and checks a CSV's encoding.
+
+    Parameters
+    ----------
+    path : str or Path
+        CSV (also compressed, .gz) or Parquet; told apart by their first bytes.
+    delimiter, decimal, encoding : str
+        Of a CSV file, where what is found is wrong: ``"tab"`` or one character; ``"."`` or
+        ``","``; a name that Python knows, such as ``latin-1``.
+    missing : sequence of str
+        Texts in a CSV file that stand for a missing value, besides nothing, NA, NaN, null ...
+
+    Raises
+    ------
+    ValueError
+        No such file, neither CSV nor Parquet, or a header that cannot be used: the first line
+        says what, and the remedy.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise ValueError(f"table: no file {str(path)!r}: check the name and the folder.")
+    with path.open("rb") as file:
+        begin = file.read(4)
+    if not begin:
+        raise ValueError(f"table: {path.name} is empty.")
+    if begin == b"PAR1":
+        try:
+            names = pq.read_schema(path).names
+        except pa.ArrowInvalid as error:
+            raise ValueError(
+                f"table: {path.name} is no whole Parquet file ({error}): write it again."
+            ) from None
+        return Source(path, _checked(names, path), "Parquet")
+    for magic, what in _OTHERS.items():
+        if begin.lower().startswith(magic.lower()):
+            raise ValueError(f"table: {path.name} is {what}: save it as CSV or Parquet.")
+    encoding = _encoding(path, encoding)
+    delimiter = {"tab": "\t", "\\t": "\t", "comma": ",", "semicolon": ";"}.get(delimiter, delimiter)
+    if len(delimiter) > 1:
+        raise ValueError(f"delimiter must be one character or 'tab', got {delimiter!r}.")
+    if decimal not in ("", ".", ","):
+        raise ValueError(f"decimal must be '.' or ',', got {decimal!r}.")
+    lines = _first_lines(path, encoding)
+    delimiter = delimiter or _delimiter(lines, path)
+    names = next(csv.reader(lines, delimiter=delimiter))
+    kept = (encoding, delimiter, decimal, tuple(missing))
+    return Source(path, _checked(names, path), "CSV", *kept)
+
+
+def read_columns(source: Source, columns: Iterable[str], labels: Sequence[str] = ()) -> pa.Table:
+    """Read columns of a table.
+
+    Parameters
+    ----------
+    source : Source
+    columns : iterable of str
+        All of them there.
+    labels : sequence of str
+        Columns that hold names, not quantities: ``007`` stays what it is.
+
+    Returns
+    -------
+    pyarrow.Table
+
+    Raises
+    ------
+    ValueError
+        Rows of unequal length, numbers that can be read in two ways; says which.
+    """
+    columns = list(dict.fromkeys(columns))
+    if source.kind == "Parquet":
+        table = pq.read_table(source.path, columns=columns)
+    else:
+        table = _read_csv(source, columns, labels)
+    for j, name in enumerate(table.column_names):
+        column = table.column(j)
+        if pa.types.is_decimal(column.type):
+            table = table.set_column(j, name, column.cast(pa.float64()))
+        elif source.kind == "CSV" and name in labels:
+            table = table.set_column(j, name, _label_column(column))
+        elif source.kind == "CSV" and pa.types.is_string(column.type) and not source.decimal:
+            table = table.set_column(j, name, _comma_numbers(column, name))
+    return table
+
+
+def as_categories(table: pa.Table, columns: Iterable[str]) -> pa.Table:
+    """Return the table with columns of any kind as categories, in ascending order."""
+    for name in columns:
+        column = table[name].combine_chunks()
+        levels = pc.unique(column.drop_null())
+        levels = levels.take(pc.sort_indices(levels))
+        coded = pa.DictionaryArray.from_arrays(pc.index_in(column, levels), levels)
+        table = table.set_column(table.column_names.index(name), name, coded)
+    return table
+
+
+def _checked(names: Sequence[str], path: Path) -> tuple[str, ...]:
+    twice = sorted({name for name in names if name and list(names).count(name) > 1})
+    if twice:
+        raise ValueError(f"table: {path.name} has two columns named {twice[0]!r}: rename one.")
+    return tuple(names)
+
+
+def _encoding(path: Path, given: str) -> str:
+    """Return the encoding asked for, or UTF-8 if the whole file is, or Windows' Latin-1."""
+    if given:
+        try:
+            found = codecs.lookup(given).name
+        except LookupError:
+            raise ValueError(
+                f"encoding {given!r} is not known: try utf-8, latin-1 or utf-16."
+            ) from None
+        # What calls itself Latin-1 is mostly Windows' superset of it.
+        return "cp1252" if found == "iso8859-1" else found
+    decoder = codecs.getincrementaldecoder("utf-8")()
+    with pa.input_stream(str(path), compression="detect") as stream:
+        block = stream.read(_SAMPLE)
+        for bom, name in _BOMS.items():
+            if block.startswith(bom):
+                return name
+        try:
+            while block:
+                decoder.decode(block)
+                block = stream.read(_SAMPLE)
+            decoder.decode(b"", final=True)
+        except UnicodeDecodeError:
+            return "cp1252"
+    return "utf-8"
+
+
+def _first_lines(path: Path, encoding: str) -> list[str]:
+    with pa.input_stream(str(path), compression="detect") as stream:
+        block = stream.read(_SAMPLE)
+    text = codecs.getincrementaldecoder(encoding)("replace").decode(block)
+    lines = text.splitlines()
+    if len(block) == _SAMPLE and len(lines) > 1:
+        lines = lines[:-1]  # the last one may be cut
+    lines = [line for line in lines if line.strip()][:_SAMPLE_LINES]
+    if len(lines) < 2:
+        raise ValueError(f"table: {path.name} has no rows below its header line.")
+    return lines
+
+
+def _delimiter(lines: list[str], path: Path) -> str:
+    """Return the delimiter by which every line has as many fields as the header."""
+    fits, most = {}, {}
+    for delimiter in DELIMITERS:
+        counts = [len(row) for row in csv.reader(lines, delimiter=delimiter)]
+        most[delimiter] = counts[0]
+        if counts[0] > 1 and set(counts) == {counts[0]}:
+            fits[delimiter] = counts[0]
+    # Where none fits, a row is broken: the most likely one lets the reader say which.
+    found = fits or {name: count for name, count in most.items() if count > 1}
+    if not found:
+        raise ValueError(
+            f"table: {path.name} has a single column ({lines[0][:40]!r}): name its --delimiter."
+        )
+    return max(found, key=found.get)
+
+
+def _read_csv(source: Source, columns: list[str], labels: Sequence[str]) -> pa.Table:
+    encoding = "utf-8" if source.encoding == "utf-8-sig" else source.encoding
+    types: dict[str, pa.DataType] = {name: pa.string() for name in labels}
+    while True:
+        try:
+            with pa.input_stream(str(source.path), compression="detect") as stream:
+                return pa_csv.read_csv(
+                    stream,
+                    pa_csv.ReadOptions(encoding=encoding),
+                    pa_csv.ParseOptions(delimiter=source.delimiter, newlines_in_values=True),
+                    pa_csv.ConvertOptions(
+                        column_types=types,
+                        strings_can_be_null=True,
+                        null_values=[*_USUAL_MISSING, *source.missing],
+                        include_columns=columns,
+                        decimal_point=source.decimal or ".",
+                    ),
+                )
+        except pa.ArrowInvalid as error:
+            wider = _wider(str(error), source, types)
+            if wider is None:
+                raise ValueError(_what_broke(str(error), source)) from None
+            types |= wider
+
+
+def _wider(message: str, source: Source, types: dict) -> dict[str, pa.DataType] | None:
+    """Return a wider type for a column that did not stay what its first rows promised."""
+    found = re.search(r"In CSV column #(\d+): CSV conversion error to (\S+?):", message)
+    if not found:
+        return None
+    name = source.names[int(found[1])]
+    if types.get(name) == pa.string():
+        return None
+    numbers = found[2] in ("int64", "null") and name not in types
+    return {name: pa.float64() if numbers else pa.string()}
+
+
+def _what_broke(message: str, source: Source) -> str:
+    found = re.search(r"(?:Row #(\d+): )?Expected (\d+) columns, got (\d+): (.*)", message)
+    if found:
+        row = f"line {found[1]}" if found[1] else "a line"
+        return (
+            f"table: {source.path.name} has {found[2]} columns, but {row} has {found[3]} "
+            f"({found[4][:60]!r}): correct it, or name the --delimiter."
+        )
+    return f"table: {source.path.name} cannot be read as CSV ({message.splitlines()[0]})."
+
+
+def _label_column(column: pa.ChunkedArray) -> pa.ChunkedArray:
+    """Return labels as integers where that loses nothing, so that 10 comes after 9."""
+    if column.null_count < len(column) and _all_match(column, _PLAIN_INTEGER):
+        return column.cast(pa.int64())
+    return column
+
+
+def _comma_numbers(column: pa.ChunkedArray, name: str) -> pa.ChunkedArray:
+    """Return a text column as numbers if all of it is numbers with a decimal comma."""
+    if not _all_match(column, _COMMA_NUMBER):
+        return column
+    with_comma = column.filter(pc.match_substring(column, ","))
+    if len(with_comma) == 0:
+        return column
+    if _all_match(with_comma, _MAYBE_THOUSANDS):
+        raise ValueError(
+            f"column {name!r} holds numbers such as {with_comma[0].as_py()!r} that can be read in "
+            "two ways: say --decimal , if the comma is a decimal one, or take the thousands' "
+            "commas out of the file."
+        )
+    trimmed = pc.utf8_trim_whitespace(column)
+    return pc.replace_substring(trimmed, ",", ".").cast(pa.float64())
+
+
+def _all_match(column: pa.ChunkedArray, pattern: str) -> bool:
+    return bool(pc.all(pc.match_substring_regex(column, pattern), min_count=1).as_py())
