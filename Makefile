@@ -14,7 +14,7 @@ export OPENBLAS_NUM_THREADS := 1
 export MKL_NUM_THREADS := 1
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: help book test reproduce notebooks stale new-chapter mutation serve lint bench pictures lock clean
+.PHONY: help book test reproduce notebooks stale new-chapter reference mutation serve lint bench pictures lock clean
 
 help: ## what there is
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-11s %s\n", $$1, $$2 }' Makefile
@@ -54,6 +54,9 @@ stale: $(READY) ## run the chapters whose source or code changed since they were
 
 new-chapter: $(READY) ## NAME=costs: begin a chapter from the template, and run it
 	@$(BIN)/scs new-chapter "$(NAME)"
+
+reference: $(READY) ## a page for every public object, listed in _toc.yml
+	@$(BIN)/python book/reference.py
 
 mutation: $(READY) ## a changed noise variance must fail the chapters that read it, and no other
 	@$(BIN)/python tests/mutation.py

@@ -32,7 +32,7 @@ _ARGUMENTS = [
 ]
 
 # Formulas and charts are ready; a chart inside something closed is drawn when that opens.
-_READY = """() => {
+READY = """() => {
   if ([...document.querySelectorAll('.math')].some(m => !m.querySelector('mjx-container')))
     return false;
   const open = [...document.querySelectorAll('.scs-chart')].filter(c => c.offsetParent !== null);
@@ -98,5 +98,5 @@ def open_page(context: BrowserContext, log: Log, name: str) -> Page:
     page.on("console", lambda m: log.errors.append(m.text) if m.type == "error" else None)
     page.goto((HTML / f"{name}.html").as_uri(), wait_until="load")
     with suppress(TimeoutError):  # the tests say what is missing
-        page.wait_for_function(_READY, timeout=20_000)
+        page.wait_for_function(READY, timeout=20_000)
     return page

@@ -18,8 +18,8 @@ NOTEBOOKS = Path(__file__).resolve().parents[1] / "notebooks"
 SOURCES = sorted(NOTEBOOKS.glob("*.md"))
 REMEDY = "run `make notebooks` and look at the difference"
 
-# Words of code whose printed result depends on the clock.
-_TIMING = re.compile(r"perf_counter|process_time|time\.time|seconds|%time|elapsed|timeit")
+# Words of code whose printed result depends on the clock, or on the machine.
+_TIMING = re.compile(r"perf_counter|process_time|time\.time|seconds|%time|elapsed|timeit|platform")
 _MACHINE = re.compile(r"/home/|/root/|/tmp/|/Users/|[A-Z]:\\\\|site-packages|0x[0-9a-f]{8,}")
 
 

@@ -5,6 +5,7 @@ Exit codes: 0 done, 2 something that the caller can mend (said in one line, with
 
 import argparse
 import sys
+import time
 from collections.abc import Sequence
 from importlib.metadata import version
 
@@ -23,7 +24,7 @@ from scs.cli.chapters import (
 )
 from scs.cli.compare import differences
 from scs.cli.errors import UsageError
-from scs.cli.execute import execute, write
+from scs.cli.execute import execute, record_run_time, write
 from scs.cli.new import new_chapter
 from scs.cli.parameters import chosen_values, notebook_parameters
 from scs.cli.results import PARTS, make_results
@@ -128,8 +129,10 @@ def _execute(arguments: argparse.Namespace) -> None:
             print(left_out_message(chapter, missing), flush=True)
             continue
         old = chapter.read_stored() if chapter.stored.exists() else None
+        started = time.perf_counter()
         new = execute(chapter, place=f"({number} of {len(chapters)})")
         write(new, chapter.stored)
+        record_run_time(chapter, time.perf_counter() - started)
         print(_what_moved(chapter.stem, old, new), flush=True)
 
 

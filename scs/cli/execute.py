@@ -1,5 +1,6 @@
 """Run notebooks, and write them so that two runs of the same code give the same bytes."""
 
+import csv
 import hashlib
 import os
 import sys
@@ -116,6 +117,19 @@ def write(notebook: NotebookNode, path: Path) -> None:
     unfinished = path.with_suffix(".ipynb.tmp")
     unfinished.write_text(text if text.endswith("\n") else text + "\n", encoding="utf-8")
     unfinished.replace(path)
+
+
+def record_run_time(chapter: Chapter, seconds: float) -> None:
+    """Keep how long a chapter took beside the notebooks, which hold nothing of a clock."""
+    path = chapter.source.with_name("run_times.csv")
+    times = {}
+    if path.exists():
+        with path.open(newline="", encoding="utf-8") as file:
+            times = {row["chapter"]: row["seconds"] for row in csv.DictReader(file)}
+    times[chapter.stem] = f"{seconds:.1f}"
+    kept = [(stem, times[stem]) for stem in sorted(times) if path.with_name(f"{stem}.md").exists()]
+    with path.open("w", newline="", encoding="utf-8") as file:
+        csv.writer(file, lineterminator="\n").writerows([("chapter", "seconds"), *kept])
 
 
 @contextmanager

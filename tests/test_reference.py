@@ -1,0 +1,48 @@
+"""Every public object has its page, and every symbol and word of the book is explained once."""
+
+import importlib.util
+import re
+
+import pytest
+from browser import ROOT, toc_pages
+
+REMEDY = "run `make reference`"
+
+
+@pytest.fixture(scope="module")
+def reference():
+    spec = importlib.util.spec_from_file_location("reference", ROOT / "book" / "reference.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def test_every_public_object_has_its_page(reference):
+    pages = reference.pages()
+    files = {path.name.removesuffix(".md"): path for path in reference.FOLDER.glob("*.md")}
+    files.pop("index")
+    assert set(files) == set(pages), REMEDY
+    for name, path in files.items():
+        assert path.read_text(encoding="utf-8") == pages[name], f"{name}: {REMEDY}"
+
+
+def test_every_page_is_in_the_contents(reference):
+    listed = [page for page in toc_pages() if page.startswith("book/reference/")]
+    expected = [f"book/reference/{name}" for name in sorted(reference.pages())]
+    assert listed == ["book/reference/index", *expected], REMEDY
+
+
+def test_pages_are_listed_where_they_were(reference):
+    toc = (ROOT / "_toc.yml").read_text(encoding="utf-8")
+    assert reference.contents(toc, sorted(reference.pages())) == toc
+
+
+def test_every_symbol_and_every_term_is_explained_once():
+    rows = re.findall(
+        r"^\| (\$.*?) \|", (ROOT / "book" / "symbols.md").read_text(encoding="utf-8"), re.M
+    )
+    symbols = [symbol for row in rows for symbol in re.findall(r"\$[^$]+\$", row)]
+    assert len(symbols) > 20 and len(set(symbols)) == len(symbols)
+    glossary = (ROOT / "book" / "glossary.md").read_text(encoding="utf-8")
+    terms = re.findall(r"^(\w[^`#{\n]*)$", glossary.partition("{glossary}")[2], re.M)
+    assert len(terms) > 20 and len(set(terms)) == len(terms)
