@@ -14,7 +14,7 @@ export OPENBLAS_NUM_THREADS := 1
 export MKL_NUM_THREADS := 1
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: help book test reproduce notebooks stale new-chapter reference mutation serve lint bench pictures lock clean
+.PHONY: help book test reproduce notebooks stale new-chapter reference mutation serve lint bench pdf pictures lock clean
 
 help: ## what there is
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-11s %s\n", $$1, $$2 }' Makefile
@@ -72,6 +72,11 @@ bench: $(READY) ## the measurements in benchmarks/
 	@shopt -s nullglob; files=(benchmarks/*.py); \
 	if [ $${#files[@]} = 0 ]; then echo "no benchmarks yet"; fi; \
 	for file in "$${files[@]}"; do echo "== $$file"; $(BIN)/python "$$file"; done
+
+pdf: $(READY) ## the book as one PDF, printed by Chromium: _build/book.pdf
+	@rm -rf _build/singlehtml _build/.doctrees
+	@$(BIN)/jupyter-book build . --builder singlehtml -W --keep-going --quiet >/dev/null
+	@$(BIN)/python tests/pdf.py
 
 pictures: book ## every page as a picture: desktop and phone, light and dark
 	@$(BIN)/python tests/pictures.py

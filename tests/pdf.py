@@ -5,14 +5,24 @@ Run by `make pdf`, which builds the book as one page first; the PDF is _build/bo
 
 import sys
 from pathlib import Path
+from typing import Any
 
-from browser import CHROMIUM, NO_CHROMIUM, READY, ROOT, Log, chromium, offline_context
+from browser import (
+    CHROMIUM,
+    NO_CHROMIUM,
+    READY,
+    ROOT,
+    Log,
+    chromium,
+    offline_context,
+    toc_pages,
+)
 from playwright.sync_api import Browser
 
-SINGLE = ROOT / "_build" / "singlehtml" / "book" / "intro.html"
+SINGLE = ROOT / "_build" / "singlehtml"
 MARGIN_MM = 16
 WIDTH_PX = round((210 - 2 * MARGIN_MM) / 25.4 * 96)  # of A4's text, at CSS's 96 pixels an inch
-_MINUTES = 60_000
+_MINUTE = 60_000  # milliseconds
 
 _FOOTER = (
     '<div style="width: 100%; text-align: center; font: 8px sans-serif; color: #555">'
@@ -22,8 +32,29 @@ _FOOTER = (
 _UNFOLD = "() => document.querySelectorAll('details.sd-dropdown').forEach(d => { d.open = true })"
 
 
-def print_page(browser: Browser, page_file: Path, target: Path) -> int:
-    """Print one HTML file; return how many charts it shows.
+def one_page(folder: Path, first: str) -> Path:
+    """Put Sphinx's single page where its own addresses are right; return it.
+
+    Sphinx writes it under the first page's name, in that page's folder, but with addresses as seen
+    from the top, and refers to its own parts through that name.
+    """
+    text = (folder / f"{first}.html").read_text(encoding="utf-8")
+    moved = folder / "book.html"
+    moved.write_text(text.replace(f'href="{first}.html#', 'href="#'), encoding="utf-8")
+    return moved
+
+
+# What is seen of each chart: its axis titles, and the colours of its marks.
+_CHARTS = """() => [...document.querySelectorAll('.scs-chart svg')].map(svg => ({
+  titles: [...svg.querySelectorAll('.role-axis-title text')].map(t => t.textContent),
+  colours: [...new Set([...svg.querySelectorAll('[class*="mark-"].role-mark path')]
+    .flatMap(p => [p.getAttribute('fill'), p.getAttribute('stroke')])
+    .filter(c => /^#[0-9a-f]{6}$/i.test(c ?? '')))],
+}))"""
+
+
+def print_page(browser: Browser, page_file: Path, target: Path) -> list[dict[str, Any]]:
+    """Print one HTML file; return what its charts show.
 
     Parameters
     ----------
@@ -42,11 +73,11 @@ def print_page(browser: Browser, page_file: Path, target: Path) -> int:
     page = context.new_page()
     page.on("pageerror", lambda error: log.errors.append(str(error)))
     page.emulate_media(media="print")
-    page.goto(page_file.as_uri(), wait_until="load", timeout=2 * _MINUTES)
+    page.goto(page_file.as_uri(), wait_until="load", timeout=2 * _MINUTE)
     page.evaluate(_UNFOLD)
-    page.wait_for_function(READY, timeout=5 * _MINUTES)
+    page.wait_for_function(READY, timeout=2 * _MINUTE)
     page.wait_for_timeout(500)  # a drawing under way at another width gives way to the last one
-    n_charts = page.locator(".scs-chart svg").count()
+    charts = page.evaluate(_CHARTS)
     margin = {side: f"{MARGIN_MM}mm" for side in ("top", "right", "bottom", "left")}
     page.pdf(
         path=target,
@@ -62,7 +93,7 @@ def print_page(browser: Browser, page_file: Path, target: Path) -> int:
     context.close()
     if log != Log():
         raise RuntimeError(f"{page_file.name}: {log}")
-    return n_charts
+    return charts
 
 
 def main() -> int:
@@ -72,8 +103,8 @@ def main() -> int:
         return 2
     target = ROOT / "_build" / "book.pdf"
     with chromium() as browser:
-        n_charts = print_page(browser, SINGLE, target)
-    print(f"{n_charts} charts, {target.stat().st_size / 1e6:.1f} MB")
+        charts = print_page(browser, one_page(SINGLE, toc_pages()[0]), target)
+    print(f"{len(charts)} charts, {target.stat().st_size / 1e6:.1f} MB")
     print(target.as_uri())
     return 0
 

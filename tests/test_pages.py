@@ -113,14 +113,16 @@ def _visit(browser: Any, name: str) -> Visit:
 def _axe_findings(page: Any) -> list[Finding]:
     """Run axe-core with everything unfolded; in dark mode only what depends on colours."""
     page.evaluate("() => document.querySelectorAll('details').forEach(d => { d.open = true })")
-    found = _violations(page, {"resultTypes": ["violations"]})
+    found = _violations(page, {})
     page.evaluate("() => { document.documentElement.dataset.theme = 'dark' }")
     page.wait_for_timeout(300)  # the theme fades from one to the other
     rules = {"runOnly": {"type": "rule", "values": ["color-contrast", "link-in-text-block"]}}
-    return found + _violations(page, {"resultTypes": ["violations"], **rules})
+    return found + _violations(page, rules)
 
 
 def _violations(page: Any, options: dict[str, Any]) -> list[Finding]:
+    # Without preload axe-core does not fetch the style sheets, which a page of files may not.
+    options = {"resultTypes": ["violations"], "preload": False, **options}
     return [
         Finding(violation["id"], str(node["target"][-1]), violation["impact"], node["html"][:200])
         for violation in Axe().run(page, options=options).response["violations"]
