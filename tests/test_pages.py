@@ -44,6 +44,10 @@ _SEEN = r"""() => ({
     const box = svg ? svg.getBoundingClientRect() : { width: 0, height: 0 };
     return { label: view.getAttribute('aria-label') ?? '', role: view.getAttribute('role') ?? '',
              width: box.width, height: box.height, room: view.clientWidth,
+             cut: [...(svg?.querySelectorAll('.role-axis-title text, .role-legend text') ?? [])]
+               .filter(t => { const b = t.getBoundingClientRect();
+                 return b.left < box.left - 1 || b.right > box.right + 1; })
+               .map(t => t.textContent),
              marks: svg ? svg.querySelectorAll('[class*="mark-"] > *').length : 0 };
   }),
   formulas: document.querySelectorAll('.math').length,
@@ -143,6 +147,7 @@ def test_every_chart_is_drawn_described_and_fits(visits, record_property, name):
         assert chart["role"] == "img" and chart["label"].strip()
         assert chart["width"] > 50 and chart["height"] > 20 and chart["marks"] > 0, chart
         assert chart["width"] <= chart["room"] + 1, f"wider than its place: {chart}"
+        assert chart["cut"] == [], f"titles cut off: {chart}"
 
 
 @pytest.mark.parametrize("name", PAGES)

@@ -13,6 +13,7 @@
     title: { color: "#ced6dd" },
     text: { color: "#ced6dd" },
     rule: { color: "#ced6dd" },
+    point: { opacity: 1 }, // Vega's 0.7 lets the dark page through
   };
   const NARROW = 560; // px: below this, charts side by side go below each other
   const COMPOUND = ["hconcat", "vconcat", "concat", "facet", "repeat", "spec"];
@@ -40,10 +41,39 @@
     return rest;
   }
 
-  function fitted(spec, width) {
+  // Breaks a text between words into lines of so many characters.
+  function lines(text, most) {
+    const made = [""];
+    for (const word of text.split(" ")) {
+      const longer = `${made.at(-1)} ${word}`.trim();
+      if (longer.length > most && made.at(-1)) made.push(word);
+      else made[made.length - 1] = longer;
+    }
+    return made.length > 1 ? made : text;
+  }
+
+  // Axis titles in lines, so that a narrow drawing does not cut them off.
+  function withLines(node, most) {
+    if (Array.isArray(node)) return node.map((each) => withLines(each, most));
+    if (node === null || typeof node !== "object") return node;
+    const copy = {};
+    for (const [key, value] of Object.entries(node))
+      copy[key] = key === "data" ? value : withLines(value, most);
+    for (const channel of [copy.x, copy.y])
+      if (typeof channel?.title === "string") channel.title = lines(channel.title, most);
+    return copy;
+  }
+
+  function fitted(source, width) {
+    const letter = 8; // px, of a title
+    const spec = width < NARROW ? withLines(source, Math.floor((0.75 * width) / letter)) : source;
     // Long labels and legends would take a phone's whole width: there they shorten and wrap.
     const small = width < NARROW
-      ? { axis: { labelLimit: Math.round(width / 3) }, legend: { columns: width < 420 ? 1 : 2 } }
+      ? {
+        axis: { labelLimit: Math.round(width / 3) },
+        axisX: { labelOverlap: true, labelSeparation: 4 },
+        legend: { columns: width < 420 ? 1 : 2 },
+      }
       : {};
     const coloured = withConfig(withConfig(spec, { background: "transparent", ...small }),
       isDark() ? DARK : {});

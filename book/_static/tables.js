@@ -74,7 +74,8 @@
     const update = () => {
       rows.forEach((row) => { row.hidden = !chosen.every((filter) => filter.passes(row)); });
       const shown = rows.filter((row) => !row.hidden).length;
-      count.textContent = shown === rows.length ? `${shown} rows` : `${shown} of ${rows.length} rows`;
+      const all = `${rows.length} row${rows.length === 1 ? "" : "s"}`;
+      count.textContent = shown === rows.length ? all : `${shown} of ${all}`;
     };
     const chosen = filters(heads, rows, update);
     const save = element("button", { type: "button", textContent: "Download CSV" });
