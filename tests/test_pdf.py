@@ -7,7 +7,8 @@ import pytest
 from browser import CHROMIUM, HTML, NO_CHROMIUM, chromium, toc_pages
 from pdf import one_page, print_page
 
-pypdfium2 = pytest.importorskip("pypdfium2", reason="pypdfium2 is not installed: no PDF looked at")
+NOT_LOOKED_AT = "Chromium's PDF was not looked at: pypdfium2 is not installed"
+pypdfium2 = pytest.importorskip("pypdfium2", reason=NOT_LOOKED_AT)
 pytestmark = pytest.mark.skipif(CHROMIUM is None, reason=NO_CHROMIUM)
 
 

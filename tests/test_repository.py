@@ -6,10 +6,9 @@ import subprocess
 import tomllib
 from pathlib import Path
 
-import nbformat
 import pytest
 import yaml
-from browser import HTML, toc_pages
+from browser import toc_pages
 from packaging.requirements import Requirement
 from packaging.specifiers import SpecifierSet
 from packaging.utils import canonicalize_name
@@ -111,9 +110,6 @@ def test_every_workflow_parses_and_calls_make():
         assert any("make " in command for command in commands), path.name
 
 
-# --- a notebook elsewhere -----------------------------------------------------------------------
-
-
 def test_binder_installs_the_pinned_environment_and_the_package():
     lines = (ROOT / "binder" / "requirements.txt").read_text(encoding="utf-8").splitlines()
     wanted = [line for line in lines if not line.startswith("#")]
@@ -121,37 +117,3 @@ def test_binder_installs_the_pinned_environment_and_the_package():
     runtime = (ROOT / "binder" / "runtime.txt").read_text(encoding="utf-8").strip()
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     assert SpecifierSet(project["requires-python"]).contains(runtime.removeprefix("python-"))
-
-
-@pytest.fixture
-def built() -> Path:
-    if not (HTML / "index.html").exists():
-        pytest.fail("the book is not built: run `make book` first")
-    return HTML
-
-
-def _notebook_pages() -> list[str]:
-    return [name for name in toc_pages() if (ROOT / f"{name}.ipynb").exists()]
-
-
-@pytest.mark.parametrize("name", _notebook_pages())
-def test_buttons_lead_to_notebooks_that_are_there(built, name):
-    page = (built / f"{name}.html").read_text(encoding="utf-8")
-    (binder,) = re.findall(r'href="https://mybinder.org/v2/gh/([^"]+)"', page)
-    assert binder.endswith(f"/main?urlpath=lab/tree/{name}.ipynb")
-    (colab,) = re.findall(r'href="https://colab.research.google.com/github/([^"]+)"', page)
-    path = colab.split("/blob/gh-pages/")[1]
-    copy = nbformat.read(built / path, as_version=4)
-    nbformat.validate(copy)
-    (added,) = [cell for cell in copy.cells if cell.id == "fetch-on-colab"]
-    assert "git clone -q --depth 1 https://github.com/" in added.source
-    stored = nbformat.read(ROOT / f"{name}.ipynb", as_version=4)
-    assert [cell for cell in copy.cells if cell is not added] == stored.cells
-
-
-@pytest.mark.parametrize("name", _notebook_pages())
-def test_page_offers_its_notebook_for_download(built, name):
-    stored = (ROOT / f"{name}.ipynb").read_bytes()
-    assert (built / "_sources" / f"{name}.ipynb").read_bytes() == stored
-    page = (built / f"{name}.html").read_text(encoding="utf-8")
-    assert f'_sources/{name}.ipynb"' in page

@@ -104,6 +104,7 @@ def prepare_book(root: Path, chapter: Chapter, folder: Path) -> Path:
             shutil.copyfile(source, target)
     config = yaml.safe_load((root / "_config.yml").read_text(encoding="utf-8"))
     config["sphinx"]["config"]["suppress_warnings"] = _TOLERATED
+    config.pop("launch_buttons", None)  # they would open the book's notebook, not this one
     (folder / "_config.yml").write_text(yaml.safe_dump(config), encoding="utf-8")
     toc = {"format": "jb-book", "root": f"notebooks/{chapter.stem}"}
     (folder / "_toc.yml").write_text(yaml.safe_dump(toc), encoding="utf-8")
