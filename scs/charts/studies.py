@@ -151,7 +151,7 @@ def intervals_chart(
     if "panel" in table:
         panels = list(dict.fromkeys(table["panel"]))
         chart = chart.facet(facet=alt.Facet("panel:N", sort=panels, title=None), columns=2)
-        chart = chart.resolve_scale(x="independent")
+        chart = chart.resolve_axis(x="independent")
     return chart.properties(description=description)
 
 
