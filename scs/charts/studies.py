@@ -55,7 +55,7 @@ def lines_chart(
     table = _with_range(table, y, log=log)
     # Ratios are compared across panels, levels within them.
     scale = alt.Scale(type="log", nice=False, padding=8) if log else alt.Scale(zero=False)
-    axis = alt.Axis(tickCount=5, format=".4~g")
+    axis = alt.Axis(tickCount=5, format=",~r")
     base = alt.Chart(table).encode(
         x=alt.X(f"{x}:Q", title=x_title, axis=axis, scale=alt.Scale(nice=False, padding=8)),
         color=alt.Color("kind:N", title=None, scale=_scale(colours, table), legend=_LEGEND),
@@ -120,13 +120,16 @@ def intervals_chart(
         Horizontal axis in logarithms.
     """
     scale = alt.Scale(type="log", nice=False, padding=8) if log else alt.Scale(zero=False)
-    axis = alt.Axis(tickCount=5, format=".4~g")
-    order, kinds = list(dict.fromkeys(table[y])), list(colours)
+    axis = alt.Axis(tickCount=5, format=",~r")
+    order = list(dict.fromkeys(table[y]))
     base = alt.Chart(table).encode(
         y=alt.Y(f"{y}:N", sort=order, title=None),
-        yOffset=alt.YOffset("kind:N", sort=kinds),
         color=alt.Color("kind:N", title=None, scale=_scale(colours, table), legend=_LEGEND),
     )
+    names = [name for name in (y, "panel") if name in table]
+    side_by_side = int(table.groupby(names).size().max())
+    if side_by_side > 1:
+        base = base.encode(yOffset=alt.YOffset("kind:N", sort=list(colours)))
     layers = [
         base.mark_rule(strokeWidth=2).encode(
             x=alt.X("range_low:Q", title=x_title, scale=scale, axis=axis), x2="range_high:Q"
@@ -146,8 +149,7 @@ def intervals_chart(
     if reference is not None:
         rule = alt.Chart(table).mark_rule(strokeDash=[4, 3])
         layers.insert(0, rule.encode(x=alt.X(datum=reference)))
-    n_kinds = table["kind"].nunique()
-    chart = alt.layer(*layers).properties(height=(14 + 12 * n_kinds) * len(order))
+    chart = alt.layer(*layers).properties(height=(14 + 12 * side_by_side) * len(order))
     if "panel" in table:
         panels = list(dict.fromkeys(table["panel"]))
         chart = chart.facet(facet=alt.Facet("panel:N", sort=panels, title=None), columns=2)
