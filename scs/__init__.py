@@ -15,8 +15,10 @@ from scs.experiment import run_experiment
 from scs.formula import FittedModel, fit
 from scs.model import SignificantClusterRegressor, SignificantClusterRegressorCV
 from scs.moments import Moments
+from scs.outliers import Outliers, detect_outliers
 from scs.published import published
-from scs.simulate import Scenario, scenarios, simulate
+from scs.simulate import Scenario, scenarios, simulate, simulate_slopes
+from scs.slopes import SlopeMoments
 from scs.solvers import Solution, solve, solve_path
 
 __all__ = [
@@ -24,10 +26,13 @@ __all__ = [
     "Fit",
     "FittedModel",
     "Moments",
+    "Outliers",
     "Scenario",
     "SignificantClusterRegressor",
     "SignificantClusterRegressorCV",
+    "SlopeMoments",
     "Solution",
+    "detect_outliers",
     "fit",
     "lmm_gaussian",
     "lmm_laplace",
@@ -38,6 +43,7 @@ __all__ = [
     "run_experiment",
     "scenarios",
     "simulate",
+    "simulate_slopes",
     "solve",
     "solve_path",
 ]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from math import ceil, log2
 from numbers import Integral
 from typing import Any
@@ -29,6 +29,7 @@ from scs.design import (
     refuse_other_kind,
 )
 from scs.moments import Moments
+from scs.slopes import SlopeMoments
 from scs.solvers import Solution, check_budgets, paper_budgets, solve, tune_budget
 
 ASSIGNMENTS = ("soft", "hard")
@@ -42,8 +43,10 @@ class SignificantClusterRegressor(RegressorMixin, BaseEstimator):
 
     Parameters
     ----------
-    budget : int
+    budget : int, or one int per effect with ``random``
         Largest number of clusters with a non-zero effect.
+    random : sequence of column names or positions, optional
+        Columns of X whose slopes may differ between clusters, beside the random intercept.
     ridge : float
         mu > 0 on effects and coefficients (not on the intercept).
     fit_intercept : bool
@@ -62,9 +65,9 @@ class SignificantClusterRegressor(RegressorMixin, BaseEstimator):
     coef_ : ndarray, shape (P,)
     intercept_ : float
         0 without an intercept.
-    cluster_effects_ : Series
+    cluster_effects_ : Series, or DataFrame with one column per effect with ``random``
         Effect by cluster label; 0 outside the selection.
-    selected_ : ndarray
+    selected_ : ndarray, or one per effect with ``random``
         Labels of the selected clusters.
     solution_ : Solution
         With objective, bound and status.
@@ -88,8 +91,9 @@ class SignificantClusterRegressor(RegressorMixin, BaseEstimator):
 
     def __init__(
         self,
-        budget: int,
+        budget: int | Sequence[int],
         *,
+        random: Sequence[Any] | None = None,
         ridge: float = 1.0,
         fit_intercept: bool = True,
         assignment: str = "soft",
@@ -100,6 +104,7 @@ class SignificantClusterRegressor(RegressorMixin, BaseEstimator):
         random_state: int = 0,
     ) -> None:
         self.budget = budget
+        self.random = random
         self.ridge = ridge
         self.fit_intercept = fit_intercept
         self.assignment = assignment
@@ -126,6 +131,12 @@ class SignificantClusterRegressor(RegressorMixin, BaseEstimator):
         """
         design = _read(self, X, y, clusters)
         moments = Moments.from_design(design, intercept=self.fit_intercept)
+        slopes = _slope_columns(self, design.names)
+        if slopes:
+            names = tuple(design.names[j] for j in slopes)
+            moments = SlopeMoments.from_design(
+                design, design.X[:, slopes], names, intercept=self.fit_intercept
+            )
         return _store(self, design, solve(moments, self.budget, **_options(self)))
 
     def predict(self, X: Any, clusters: Any = None) -> np.ndarray:
@@ -154,9 +165,8 @@ class SignificantClusterRegressor(RegressorMixin, BaseEstimator):
                     "label per row, or None for rows of no known cluster."
                 )
             where = find_labels(self.solution_.labels, values)
-        gamma = self.solution_.gamma
         known = where >= 0
-        predicted[known] += gamma[where[known]]
+        predicted[known] += self._own(matrix[known], self.solution_.gamma[where[known]])
         if not known.all():
             predicted[~known] += self._assigned_effects(matrix[~known])
         return predicted
@@ -194,11 +204,19 @@ class SignificantClusterRegressor(RegressorMixin, BaseEstimator):
         """Effects of rows of no known cluster, through the classifier."""
         gamma = self.solution_.gamma
         if self.classifier_ is None:  # a single cluster
-            return np.full(len(matrix), gamma[0])
+            return self._own(matrix, np.repeat(gamma[:1], len(matrix), axis=0))
         _check_assignment(self)
         if self.assignment == "hard":
-            return gamma[self.classifier_.predict(matrix)]
-        return self.classifier_.predict_proba(matrix) @ gamma[self.classifier_.classes_]
+            return self._own(matrix, gamma[self.classifier_.predict(matrix)])
+        shares = self.classifier_.predict_proba(matrix)
+        return self._own(matrix, shares @ gamma[self.classifier_.classes_])
+
+    def _own(self, matrix: np.ndarray, gamma: np.ndarray) -> np.ndarray:
+        """Return what effects, one row of them per row of the matrix, add to the prediction."""
+        if gamma.ndim == 1:
+            return gamma
+        slopes = matrix[:, _slope_columns(self, self.column_names_)]
+        return gamma[:, 0] + (slopes * gamma[:, 1:]).sum(axis=1)
 
 
 class SignificantClusterRegressorCV(SignificantClusterRegressor):
@@ -350,6 +368,27 @@ def _options(model: SignificantClusterRegressor) -> dict[str, Any]:
     }
 
 
+def _slope_columns(model: SignificantClusterRegressor, names: tuple[str, ...]) -> list[int]:
+    """Return the positions of the columns with random slopes."""
+    random = getattr(model, "random", None)
+    if random is None:
+        return []
+    if isinstance(random, str) or not isinstance(random, Iterable):
+        raise TypeError(f"random must be a list of columns, got {random!r}: pass [{random!r}].")
+    found = []
+    for column in random:
+        if column in names:
+            found.append(names.index(column))
+        elif isinstance(column, Integral) and 0 <= column < len(names):
+            found.append(int(column))
+        else:
+            raise ValueError(
+                f"random names column {column!r}, which X does not have: choose among "
+                f"{', '.join(names[:12])}."
+            )
+    return found
+
+
 def _seed(random_state: int | np.random.RandomState | None) -> int:
     """Return a seed for the solver from any of scikit-learn's random states."""
     if isinstance(random_state, Integral):
@@ -395,9 +434,13 @@ def _store(model, design: Design, solution: Solution):
     model.solution_ = solution
     model.intercept_ = float(solution.beta[0]) if first else 0.0
     model.coef_ = solution.beta[first:]
-    model.cluster_effects_ = pd.Series(
-        solution.gamma, index=pd.Index(solution.labels, tupleize_cols=False), name="effect"
-    )
+    index = pd.Index(solution.labels, tupleize_cols=False)
+    if solution.gamma.ndim == 1:
+        model.cluster_effects_ = pd.Series(solution.gamma, index=index, name="effect")
+    else:
+        model.cluster_effects_ = pd.DataFrame(
+            solution.gamma, index=index, columns=list(solution.effect_names)
+        )
     model.selected_ = solution.selected
     model.classifier_ = _grow(model, design)
     model.column_names_ = design.names

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from typing import Any
 
 import numpy as np
@@ -65,7 +66,9 @@ class Moments:
     intercept: bool
 
     @classmethod
-    def from_arrays(cls, X: Any, y: Any, clusters: Any, *, intercept: bool = False) -> Moments:
+    def from_arrays(
+        cls, X: Any, y: Any, clusters: Any, *, intercept: bool = False, Z: Any = None
+    ) -> Moments:
         """Compute the moments of one table, in O(N P^2) time and O(K P) extra memory.
 
         Parameters
@@ -78,12 +81,18 @@ class Moments:
             Cluster labels.
         intercept : bool
             Add a first, unpenalised column of ones.
+        Z : array-like or data frame, shape (N, Q), optional
+            Columns of random slopes; then the result is a `scs.slopes.SlopeMoments`.
 
         Raises
         ------
         ValueError, TypeError
             See `scs.design.Design.from_table`.
         """
+        if Z is not None:
+            from scs.slopes import SlopeMoments
+
+            return SlopeMoments.from_arrays(X, y, clusters, Z, intercept=intercept)
         matrix, names = as_matrix(X, min_columns=0 if intercept else 1)
         outcome = as_outcome(y, len(matrix))
         codes, labels = as_clusters(clusters, len(matrix))
@@ -127,7 +136,7 @@ class Moments:
 
         Parameters
         ----------
-        chunks : iterable of (X, y, clusters)
+        chunks : iterable of (X, y, clusters) or (X, y, clusters, Z)
             Each as in `from_arrays`; a cluster may be spread over several chunks.
         intercept : bool
             Add a first, unpenalised column of ones.
@@ -137,6 +146,13 @@ class Moments:
         ValueError
             No chunk, or chunks with different columns.
         """
+        chunks = iter(chunks)
+        begun = next(chunks, None)
+        if begun is None:
+            raise ValueError("chunks is empty: pass at least one (X, y, clusters).")
+        chunks = chain([begun], chunks)
+        if len(begun) == 4:
+            return sum(cls.from_arrays(*c[:3], intercept=intercept, Z=c[3]) for c in chunks)
         names: tuple[str, ...] = ()
 
         def parts() -> Iterator[Part]:
@@ -150,8 +166,6 @@ class Moments:
                 yield part_of_rows(matrix, outcome, *as_codes(clusters, len(matrix)))
 
         total = merge_parts(parts())
-        if total is None:
-            raise ValueError("chunks is empty: pass at least one (X, y, clusters).")
         return cls.from_part(total, names, intercept=intercept)
 
     @classmethod

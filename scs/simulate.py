@@ -213,6 +213,74 @@ def simulate(scenario: Scenario, rng: np.random.Generator) -> Replication:
     return Replication(train, validation, test, beta, gamma)
 
 
+def simulate_slopes(
+    n_clusters: int,
+    n_covariates: int,
+    n_per_cluster: int,
+    n_nonzero: tuple[int, ...],
+    rng: np.random.Generator,
+    *,
+    effect: float = 2.0,
+    noise_var: float = NOISE_VAR,
+) -> tuple[Sample, np.ndarray, np.ndarray]:
+    """Draw rows of clusters with several effects: random intercepts and Q random slopes.
+
+    gamma_r has ``n_nonzero[r]`` entries of +-effect, drawn for each effect on its own, and zeros
+    elsewhere. With u_ij and e standard normal, in R^(Q+1) and R,
+
+        X_ij = u_ij' gamma_k(i) + e_ij,   y = X beta + gamma_k,0 + sum_r gamma_k,r X_ir + noise:
+
+    the first Q covariates are those with random slopes. beta_j is uniform on {-1, 0, 1}.
+
+    Parameters
+    ----------
+    n_clusters, n_covariates, n_per_cluster : int
+        K, P, n_k.
+    n_nonzero : tuple of int, length Q + 1
+        Clusters with each effect, the random intercept first; Q <= P.
+    rng : numpy.random.Generator
+    effect : float
+        Size of the non-zero effects.
+    noise_var : float
+
+    Returns
+    -------
+    Sample
+        Pass ``sample.X[:, :Q]`` as Z.
+    beta : ndarray, shape (P,)
+    gamma : ndarray, shape (K, Q + 1)
+
+    Notes
+    -----
+    The paper simulates Q = 0 alone; the law of the covariates is that of its authors' code for any
+    Q. Its effects of +-10 would make slopes that nobody could miss, so ``effect`` is smaller here.
+
+    References
+    ----------
+    Paper, Section 3.
+    """
+    n_slopes = len(n_nonzero) - 1
+    if not 0 <= n_slopes <= n_covariates:
+        raise ValueError(
+            f"n_nonzero has {len(n_nonzero)} entries: pass one for the intercept and at most "
+            f"{n_covariates} (n_covariates) for slopes."
+        )
+    if max(n_nonzero) > n_clusters or min(n_nonzero) < 0:
+        raise ValueError(f"n_nonzero must lie in 0..{n_clusters}, got {n_nonzero!r}.")
+    gamma = np.zeros((n_clusters, n_slopes + 1))
+    for r, count in enumerate(n_nonzero):
+        chosen = rng.choice(n_clusters, size=count, replace=False)
+        gamma[chosen, r] = effect * rng.choice([-1.0, 1.0], size=count)
+    beta = rng.integers(-1, 2, size=n_covariates).astype(float)
+    clusters = np.repeat(np.arange(n_clusters), n_per_cluster)
+    shape = (len(clusters), n_covariates)
+    u = rng.normal(size=(*shape, n_slopes + 1))
+    X = np.einsum("ijr,ir->ij", u, gamma[clusters]) + rng.normal(size=shape)
+    y = X @ beta + gamma[clusters, 0] + (gamma[clusters, 1:] * X[:, :n_slopes]).sum(axis=1)
+    y += rng.normal(0.0, np.sqrt(noise_var), size=len(clusters))
+    return Sample(X, y, clusters), beta, gamma
+
+
 def _draw_effects(scenario: Scenario, rng: np.random.Generator) -> np.ndarray:
     if scenario.regime == "gaussian":
         return rng.normal(0.0, np.sqrt(scenario.heterogeneity), size=scenario.n_clusters)

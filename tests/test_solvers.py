@@ -214,3 +214,32 @@ def test_the_heuristic_alone_says_so():
     assert solution.status == "heuristic"
     assert solution.method == "alternating"
     assert solution.bound <= solution.objective
+
+
+def test_outer_prints_and_takes_a_start(capsys, monkeypatch):
+    X, y, clusters = hard_rows(20)
+    moments = Moments.from_arrays(X, y, clusters)
+    best = solve(moments, 4, gap=1e-6)
+    poor = profile(Problem.from_moments(moments), indicator(20, np.arange(4)))
+    module = importlib.import_module("scs.solvers.outer")
+    monkeypatch.setattr(module, "first_support", lambda *_, **__: (poor, True))
+    # Interrupted before it searched: what it knows is the heuristic's support, or the start.
+    without = solve(moments, 4, method="outer", verbose=True)
+    log = capsys.readouterr().out.splitlines()
+    assert log[0].split()[:2] == ["seconds", "nodes"]
+    assert len(log) == 1 + len(without.history)
+    assert without.objective == pytest.approx(poor.value)
+    begun = solve(moments, 4, method="outer", start=best.support)
+    assert begun.objective == pytest.approx(best.objective)
+
+
+def test_plain_cuts_are_for_outer_and_prove_less():
+    moments = Moments.from_arrays(*hard_rows(30))
+    plain = solve(moments, 6, method="outer", cuts="plain", gap=1e-3, time_limit=20)
+    strong = solve(moments, 6, method="outer", cuts="strong", gap=1e-3)
+    assert plain.objective == pytest.approx(strong.objective, rel=1e-3)
+    assert plain.history[0].bound < strong.history[0].bound
+    with pytest.raises(ValueError, match=r"cuts must be one of"):
+        solve(moments, 6, method="outer", cuts="weak")
+    with pytest.raises(ValueError, match=r"cuts='plain' is for method='outer'"):
+        solve(moments, 6, cuts="plain")

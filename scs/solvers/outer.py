@@ -20,9 +20,17 @@ import pyscipopt
 from pyscipopt import SCIP_RESULT
 
 from scs.moments import Moments
-from scs.objective import Problem, Profile, lower_bound, membership, profile, uniform_diagonal
+from scs.objective import (
+    Problem,
+    Profile,
+    indicator,
+    lower_bound,
+    membership,
+    profile,
+    uniform_diagonal,
+)
 from scs.solvers.alternating import first_support
-from scs.solvers.solution import Solution, Step, make_solution, relative_gap
+from scs.solvers.solution import Solution, Step, make_solution, print_step, relative_gap
 
 _FEASIBILITY = 2e-10  # SCIP's tolerance, on an objective scaled to 1 at the first incumbent
 _FINEST_GAP = 1e-9  # what is left to prove with that tolerance
@@ -41,6 +49,7 @@ class _Search:
     best: Profile
     bound: float
     delta: np.ndarray | float = 0.0
+    verbose: bool = False
     cuts: list[Profile] = field(default_factory=list)
     history: list[Step] = field(default_factory=list)
 
@@ -51,7 +60,10 @@ class _Search:
         if last and last.objective == self.best.value and last.bound == self.bound:
             return
         seconds = time.perf_counter() - self.started
-        self.history.append(Step(seconds, self.best.value, self.bound, nodes, len(self.cuts)))
+        step = Step(seconds, self.best.value, self.bound, nodes, len(self.cuts))
+        self.history.append(step)
+        if self.verbose:
+            print_step(step, first=last is None)
 
 
 class _OuterApproximation(pyscipopt.Conshdlr):
@@ -143,6 +155,8 @@ def outer(
     seed: int = 0,
     method: str = "outer",
     cuts: str = "strong",
+    verbose: bool = False,
+    start: np.ndarray | None = None,
 ) -> Solution:
     """Solve Eq. 5 by outer approximation, from the support of the alternating heuristic.
 
@@ -166,6 +180,10 @@ def outer(
         "plain": tangents of Eq. 6, the paper's. "strong": of the same function with a diagonal
         extracted, never weaker at supports and much steeper lifted in between; the two are the same
         with an intercept.
+    verbose : bool
+        Print incumbent, bound, gap, nodes and cuts as they move.
+    start : ndarray of int, optional
+        A support to begin with, beside the heuristic's.
 
     Returns
     -------
@@ -179,6 +197,9 @@ def outer(
         raise ValueError(f"cuts must be 'strong' or 'plain', got {cuts!r}.")
     started = time.perf_counter()
     best, interrupted = first_support(problem, budget, seed=seed)
+    if start is not None and len(start) <= budget:
+        given = profile(problem, indicator(problem.n_clusters, start))
+        best = min(best, given, key=lambda at: at.value)
     delta = uniform_diagonal(problem) if cuts == "strong" else 0.0
     root = profile(problem, np.full(problem.n_clusters, budget / problem.n_clusters), delta)
     bound = lower_bound(problem, root, budget)
@@ -186,7 +207,7 @@ def outer(
         # Nothing to choose: c falls as s grows. Other arithmetic may still round c lower.
         bound, root = max(best.value - problem.margin, 0.0), best
     finest = _attainable(gap, problem, best.value)
-    search = _Search(problem, budget, max(best.value, 1e-300), started, best, bound, delta)
+    search = _Search(problem, budget, max(best.value, 1e-300), started, best, bound, delta, verbose)
     search.log(bound, 0)
     status, nodes = "interrupted" if interrupted else "heuristic", 0
     if not interrupted and relative_gap(best.value, bound) > finest:

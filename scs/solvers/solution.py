@@ -48,10 +48,12 @@ class Solution:
     ----------
     beta : ndarray, shape (P,)
         Coefficients; the intercept first where there is one.
-    gamma : ndarray, shape (K,)
-        Cluster effects, zero outside the support.
-    support : ndarray of int
-        Sorted indices of the selected clusters, an index into ``labels``.
+    gamma : ndarray, shape (K,), or (K, Q + 1) with random slopes
+        Cluster effects, zero outside the support; with slopes one column per effect, the random
+        intercept first.
+    support : ndarray of int, or tuple of Q + 1 of them with random slopes
+        Sorted indices of the selected clusters, an index into ``labels``; with slopes one array
+        per effect.
     labels : ndarray, shape (K,)
         Cluster labels.
     objective : float
@@ -63,7 +65,7 @@ class Solution:
     selection_gap : float
         (objective - bound) / (objective at budget 0 - objective): the share of what the selection
         explains that is not proved. Infinite where selecting explains nothing but is not proved.
-    membership : ndarray of str, shape (K,)
+    membership : ndarray of str, shape of ``gamma``
         Proved of every optimal support: the cluster is "in" it, "out" of it, or "open".
     status : str
         "optimal" (the gap asked for is reached), "time_limit", "interrupted", or "heuristic": a
@@ -76,6 +78,8 @@ class Solution:
         Branch-and-bound nodes.
     history : tuple of Step
         The log.
+    effect_names : tuple of str
+        Names of the effects, the columns of ``gamma`` with random slopes.
     """
 
     beta: np.ndarray
@@ -92,21 +96,45 @@ class Solution:
     seconds: float
     nodes: int
     history: tuple[Step, ...] = field(repr=False)
+    effect_names: tuple[str, ...] = ("intercept",)
 
     @property
-    def selected(self) -> np.ndarray:
-        """Labels of the selected clusters."""
+    def selected(self) -> np.ndarray | tuple[np.ndarray, ...]:
+        """Labels of the selected clusters; with random slopes one array per effect."""
+        if isinstance(self.support, tuple):
+            return tuple(self.labels[support] for support in self.support)
         return self.labels[self.support]
 
     def __str__(self) -> str:
-        named = ", ".join(str(label) for label in self.selected[:8])
-        if len(self.support) > 8:
-            named += ", ..."
-        return (
-            f"{len(self.support)} of {len(self.labels)} clusters selected: {named or 'none'}\n"
-            f"objective {self.objective:.6g}, proved bound {self.bound:.6g}, gap {self.gap:.2g} "
+        if isinstance(self.support, tuple):
+            lines = [
+                f"{name}: {self._named(support)}"
+                for name, support in zip(self.effect_names, self.support)
+            ]
+        else:
+            lines = [self._named(self.support)]
+        return "\n".join(lines) + (
+            f"\nobjective {self.objective:.6g}, proved bound {self.bound:.6g}, gap {self.gap:.2g} "
             f"({self.status}; {self.method})"
         )
+
+    def _named(self, support: np.ndarray) -> str:
+        named = ", ".join(str(label) for label in self.labels[support][:8])
+        if len(support) > 8:
+            named += ", ..."
+        return f"{len(support)} of {len(self.labels)} clusters selected: {named or 'none'}"
+
+
+def print_step(step: Step, *, first: bool) -> None:
+    """Print one line of a log like a MIP solver's; its header before the first."""
+    if first:
+        print(f"{'seconds':>8} {'nodes':>8} {'cuts':>7} {'objective':>14} {'bound':>14} gap")
+    gap = relative_gap(step.objective, step.bound)
+    print(
+        f"{step.seconds:8.2f} {step.nodes:8d} {step.cuts:7d} {step.objective:14.8g} "
+        f"{step.bound:14.8g} {gap:.2e}",
+        flush=True,
+    )
 
 
 def relative_gap(value: float, bound: float) -> float:

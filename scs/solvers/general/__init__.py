@@ -1,0 +1,167 @@
+"""The general model: any number of effects a cluster, a budget each, and rules on the answer."""
+
+from __future__ import annotations
+
+import time
+import warnings
+from collections.abc import Sequence
+
+import numpy as np
+
+from scs.constraints import Constraint
+from scs.moments import Moments
+from scs.objective import Problem
+from scs.slopes import SlopeMoments
+from scs.solvers.general.arrow import Arrow, Point, make_arrow, referee
+from scs.solvers.general.heuristic import first_selection, improve, swap, usable, value_of
+from scs.solvers.general.master import Search, branch_and_bound
+from scs.solvers.general.relaxation import base_extraction, make_frame, relax
+from scs.solvers.general.rules import Rules, make_rules
+from scs.solvers.solution import Solution, relative_gap
+
+__all__ = ["general"]
+
+_FINEST_GAP = 1e-9
+
+
+def general(
+    moments: Moments | SlopeMoments,
+    budgets: Sequence[int],
+    *,
+    ridge: float = 1.0,
+    ridge_fixed: float | None = None,
+    constraints: Sequence[Constraint] = (),
+    gap: float = 1e-4,
+    time_limit: float = 60.0,
+    seed: int = 0,
+    method: str = "outer",
+    verbose: bool = False,
+    start: np.ndarray | None = None,
+) -> Solution:
+    """Solve Eq. 5 with a budget for each effect and side constraints.
+
+    Parameters
+    ----------
+    moments : Moments or SlopeMoments
+    budgets : sequence of int, length Q + 1
+        Clusters that may have each effect, the random intercept first.
+    ridge, ridge_fixed, gap, time_limit, seed, verbose
+        As in `scs.solve`.
+    constraints : sequence of `scs.constraints.Constraint`
+    method : {"outer", "alternating"}
+        "alternating": the heuristic, with the bound of the relaxation at its root.
+    start : ndarray of bool, shape (K, Q + 1), optional
+        A selection to begin with, beside the heuristic's.
+
+    Returns
+    -------
+    Solution
+        With ``gamma`` (K, Q + 1) and ``support`` one array per effect if ``moments`` has slopes.
+
+    Raises
+    ------
+    ValueError, TypeError
+        As `scs.solve`; constraints that conflict (the message names them).
+
+    References
+    ----------
+    Paper, Eq. 2 to 6 and Section 5.3; book, appendix.
+    """
+    started = time.perf_counter()
+    base = moments.base if isinstance(moments, SlopeMoments) else moments
+    problem = Problem.from_moments(base, ridge=ridge, ridge_fixed=ridge_fixed)
+    arrow = make_arrow(moments, problem)
+    budgets = np.minimum(np.asarray(budgets, dtype=int), arrow.shape[0])
+    rules = make_rules(moments, arrow, budgets, constraints)
+    tight = base_extraction(arrow, rules)
+    root, bound = relax(arrow, rules, tight, rules.fixed_x, rules.fixed_z)
+    best, interrupted = first_selection(arrow, rules, tight, seed=seed, more=[root])
+    if start is not None:
+        best = _with_start(arrow, rules, tight, best, start)
+    bound = max(bound - arrow.margin, 0.0)
+    frame = make_frame(arrow, rules, best.value)
+    search = Search(arrow, rules, frame, tight, best, bound, started, verbose)
+    search.log(bound, 0)
+    status, nodes = "interrupted" if interrupted else "heuristic", 0
+    goal = max(gap, _FINEST_GAP, 4 * arrow.margin / best.value if best.value > 0 else 0.0)
+    if status == "heuristic" and method != "alternating" and relative_gap(best.value, bound) > goal:
+        if goal > gap:
+            warnings.warn(
+                f"gap={gap:g} is finer than rounding and SCIP's tolerances allow here: stopping "
+                f"at {min(goal, 1.0):.1e}.",
+                stacklevel=3,
+            )
+        status, nodes = branch_and_bound(search, goal, time_limit, seed)
+    own_bound, membership = search.proved()
+    if search.nodes:
+        search.log(own_bound, nodes)
+    return _solution(
+        moments,
+        arrow,
+        rules,
+        search,
+        problem,
+        membership=membership,
+        status=status,
+        method=method,
+        started=started,
+        nodes=nodes,
+        gap=gap,
+    )
+
+
+def _with_start(arrow: Arrow, rules: Rules, tight, best: Point, start: np.ndarray) -> Point:
+    """Take the user's selection if it is better than the heuristic's."""
+    t = best.t
+    found = value_of(arrow, rules, t, np.asarray(start, dtype=float), tight)
+    if not usable(rules, found):
+        return best
+    found = swap(arrow, rules, improve(arrow, rules, found, tight), tight)
+    return min(best, found, key=lambda at: at.value)
+
+
+def _solution(
+    moments, arrow, rules, search, problem, *, membership, status, method, started, nodes, gap
+) -> Solution:
+    """Assemble the Solution; the objective is recomputed from coefficients and effects."""
+    best = search.best
+    beta, gamma = best.beta, best.gamma.copy()
+    # Without other rules an effect that gains nothing is none: its name would report rounding.
+    diagonal = np.diagonal(arrow.zz, axis1=1, axis2=2)
+    idle = diagonal * gamma**2 <= arrow.margin
+    if not rules.given:
+        gamma[idle] = 0.0
+        membership[(membership == "in") & idle] = "open"
+    value = max(referee(arrow, beta, gamma), 0.0)
+    bound = max(min(search.bound, value), 0.0)
+    empty = np.zeros(arrow.shape)
+    explained = value_of(arrow, rules, np.ones(arrow.n_columns), empty, search.tight).value - value
+    if value - bound <= 2 * arrow.margin:
+        selection_gap = 0.0
+    else:
+        selection_gap = (value - bound) / explained if explained > 0 else np.inf
+    reached = relative_gap(value, bound)
+    if reached <= gap:
+        status = "optimal"
+    elif status == "optimal":
+        status = "heuristic"
+    chosen = best.s if rules.given else gamma
+    support = tuple(np.flatnonzero(column) for column in chosen.T)
+    slopes = isinstance(moments, SlopeMoments)
+    return Solution(
+        beta=problem.coefficients(beta),
+        gamma=gamma if slopes else gamma[:, 0],
+        support=support if slopes else support[0],
+        labels=moments.labels,
+        objective=value,
+        bound=bound,
+        gap=reached,
+        selection_gap=selection_gap,
+        membership=membership if slopes else membership[:, 0],
+        status=status,
+        method=method,
+        seconds=time.perf_counter() - started,
+        nodes=nodes,
+        history=tuple(search.history),
+        effect_names=moments.effect_names if slopes else ("intercept",),
+    )
