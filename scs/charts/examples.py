@@ -81,6 +81,7 @@ def concordance_chart(
         for first, second in pairs
     ]
     table = pd.concat(tables, ignore_index=True)
+    names = table["pair"]
     # Grey first, so that the ends lie on top.
     table = table.sort_values("by raw average", key=lambda column: column != "between")
     colour = alt.Scale(domain=list(_TAILS), range=list(_TAILS.values()))
@@ -92,10 +93,15 @@ def concordance_chart(
             y=alt.Y("y:Q", title=None),
             color=alt.Color("by raw average:N", scale=colour),
             shape=alt.Shape("by raw average:N", scale=alt.Scale(domain=list(_TAILS))),
-            facet=alt.Facet("pair:N", columns=3, title=None, sort=list(table["pair"].unique())),
+            row=alt.Row(
+                "pair:N",
+                title=None,
+                sort=list(dict.fromkeys(names)),
+                header=alt.Header(orient="top"),
+            ),
             tooltip=["x:Q", "y:Q", "by raw average:N"],
         )
-        .properties(height=200, description=description)
+        .properties(height=180, description=description)
     )
 
 
@@ -117,7 +123,9 @@ def protein_chart(
     """
     names = [name for name in METHOD_COLOURS if name in set(table["method"])]
     order = list(dict.fromkeys(table["protein"]))
-    axis = alt.Axis(format="~e") if table["high"].max() < 0.1 else alt.Axis(format="~g")
+    # Bound: a label beyond the end of the axis would widen the drawing.
+    form = "~e" if table["high"].max() < 0.1 else "~g"
+    axis = alt.Axis(format=form, labelBound=True)
     base = alt.Chart().encode(
         y=alt.Y("protein:N", sort=order, title=None),
         yOffset=alt.YOffset("method:N", sort=names),
