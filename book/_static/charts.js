@@ -108,7 +108,8 @@
   async function fillWithPanels(chart, spec, width) {
     const panels = (size) => withConfig(spec,
       { view: { continuousWidth: size, discreteWidth: size } });
-    const [small, large] = [60, 120];
+    // Wide enough that no panel's title is wider than the panel: it would hide the slope.
+    const [small, large, least] = [300, 420, 60];
     const widthAt = async (size) => {
       chart.drawn = await embed(chart, panels(size));
       const drawing = chart.querySelector(".scs-chart-view svg").getBoundingClientRect().width;
@@ -118,7 +119,7 @@
     const [atSmall, atLarge] = [await widthAt(small), await widthAt(large)];
     const slope = (atLarge - atSmall) / (large - small);
     if (slope < 0.5) return spec; // the author set the panels' widths
-    return panels(Math.max(small, Math.floor(small + (width - atSmall) / slope)));
+    return panels(Math.max(least, Math.floor(small + (width - atSmall) / slope)));
   }
 
   async function draw(chart) {
