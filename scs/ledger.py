@@ -13,6 +13,7 @@ a handful of replications. All else is "differs, unexplained".
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from math import ceil
 from pathlib import Path
 
@@ -49,13 +50,15 @@ _LAPLACE = (
 )
 
 
-def cells(rows: pd.DataFrame) -> pd.DataFrame:
+def cells(rows: pd.DataFrame, tables: Sequence[str] | None = None) -> pd.DataFrame:
     """Set the simulated cells of the paper beside a run: Tables B1 to B14.
 
     Parameters
     ----------
     rows : DataFrame
         Of `scs.run_experiment`, both the 66 scenarios and the nine of Table B14.
+    tables : sequence of str, optional
+        These tables alone, of the dimensions that are in ``rows``.
 
     Returns
     -------
@@ -66,6 +69,9 @@ def cells(rows: pd.DataFrame) -> pd.DataFrame:
         ``low``, ``high`` (the range of our single replications).
     """
     printed = pd.concat([_recovery(), _sparsity(), _icc()], ignore_index=True)
+    if tables is not None:
+        there = printed.dimension.isin(rows.dimension.unique())
+        printed = printed[printed.table.isin(tables) & there]
     mine = rows[rows.arm == "published"].melt(
         id_vars=[*_SETTING, "method"],
         value_vars=["beta_error", "gamma_error", "sparsity", "icc"],
@@ -81,7 +87,7 @@ def cells(rows: pd.DataFrame) -> pd.DataFrame:
         first = lost.iloc[0]
         raise ValueError(
             f"rows: nothing for Table {first.table}, {first['row']}, {first.method}: pass a run of "
-            "all scenarios and of icc_scenarios()."
+            "all scenarios and of icc_scenarios(), or name the tables."
         )
     table["mc_se"] = table.spread / np.sqrt(table.reps)
     error = np.sqrt(table.mc_se**2 + table.spread**2 / PAPER_REPS + table.unit**2 / 12)
@@ -155,6 +161,39 @@ def same_law() -> pd.DataFrame:
     )
 
 
+def judged(rows: pd.DataFrame, tables: Sequence[str] | None = None) -> pd.DataFrame:
+    """Return `cells` with ``verdict`` and ``evidence``."""
+    table = cells(rows, tables)
+    scatter = {row: effective_replications(table, without=row) for row in table["row"].unique()}
+    missed = rows.groupby(_SETTING)["true_positive_rate"].min() < 1
+    verdicts = [_judge(cell, scatter[cell.row], missed) for cell in table.itertuples()]
+    table[["verdict", "evidence"]] = verdicts
+    return table
+
+
+def misses(table: pd.DataFrame, by: str = "table") -> pd.DataFrame:
+    """Count the cells of each group beyond |z| = 2 and 3, and what chance alone would give.
+
+    Parameters
+    ----------
+    table : DataFrame
+        With ``z``, of `cells`.
+    by : str
+        Column of the groups.
+
+    Returns
+    -------
+    DataFrame
+        One row per group: ``cells``, ``|z| > 2``, ``chance, 2``, ``|z| > 3``, ``chance, 3``.
+    """
+    groups = table.groupby(by, sort=False)["z"]
+    found = pd.DataFrame({"cells": groups.size()})
+    for limit in (2, 3):
+        found[f"|z| > {limit}"] = groups.agg(lambda z, limit=limit: int((z.abs() > limit).sum()))
+        found[f"chance, {limit}"] = [expected_by_chance(n)[limit] for n in found.cells]
+    return found
+
+
 def ledger(rows: pd.DataFrame, examples: pd.DataFrame | None = None) -> pd.DataFrame:
     """Give every printed cell its verdict.
 
@@ -170,12 +209,7 @@ def ledger(rows: pd.DataFrame, examples: pd.DataFrame | None = None) -> pd.DataF
     DataFrame
         Columns ``COLUMNS``, in the paper's order.
     """
-    table = cells(rows)
-    scatter = {row: effective_replications(table, without=row) for row in table["row"].unique()}
-    missed = rows.groupby(_SETTING)["true_positive_rate"].min() < 1
-    judged = [_judge(cell, scatter[cell.row], missed) for cell in table.itertuples()]
-    table[["verdict", "evidence"]] = judged
-    parts = [table[list(COLUMNS)], _run_times(rows)]
+    parts = [judged(rows)[list(COLUMNS)], _run_times(rows)]
     if examples is not None:
         parts.append(examples[list(COLUMNS)])
     whole = pd.concat(parts, ignore_index=True)

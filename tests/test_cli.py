@@ -251,9 +251,9 @@ def test_run_makes_a_page_of_its_own(book, capsys):
 
 
 def test_run_name_is_fit_for_a_folder():
-    chapter = Chapter(Path("notebooks/03_simulation.md"))
-    assert run.run_name(chapter, {}) == "simulation"
-    assert run.run_name(chapter, {"reps": 20, "x": "../a b"}) == "simulation_reps-20_x-.._a_b"
+    chapter = Chapter(Path("notebooks/20_sparse.md"))
+    assert run.run_name(chapter, {}) == "sparse"
+    assert run.run_name(chapter, {"reps": 20, "x": "../a b"}) == "sparse_reps-20_x-.._a_b"
     assert len(run.run_name(chapter, {"x": "y" * 300})) == 80
 
 

@@ -17,7 +17,9 @@ from scs.ledger import (
     cells,
     effective_replications,
     expected_by_chance,
+    judged,
     ledger,
+    misses,
     moved,
     read_ledger,
     same_law,
@@ -134,6 +136,27 @@ def test_a_run_that_lacks_a_scenario_is_refused():
     rows = made_up_run(np.random.default_rng(0), reps=2)
     with pytest.raises(ValueError, match="nothing for Table B1"):
         cells(rows[rows.dimension != "low"])
+
+
+def test_some_tables_need_their_scenarios_alone(printed):
+    rows = made_up_run(np.random.default_rng(0), reps=4)
+    low = rows[(rows.dimension == "low") & (rows.regime == "sparse")]
+    found = judged(low, ["B1", "B7"])
+    assert set(found.table) == {"B1", "B7"} and set(found.dimension) == {"low"}
+    whole = printed.set_index(["table", "row", "method", "quantity"])
+    part = found.set_index(["table", "row", "method", "quantity"])
+    np.testing.assert_allclose(part.z, whole.z[part.index])
+    with pytest.raises(ValueError, match="nothing for Table B8"):
+        cells(low, ["B8"])
+
+
+def test_misses_are_counted_beside_chance():
+    table = pd.DataFrame({"table": ["B1"] * 3 + ["B2"], "z": [-3.5, 2.5, 0.0, 2.0]})
+    found = misses(table)
+    assert found.cells.to_dict() == {"B1": 3, "B2": 1}
+    assert found["|z| > 2"].to_dict() == {"B1": 2, "B2": 0}
+    assert found["|z| > 3"].to_dict() == {"B1": 1, "B2": 0}
+    assert found["chance, 2"]["B1"] == pytest.approx(3 * 0.0455, abs=1e-4)
 
 
 def test_what_moved_is_told():

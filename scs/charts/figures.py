@@ -151,40 +151,6 @@ def named_chart(table: pd.DataFrame, *, value: str, unit: str, description: str)
     return (ranges + points).properties(height=300, description=description)
 
 
-def published_chart(table: pd.DataFrame, *, unit: str, description: str) -> alt.FacetChart:
-    """Draw ours with its Monte Carlo error beside the published value, by method.
-
-    Parameters
-    ----------
-    table : DataFrame
-        Columns ``quantity``, ``method``, ``ours``, ``error`` (one standard error), ``published``.
-    unit : str
-    description : str
-    """
-    table = table.assign(
-        low=(table["ours"] - 2 * table["error"]).clip(lower=table["ours"] / 20),
-        high=table["ours"] + 2 * table["error"],
-    )
-    x_scale = alt.Scale(type="log")
-    colour = alt.Color("method:N", scale=_methods(table["method"].unique()), legend=None)
-    base = alt.Chart(table).encode(y=alt.Y("method:N", title=None, sort=list(METHOD_COLOURS)))
-    tooltip = [
-        "method:N",
-        alt.Tooltip("ours:Q", format=".3g"),
-        alt.Tooltip("error:Q", format=".1g", title="standard error"),
-        alt.Tooltip("published:Q", format=".3g"),
-    ]
-    ranges = base.mark_rule(strokeWidth=3).encode(
-        x=alt.X("low:Q", scale=x_scale, title=unit), x2="high:Q", color=colour
-    )
-    ours = base.mark_point(size=70).encode(x="ours:Q", color=colour, tooltip=tooltip)
-    theirs = base.mark_point(shape="diamond", filled=False, size=110, strokeWidth=2).encode(
-        x="published:Q", tooltip=tooltip
-    )
-    layers = (ranges + ours + theirs).properties(height=110)
-    return layers.properties(description=description)
-
-
 def _domain(names: Sequence[str]) -> alt.Scale:
     """Return a scale over the methods present, equal to the colours', so that legends merge."""
     return alt.Scale(domain=[name for name in METHOD_COLOURS if name in set(names)])

@@ -61,7 +61,7 @@ def _parser() -> argparse.ArgumentParser:
     fits.add_parser(commands)
 
     run = commands.add_parser("run", help="a chapter with your parameters, as its own HTML page")
-    run.add_argument("chapter", metavar="CHAPTER", help="its name, such as simulation")
+    run.add_argument("chapter", metavar="CHAPTER", help="its name, such as sparse")
     run.add_argument(
         "-p",
         "--parameter",

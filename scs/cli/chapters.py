@@ -20,12 +20,12 @@ class Chapter:
 
     @property
     def stem(self) -> str:
-        """File name without its ending, as in ``03_simulation``."""
+        """File name without its ending, as in ``20_sparse``."""
         return self.source.stem
 
     @property
     def name(self) -> str:
-        """Name without the number, as in ``simulation``."""
+        """Name without the number, as in ``sparse``."""
         return re.sub(r"^\d+_", "", self.stem)
 
     @property

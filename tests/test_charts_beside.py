@@ -1,0 +1,56 @@
+"""Ours beside the paper's, drawn and listed."""
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from scs import charts
+from scs.charts.beside import beside_table, recovery_chart, recovery_figure
+
+
+@pytest.fixture
+def cells():
+    rows = [
+        ("B1", f"{level}%", "low", method, f"squared error of {name}", share, ours, ours * 2)
+        for level, share in ((90, 0.1), (50, 0.5))
+        for name in ("beta", "gamma")
+        for method, ours in (("OLS", 0.2), ("MIO", 0.001))
+    ]
+    names = ["table", "row", "dimension", "method", "quantity", "share", "ours", "published"]
+    table = pd.DataFrame(rows, columns=names)
+    # One bar reaches below 0, which no logarithmic axis can show.
+    table["mc_se"] = np.where(table.method == "MIO", 0.0008, 0.01)
+    return table.assign(z=1.0, verdict="reproduced")
+
+
+def test_bars_are_two_standard_errors_and_stay_above_zero(cells):
+    charts.enable()
+    chart = recovery_figure(cells, "low", x="share", x_title="share", share=True)
+    spec = chart.to_dict()
+    drawn = pd.DataFrame(spec["data"]["values"])
+    ols = drawn[drawn.method == "OLS"]
+    np.testing.assert_allclose(ols.high - ols.low, 4 * 0.01)
+    assert (drawn.low > 0).all() and (drawn.high > drawn.ours).all()
+    assert spec["facet"]["field"] == "quantity" and drawn.quantity.nunique() == 2
+    assert "squared error of beta, MIO 2.0" in spec["description"]
+
+
+def test_truth_is_a_line_of_its_own(cells):
+    options = dict(x="share", x_title="x", y_title="y", panel="quantity", description="d")
+    plain = recovery_chart(cells, **options).to_dict()
+    marked = recovery_chart(cells.assign(true=0.1), truth="true", **options).to_dict()
+    assert len(marked["spec"]["layer"]) == len(plain["spec"]["layer"]) + 1
+    assert {row["true"] for row in marked["data"]["values"]} == {0.1}
+
+
+def test_a_dimension_that_was_not_run_is_said_so(cells):
+    chart = recovery_figure(cells, "high", x="share", x_title="share")
+    assert chart.to_dict()["description"].startswith("not in this run")
+
+
+def test_table_leaves_out_what_all_cells_share(cells):
+    shown = beside_table(cells, name="tab-a", caption="All agree.")
+    headings = [column.heading for column in shown.columns]
+    assert "table" not in headings and "verdict" in headings
+    errors = next(column.texts for column in shown.columns if column.heading == "error")
+    assert set(errors) == {"0.01", "0.0008"}
