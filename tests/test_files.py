@@ -119,6 +119,12 @@ def test_tabs_and_labels_with_leading_zeros(tmp_path):
     assert_same(found, direct(frame), rtol=1e-9)
 
 
+def test_how_to_read_csv_is_refused_for_parquet(tmp_path):
+    path = write(table(), tmp_path / "a.parquet")
+    with pytest.raises(ValueError, match=r"^csv says how to read CSV, but .*a\.parquet"):
+        Moments.from_files(path, **NAMES, csv={"delimiter": ";"})
+
+
 def test_dictionaries_are_labels_and_only_levels_that_occur_count(tmp_path):
     frame = table()
     path = write(frame.assign(school=pd.Categorical(frame["school"])), tmp_path / "a.parquet")

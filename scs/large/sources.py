@@ -98,7 +98,8 @@ def open_source(source: Any, *, csv: Mapping[str, Any] | None = None) -> Source:
     FileNotFoundError
         No such file.
     ValueError, TypeError
-        No file in a folder, two formats, a file that cannot be read, an unknown option.
+        No file in a folder, two formats, a file that cannot be read, an unknown option, ``csv``
+        for Parquet files.
     """
     paths, folder = find_files(source)
     kinds = {_kind(path) for path in paths}
@@ -109,6 +110,10 @@ def open_source(source: Any, *, csv: Mapping[str, Any] | None = None) -> Source:
         )
     kind = kinds.pop()
     if kind == "parquet":
+        if csv:
+            raise ValueError(
+                f"csv says how to read CSV, but {paths[0]} is a Parquet file: leave csv out."
+            )
         file_format: ds.FileFormat = ds.ParquetFileFormat()
     else:
         file_format = _csv_format(paths[0], dict(csv or {}))
