@@ -52,5 +52,5 @@ def test_table_leaves_out_what_all_cells_share(cells):
     shown = beside_table(cells, name="tab-a", caption="All agree.")
     headings = [column.heading for column in shown.columns]
     assert "table" not in headings and "verdict" in headings
-    errors = next(column.texts for column in shown.columns if column.heading == "error")
+    errors = next(column.texts for column in shown.columns if column.heading == "SE")
     assert set(errors) == {"0.01", "0.0008"}

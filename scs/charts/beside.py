@@ -9,6 +9,7 @@ from scs.charts.tables import Table, table
 from scs.charts.theme import METHOD_COLOURS, PALETTE, method_scale
 
 _SOURCES = alt.Scale(domain=["ours", "published"], range=["circle", "diamond"])
+_LOG_TICKS = [step * 10.0**power for power in range(-5, 3) for step in (1, 2, 5)]
 _SHOWN = ("table", "row", "method", "quantity", "published", "ours", "mc_se", "z", "verdict")
 
 
@@ -51,6 +52,7 @@ def recovery_chart(
         drawn["low"] = drawn.low.clip(lower=drawn.ours / 20)
     colour = alt.Color("method:N", title=None, scale=_colours(drawn))
     scale = alt.Scale(type="log", nice=False, padding=6) if log else alt.Scale(zero=False)
+    axis = alt.Axis(values=_LOG_TICKS, format="~g") if log else alt.Axis()
     base = alt.Chart().encode(
         x=alt.X(
             f"{x}:Q",
@@ -68,14 +70,13 @@ def recovery_chart(
         ],
     )
     bars = base.mark_rule(strokeWidth=2).encode(
-        y=alt.Y("low:Q", title=y_title, scale=scale), y2="high:Q"
+        y=alt.Y("low:Q", title=y_title, scale=scale, axis=axis), y2="high:Q"
     )
     line = base.mark_line(strokeWidth=1.2).encode(y="ours:Q")
-    ours = base.mark_point(size=35).encode(
-        y="ours:Q", shape=alt.Shape("mine:N", scale=_SOURCES, title=None)
-    )
+    ours = base.mark_point(size=35).encode(y="ours:Q", shape=_source("mine"))
     theirs = base.mark_point(size=70, filled=False, strokeWidth=1.6).encode(
-        y="published:Q", shape=alt.Shape("theirs:N", scale=_SOURCES, title=None)
+        y="published:Q",
+        shape=_source("theirs"),
     )
     layers = [bars, line, ours, theirs]
     if truth:
@@ -135,14 +136,16 @@ def beside_table(cells: pd.DataFrame, *, name: str, caption: str) -> Table:
         As for `scs.charts.table`.
     """
     columns = [column for column in _SHOWN if cells[column].nunique() > 1 or column == "verdict"]
-    filters = [c for c in ("table", "method", "quantity", "verdict") if c in columns]
-    shown = cells[columns].rename(columns={"mc_se": "error"})
-    formats = {"error": _two_digits, "z": "z.1f"}
+    shown = cells[columns].reset_index(drop=True)
+    shown = shown.rename(columns={"mc_se": "SE", "quantity": "error of"})
+    if "error of" in shown:
+        shown["error of"] = shown["error of"].str.removeprefix("squared error of ")
+    formats = {"SE": _two_digits, "z": "z.1f"}
     return table(
         shown,
         name=name,
         caption=caption,
-        filter_by=filters,
+        filter_by=[c for c in ("table", "method", "error of", "verdict") if c in shown],
         formats={column: form for column, form in formats.items() if column in shown},
     )
 
@@ -151,6 +154,12 @@ def _two_digits(value: float) -> str:
     """Write an error with two significant digits and no power of ten."""
     text = f"{float(f'{value:.2g}'):.7f}"
     return text.rstrip("0").rstrip(".")
+
+
+def _source(field: str) -> alt.Shape:
+    # Grey, or the legend's two shapes would be black on a dark page.
+    legend = alt.Legend(symbolFillColor=PALETTE[-1], symbolStrokeColor=PALETTE[-1])
+    return alt.Shape(f"{field}:N", scale=_SOURCES, title=None, legend=legend)
 
 
 def _colours(drawn: pd.DataFrame) -> alt.Scale:
