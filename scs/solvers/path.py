@@ -133,6 +133,11 @@ def prediction_error(solution: Solution, rows: Moments) -> float:
     Clusters that the solution does not know count with effect 0. Needs no row: the error is a
     function of the rows' moments.
     """
+    if solution.gamma.ndim > 1:
+        raise TypeError(
+            "solution has random slopes, whose error is not a function of these moments: predict "
+            "the rows with SignificantClusterRegressor(..., random=...) instead."
+        )
     where = find_labels(solution.labels, rows.labels)
     gamma = np.where(where >= 0, solution.gamma[where], 0.0)
     residual = rows.mean_y - rows.mean_x @ solution.beta - gamma

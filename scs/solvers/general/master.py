@@ -25,7 +25,7 @@ from scs.solvers.general.relaxation import Frame, box_extraction, relax
 from scs.solvers.general.rules import IN, OPEN, OUT, Rules
 from scs.solvers.solution import Step, print_step
 
-_FEASIBILITY = 2e-10  # SCIP's tolerance, on an objective scaled to 1 at the first incumbent
+_FINEST, _COARSEST = 2e-10, 1e-7  # of SCIP's tolerance, on an objective scaled to 1
 _CAPS = (0.0, 0.1, 0.3, 0.5, 0.7, 0.85, 0.93, 0.97, 0.99)  # shares of a cluster's convexity
 _WIDE = 6  # index of a share good enough to close the gap where the box allows it
 _WIDE_SHARE = 0.3  # of what is to prove, that a box may cost before it counts as wide
@@ -81,6 +81,7 @@ class Search:
     started: float
     verbose: bool
     scale: float = 1.0
+    tolerance: float = _FINEST
     nodes: dict[int, Node] = field(default_factory=dict)
     cuts: int = 0
     history: list[Step] = field(default_factory=list)
@@ -319,7 +320,7 @@ class _Handler(pyscipopt.Conshdlr):
             self._hand_over()
         above = found.value / search.scale - self.model.getSolVal(solution, self.theta)
         # A cut gives the margin away, so theta can end that far below and no nearer.
-        close = above <= 2 * (_FEASIBILITY + search.margin / search.scale)
+        close = above <= 2 * (search.tolerance + search.margin / search.scale)
         good = close and usable(search.rules, found)
         return SCIP_RESULT.FEASIBLE if good else SCIP_RESULT.INFEASIBLE
 
@@ -348,7 +349,7 @@ class _Handler(pyscipopt.Conshdlr):
                 search.log(search.proved()[0], self.model.getNNodes())
             return
         # SCIP proves its bound up to its tolerances: those and the rounding are given away.
-        tolerance = _FEASIBILITY * (1 + len(self.variables))
+        tolerance = search.tolerance * (1 + len(self.variables))
         dual = (self.model.getDualbound() - tolerance) * search.scale - search.margin
         search.log(dual, self.model.getNNodes())
 
@@ -534,6 +535,9 @@ def branch_and_bound(search: Search, gap: float, time_limit: float, seed: int) -
     """Run SCIP; the search keeps incumbent, bound and nodes. Returns status and node count."""
     arrow, rules = search.arrow, search.rules
     search.scale = max(search.best.value, 1e-300)
+    # Each selection may add one tolerance to what SCIP's bound is off by: in all a tenth of the gap.
+    n_selections = 1 + arrow.hz.size + int(rules.selectable.sum())
+    search.tolerance = min(max(0.1 * gap / n_selections, _FINEST), _COARSEST)
     model = pyscipopt.Model("general model")
     model.hideOutput()
     left = max(time_limit - time.perf_counter() + search.started, 0.0)
@@ -541,8 +545,8 @@ def branch_and_bound(search: Search, gap: float, time_limit: float, seed: int) -
         {
             "limits/gap": 0.8 * gap,  # ours is relative to the incumbent and gives away a margin
             "limits/time": min(left, 1e20),
-            "numerics/feastol": _FEASIBILITY,
-            "numerics/dualfeastol": _FEASIBILITY,
+            "numerics/feastol": search.tolerance,
+            "numerics/dualfeastol": search.tolerance,
             "randomization/randomseedshift": seed % 2**31,
             # SCIP sees rules on selections but not the loss: clusters that look alike to it do
             # not to us, and what it fixes by its own reduced costs would not be strictly worse.
