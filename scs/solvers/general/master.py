@@ -535,7 +535,7 @@ def branch_and_bound(search: Search, gap: float, time_limit: float, seed: int) -
     """Run SCIP; the search keeps incumbent, bound and nodes. Returns status and node count."""
     arrow, rules = search.arrow, search.rules
     search.scale = max(search.best.value, 1e-300)
-    # Each selection may add one tolerance to what SCIP's bound is off by: in all a tenth of the gap.
+    # Each selection may add one tolerance to what SCIP's bound is off by: a tenth of the gap.
     n_selections = 1 + arrow.hz.size + int(rules.selectable.sum())
     search.tolerance = min(max(0.1 * gap / n_selections, _FINEST), _COARSEST)
     model = pyscipopt.Model("general model")
