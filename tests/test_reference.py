@@ -9,12 +9,16 @@ from browser import ROOT, toc_pages
 REMEDY = "run `make reference`"
 
 
-@pytest.fixture(scope="module")
-def reference():
-    spec = importlib.util.spec_from_file_location("reference", ROOT / "book" / "reference.py")
+def _load(path: str):
+    spec = importlib.util.spec_from_file_location("loaded", ROOT / path)
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     return module
+
+
+@pytest.fixture(scope="module")
+def reference():
+    return _load("book/reference.py")
 
 
 def test_every_public_object_has_its_page(reference):
@@ -46,3 +50,24 @@ def test_every_symbol_and_every_term_is_explained_once():
     glossary = (ROOT / "book" / "glossary.md").read_text(encoding="utf-8")
     terms = re.findall(r"^(\w[^`#{\n]*)$", glossary.partition("{glossary}")[2], re.M)
     assert len(terms) > 20 and len(set(terms)) == len(terms)
+
+
+@pytest.mark.parametrize(
+    ("written", "escaped"),
+    [
+        ("coef_, and fit_.", r"coef\_, and fit\_."),
+        ("||y - X beta||^2", r"\|\|y - X beta\|\|^2"),
+        ("`coef_` and ``|r|`` stay", "`coef_` and ``|r|`` stay"),
+        ("n_rows and _private stay", "n_rows and _private stay"),
+    ],
+)
+def test_docstrings_are_shown_as_they_are_written(written, escaped):
+    shown = _load("book/_ext/scs_reference.py").plain(written)
+    assert shown == escaped
+
+
+def test_code_in_docstrings_is_left_alone():
+    lines = ["Use it so::", "", "    model.coef_", "", "Then coef_ is there.", ":param coef_: x"]
+    _load("book/_ext/scs_reference.py").escape_markup(None, "", "", None, None, lines)
+    assert lines[2] == "    model.coef_"
+    assert lines[4:] == [r"Then coef\_ is there.", ":param coef_: x"]
