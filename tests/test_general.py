@@ -282,3 +282,11 @@ def test_simulated_slopes_have_the_law_they_say():
         simulate_slopes(4, 1, 2, (1, 1, 1), np.random.default_rng(0))
     with pytest.raises(ValueError, match=r"n_nonzero must lie in 0\.\.4"):
         simulate_slopes(4, 1, 2, (5,), np.random.default_rng(0))
+
+
+def test_a_node_decided_by_reduced_costs_is_exact():
+    """A node whose last selections were decided in its last round once kept its earlier bound."""
+    rng = np.random.default_rng([0, 5, 0])
+    sample, _, _ = simulate_slopes(30, 3, 15, (5, 4), rng)
+    moments = Moments.from_arrays(sample.X, sample.y, sample.clusters, Z=sample.X[:, :1])
+    assert solve(moments, (5, 4), ridge=0.1, gap=1e-3).status == "optimal"

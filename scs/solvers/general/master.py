@@ -112,7 +112,9 @@ class Search:
 
     def process(self, node: Node, rounds: int) -> None:
         """Bound a node: relax, fix what reduced costs decide, and again."""
-        for _ in range(rounds):
+        for number in range(rounds + 1):
+            if number == rounds and (node.fixed_z == OPEN).any():
+                return  # one round more only where all is decided: then it is exact
             aim = self.best if node.at is None else node.at
             results = []
             for cap in (node.cap, min(node.cap + 1, len(_CAPS) - 1)):
@@ -443,7 +445,7 @@ def _choice(search: Search, node: Node) -> tuple | None:
     open_z = node.fixed_z == OPEN
     open_x = search.rules.selectable & (node.fixed_x == OPEN)
     if out is None:  # not relaxed, in trouble with numbers: split on anything that is open
-        return _any_open(open_x, open_z)
+        return _any_open(node, open_x, open_z)
     tiny = 1e-12 * search.scale
     room = max(search.best.value - node.bound, tiny)
     box, levels_box, loss_box, wide = None, np.inf, 0.0, False
@@ -487,10 +489,12 @@ def _choice(search: Search, node: Node) -> tuple | None:
         if largest == loss_z.max():
             return "z", tuple(int(i) for i in np.argwhere(loss_z == largest)[0]), None
         return "x", int(np.argmax(loss_x)), None
+    # The alternation may have stalled with nothing to split: what is open still can be.
+    rest = _any_open(node, open_x, open_z)
     if not wide and not search.rules.only_budgets:
         # The relaxation knows budgets alone: what its selection breaks decides the logical rules.
-        return _broken(search.rules, node, open_x, open_z) or box or _any_open(open_x, open_z)
-    return box
+        return _broken(search.rules, node, open_x, open_z) or box or rest
+    return box or rest
 
 
 def _broken(rules: Rules, node: Node, open_x: np.ndarray, open_z: np.ndarray) -> tuple | None:
@@ -523,9 +527,12 @@ def _levels(rules: Rules, node: Node) -> float:
     return float(total)
 
 
-def _any_open(open_x: np.ndarray, open_z: np.ndarray) -> tuple | None:
+def _any_open(node: Node, open_x: np.ndarray, open_z: np.ndarray) -> tuple | None:
+    """Return the open selection whose slope is steepest, if there is one."""
     if open_z.any():
-        return "z", tuple(int(i) for i in np.argwhere(open_z)[0]), None
+        steep = np.zeros(open_z.shape) if node.at is None else node.at.slope_z
+        where = np.argmin(np.where(open_z, steep, np.inf))
+        return "z", tuple(int(i) for i in np.unravel_index(where, open_z.shape)), None
     if open_x.any():
         return "x", int(np.flatnonzero(open_x)[0]), None
     return None
