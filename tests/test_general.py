@@ -6,10 +6,11 @@ import warnings
 import numpy as np
 import pandas as pd
 import pytest
-from general_problems import selections, slope_rows, value
+from general_problems import SlopeRows, selections, slope_rows, value
 from sklearn.base import clone
 
 from scs import Moments, SignificantClusterRegressor, simulate_slopes, solve
+from scs.constraints import ForceIn, ForceOut
 from scs.objective import Problem
 from scs.slopes import SlopeMoments
 from scs.solvers.general.arrow import evaluate, make_arrow, plain, referee
@@ -290,3 +291,61 @@ def test_a_node_decided_by_reduced_costs_is_exact():
     sample, _, _ = simulate_slopes(30, 3, 15, (5, 4), rng)
     moments = Moments.from_arrays(sample.X, sample.y, sample.clusters, Z=sample.X[:, :1])
     assert solve(moments, (5, 4), ridge=0.1, gap=1e-3).status == "optimal"
+
+
+@pytest.mark.parametrize("budget", [0, 1, (0, 3), 10**9])
+@pytest.mark.parametrize("intercept", [True, False])
+def test_edges(budget, intercept):
+    rng = np.random.default_rng(0)
+    X, y = rng.normal(size=(9, 2)), rng.normal(size=9)
+    one = Moments.from_arrays(X, y, [1] * 9, intercept=intercept, Z=X[:, :1])
+    single = Moments.from_arrays(X, y, np.arange(9), intercept=intercept, Z=X[:, 1:])
+    for moments in (one, single):
+        solution = solve(moments, budget, time_limit=20)
+        assert solution.status == "optimal"
+        assert 0 <= solution.bound <= solution.objective
+        assert solution.gamma.shape == (moments.n_clusters, 2)
+    nothing = Moments.from_arrays(X, np.zeros(9), np.arange(9), intercept=intercept, Z=X[:, 1:])
+    solution = solve(nothing, budget)
+    assert (solution.objective, solution.gap) == (0.0, 0.0)
+    assert [len(part) for part in solution.support] == [0, 0]
+
+
+def test_forcing_against_a_membership_is_worse():
+    """The other engine (logical rules through SCIP's LP) holds each proof to account."""
+    sample, _, _ = simulate_slopes(12, 2, 8, (3, 3), np.random.default_rng(4), effect=1.5)
+    moments = Moments.from_arrays(
+        sample.X, sample.y, sample.clusters, Z=sample.X[:, :1], intercept=True
+    )
+    solution = solve(moments, 3, gap=1e-6)
+    proved_out = np.argwhere(solution.membership == "out")
+    proved_in = np.argwhere(solution.membership == "in")
+    assert len(proved_out) > 3
+    assert len(proved_in) > 3
+    rules = [ForceIn(clusters=[k], effect=int(r)) for k, r in proved_out[:3]]
+    rules += [ForceOut(clusters=[k], effect=int(r)) for k, r in proved_in[:3]]
+    for rule in rules:
+        forced = solve(moments, 3, constraints=[rule], gap=1e-4)
+        assert forced.objective > solution.objective
+        assert forced.status == "optimal"
+
+
+def test_no_selection_from_anywhere_beats_the_bound():
+    rng = np.random.default_rng(7)
+    sample, _, gamma = simulate_slopes(60, 4, 10, (6, 6), rng, effect=1.0, noise_var=2.0)
+    moments = Moments.from_arrays(
+        sample.X, sample.y, sample.clusters, Z=sample.X[:, :1], intercept=True
+    )
+    solution = solve(moments, 6, gap=1e-2, time_limit=10)
+    rows = SlopeRows(sample.X, sample.X[:, :1], sample.y, sample.clusters, True)
+    assert solution.bound > 0.9 * solution.objective
+    assert solution.bound <= value(rows, gamma != 0, 1.0)
+    for trial in range(60):
+        s = solution.gamma != 0
+        for r in (0, 1):  # exchange a few of the answer's, or draw anew
+            keep = rng.permutation(np.flatnonzero(s[:, r]))[: trial % 7]
+            s[:, r] = False
+            s[keep, r] = True
+            others = np.flatnonzero(~s[:, r])
+            s[rng.choice(others, size=6 - len(keep), replace=False), r] = True
+        assert solution.bound <= value(rows, s, 1.0)
