@@ -9,12 +9,14 @@ from typing import Any
 
 from sphinx.application import Sphinx
 
+_COLON = "\ue000"  # stands for a colon for a while; of no meaning in Unicode
 _LITERAL = re.compile(r"(`+[^`]*`+)")
 _LINK = re.compile(r"(?<=\w)_(?=[\s.,;:)'\]]|$)")
 
 
 def setup(app: Sphinx) -> dict[str, Any]:
     """Connect the part to the build, after the sections of the docstrings are read."""
+    app.connect("autodoc-process-docstring", keep_colons, priority=100)
     app.connect("autodoc-process-docstring", escape_markup, priority=900)
     app.connect("autodoc-skip-member", leave_out_request_setters)
     return {"version": "1", "parallel_read_safe": True, "parallel_write_safe": True}
@@ -27,10 +29,19 @@ def leave_out_request_setters(
     return True if re.fullmatch(r"set_\w+_request", name) else None
 
 
+def keep_colons(
+    app: Sphinx, what: str, name: str, obj: Any, options: Any, lines: list[str]
+) -> None:
+    """Hide the colons of a property's first line, before which napoleon would see a type."""
+    if what in ("property", "attribute") and lines:
+        lines[0] = lines[0].replace(":", _COLON)
+
+
 def escape_markup(
     app: Sphinx, what: str, name: str, obj: Any, options: Any, lines: list[str]
 ) -> None:
     """Escape what only looks like markup, in place."""
+    lines[:] = [line.replace(_COLON, ":") for line in lines]
     code = False
     for place, line in enumerate(lines):
         if code and line.strip() and not line.startswith(" "):
