@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from math import ceil, log2
@@ -21,7 +22,8 @@ from scs.bootstrap import bootstrap as resample
 from scs.design import Design, as_clusters, find_labels, refuse_other_kind
 from scs.model import folds_within_clusters
 from scs.moments import Moments
-from scs.rows import INTERCEPT, ModelRows, model_rows, new_rows
+from scs.rows import INTERCEPT, ModelRows, check_column, model_rows, new_rows, new_slopes
+from scs.slopes import SlopeMoments
 from scs.solvers import Solution, Tuning, check_budgets, solve, solve_path, tune_budget
 
 FOLDS = 5
@@ -47,7 +49,7 @@ class FittedModel:
     ----------
     formula, groups : str
         As given.
-    budget : int
+    budget : int, or dict of effect to int with random slopes
         Largest number of clusters with an effect, given or chosen.
     chosen_by : str
         "given", or how it was chosen.
@@ -57,7 +59,7 @@ class FittedModel:
         On the effects and on the coefficients (never on the intercept).
     solution : Solution
         With objective, bound, gap and what is proved of each cluster.
-    moments : Moments
+    moments : Moments, or SlopeMoments with random slopes
         Sufficient statistics of the rows: all that other budgets need.
     lmm : Fit or None
         The Gaussian linear mixed model of the same formula (REML), for comparison; None where it
@@ -72,13 +74,13 @@ class FittedModel:
 
     formula: str
     groups: str
-    budget: int
+    budget: int | dict[str, int]
     chosen_by: str
     tuning: Tuning | None = field(repr=False)
     ridge: float
     ridge_fixed: float
     solution: Solution = field(repr=False)
-    moments: Moments = field(repr=False)
+    moments: Moments | SlopeMoments = field(repr=False)
     lmm: Fit | None = field(repr=False)
     lmm_note: str
     boot_rows: Bootstrap | None = field(repr=False)
@@ -92,24 +94,35 @@ class FittedModel:
         return pd.Series(self.solution.beta, index=self._columns, name="coef")
 
     @property
-    def effects(self) -> pd.Series:
-        """Effect of every cluster by label; 0 outside the selection."""
+    def effects(self) -> pd.Series | pd.DataFrame:
+        """Effect of every cluster by label; 0 outside the selection.
+
+        With random slopes a table, one column per effect, ``Intercept`` always the first.
+        """
         index = pd.Index(self.solution.labels, name=self.groups, tupleize_cols=False)
-        return pd.Series(self.solution.gamma, index=index, name="effect")
+        if self.rows.slopes is None:
+            return pd.Series(self.solution.gamma, index=index, name="effect")
+        return pd.DataFrame(self.solution.gamma, index=index, columns=list(self.effect_names))
 
     @property
-    def selected(self) -> np.ndarray:
-        """Labels of the selected clusters, sorted."""
-        return self.solution.selected
+    def effect_names(self) -> tuple[str, ...]:
+        """Names of the effects that a cluster may have, ``Intercept`` first."""
+        return (INTERCEPT, *(self.rows.slopes.names if self.rows.slopes is not None else ()))
+
+    @property
+    def selected(self) -> np.ndarray | dict[str, np.ndarray]:
+        """Labels of the selected clusters, sorted; with random slopes by effect."""
+        if self.rows.slopes is None:
+            return self.solution.selected
+        return dict(zip(self.effect_names, self.solution.selected, strict=True))
 
     @property
     def var_e(self) -> float:
         """Residual sum of squares over N - P - (number selected): the errors' variance."""
-        m, gamma = self.moments, self.solution.gamma
-        rest = m.mean_y - m.mean_x @ self.solution.beta - gamma
-        beta = self.solution.beta
-        rss = m.within_yy - 2 * beta @ m.within_xy + beta @ m.within_xx @ beta + m.n @ rest**2
-        free = m.n_rows - m.n_columns - len(self.solution.support)
+        m, s = self.moments, self.solution
+        beta = s.beta[int(self.rows.intercept) :]
+        rss = s.objective - self.ridge * np.sum(s.gamma**2) - self.ridge_fixed * beta @ beta
+        free = m.n_rows - m.n_columns - np.count_nonzero(s.gamma)
         return max(float(rss), 0.0) / free if free > 0 else float("nan")
 
     @property
@@ -117,8 +130,17 @@ class FittedModel:
         """Mean residual of every cluster before its effect, and that mean's standard error.
 
         DataFrame indexed by label: ``rows``, ``deviation``, ``std_error``, ``effect``, ``proved``.
+
+        Raises
+        ------
+        ValueError
+            The model has random slopes, which a mean does not show.
         """
         m = self.moments
+        if self.rows.slopes is not None:
+            raise ValueError(
+                "deviations are of models with a random intercept alone: see effects instead."
+            )
         return pd.DataFrame(
             {
                 "rows": m.n.astype(int),
@@ -174,10 +196,14 @@ class FittedModel:
         if self.groups in frame.columns:
             where = find_labels(self.solution.labels, frame[self.groups])
         known = where >= 0
-        predicted[known] += self.solution.gamma[where[known]]
+        effects = np.empty((len(X), *self.solution.gamma.shape[1:]))
+        effects[known] = self.solution.gamma[where[known]]
         if not known.all():
-            predicted[~known] += self._assigned(X[~known])
-        return predicted
+            effects[~known] = self._assigned(X[~known])
+        if self.rows.slopes is None:
+            return predicted + effects
+        Z = new_slopes(self.rows.slopes, new_data, "new_data")
+        return predicted + effects[:, 0] + (Z * effects[:, 1:]).sum(axis=1)
 
     def path(self, budgets: Any = None, *, gap: float = 1e-4, time_limit: float = 30.0):
         """Solve the same rows for other budgets.
@@ -193,7 +219,17 @@ class FittedModel:
         Returns
         -------
         tuple of Solution
+
+        Raises
+        ------
+        ValueError
+            The model has random slopes: a budget is then several numbers.
         """
+        if self.rows.slopes is not None:
+            raise ValueError(
+                "path() takes no random slopes, which have a budget each: call "
+                "scs.solve(model.moments, (b0, b1, ...), ridge=model.ridge)."
+            )
         budgets = check_budgets(
             budget_grid(self.moments.n_clusters) if budgets is None else budgets
         )
@@ -227,7 +263,7 @@ class FittedModel:
         """Effects of rows of no known cluster: averages weighted by the tree's class shares."""
         gamma = self.solution.gamma
         if self.tree is None:
-            return np.full(len(X), self.moments.n @ gamma / self.moments.n_rows)
+            return np.repeat([self.moments.n @ gamma / self.moments.n_rows], len(X), axis=0)
         return self.tree.predict_proba(X) @ gamma[self.tree.classes_]
 
     @property
@@ -240,7 +276,7 @@ def fit(
     formula: str,
     data: Any,
     groups: str,
-    budget: int | str = "auto",
+    budget: int | str | Sequence[int] | Mapping[str, int] = "auto",
     *,
     ridge: float = 1.0,
     ridge_fixed: float | None = None,
@@ -271,7 +307,9 @@ def fit(
         Column of cluster labels.
     budget : int or "auto"
         "auto": of least squared error on held-out rows, in five folds within clusters, or on
-        ``validation``, out of `budget_grid`.
+        ``validation``, out of `budget_grid`. With random slopes a budget has to be named: one
+        number for each effect alike, a sequence in the order of ``random``, or a dict by name,
+        ``{"Intercept": 2, "x": 3}``, in which what is not named gets 0.
     ridge : float
         mu > 0 on the effects: an effect of n rows is shrunk by n / (n + mu).
     ridge_fixed : float, optional
@@ -289,7 +327,11 @@ def fit(
         Of the intervals.
     seed : int
     random : str, optional
-        None or "1": a random intercept.
+        The effects that a cluster may have, as lme4 writes them left of the bar. None or "1": a
+        random intercept; "1 + x" or "x": and a slope of x; "0 + x" or "x - 1": a slope alone, which
+        is the same as a budget of 0 for the intercept. Put x into ``formula`` too for a common
+        slope from which clusters differ. The ridge counts squares of slopes as they are, so units
+        matter, and an intercept is the level where x is 0. No bootstrap, no LMM beside.
     validation : data frame, optional
         The paper's labelled validation rows, for ``budget="auto"``; used in the final fit too.
     method : see `scs.solve`
@@ -309,13 +351,6 @@ def fit(
     ----------
     Paper, Eq. 5, Sections 2.2 and 5.4.
     """
-    if random not in (None, "1"):
-        raise ValueError(
-            f"random={random!r}: only a random intercept (None or '1') is supported here; put "
-            "other terms into formula=."
-        )
-    if budget != "auto" and not isinstance(budget, Integral):
-        raise ValueError(f"budget must be a whole number or 'auto', got {budget!r}.")
     if not isinstance(bootstrap, Integral) or bootstrap < 0:
         raise ValueError(f"bootstrap must be a whole number, 0 or more, got {bootstrap!r}.")
     if not isinstance(seed, Integral) or seed < 0:
@@ -325,7 +360,13 @@ def fit(
         if verbose:
             print(what, file=sys.stderr, flush=True)
 
-    rows = model_rows(formula, data, groups, missing=missing)
+    rows = model_rows(formula, data, groups, missing=missing, random=random)
+    budgets: dict[str, int] = {}
+    if rows.slopes is not None:
+        budgets = _slope_budgets(rows, budget)
+        _refuse_with_slopes(bootstrap, validation)
+    elif not (isinstance(budget, str) and budget == "auto") and not isinstance(budget, Integral):
+        raise ValueError(f"budget must be a whole number or 'auto', got {budget!r}.")
     options = {
         "ridge": ridge,
         "ridge_fixed": ridge if ridge_fixed is None else ridge_fixed,
@@ -334,7 +375,7 @@ def fit(
     }
     held_out = None if validation is None else _held_out(rows, validation, groups)
     tuning, chosen_by = None, "given"
-    if budget == "auto":
+    if not budgets and budget == "auto":
         if held_out is None:
             if np.bincount(rows.design.codes).max() < 2:
                 raise ValueError(
@@ -360,18 +401,27 @@ def fit(
         budget = tuning.best
     if held_out is not None:
         rows = replace(rows, design=_stacked(rows.design, held_out))
-    moments = Moments.from_design(rows.design, intercept=rows.intercept)
-    say(f"selecting at most {budget} of {moments.n_clusters} clusters ...")
-    solution = solve(moments, budget, gap=gap, time_limit=time_limit, **options)
-    lmm, lmm_note = _mixed_model(moments)
+    if budgets:
+        moments = SlopeMoments.from_design(
+            rows.design, rows.slopes.Z, rows.slopes.names, intercept=rows.intercept
+        )
+        lmm, lmm_note = None, "it is fitted for a random intercept alone."
+    else:
+        moments = Moments.from_design(rows.design, intercept=rows.intercept)
+        budget = int(budget)
+    say(f"selecting at most {budgets or budget} of {moments.n_clusters} clusters ...")
+    allowed = list(budgets.values()) if budgets else budget
+    solution = solve(moments, allowed, gap=gap, time_limit=time_limit, **options)
+    if not budgets:
+        lmm, lmm_note = _mixed_model(moments)
     by_rows = by_clusters = None
     if bootstrap:
         say(f"resampling: {bootstrap} times rows, {bootstrap} times clusters ...")
-        by_rows, by_clusters = _resampled(rows, int(budget), bootstrap, level, options)
+        by_rows, by_clusters = _resampled(rows, budget, bootstrap, level, options)
     return FittedModel(
         formula=formula,
         groups=groups,
-        budget=int(budget),
+        budget=budgets or budget,
         chosen_by=chosen_by,
         tuning=tuning,
         ridge=float(ridge),
@@ -385,6 +435,42 @@ def fit(
         rows=_sampled(rows, seed),
         seed=int(seed),
     )
+
+
+def _slope_budgets(rows: ModelRows, budget: Any) -> dict[str, int]:
+    """Return one budget for each effect, ``Intercept`` first."""
+    slopes = rows.slopes
+    own = ((INTERCEPT,) if slopes.intercept else ()) + slopes.names
+    example = "budget={" + ", ".join(f"{name!r}: 3" for name in own[:3]) + "}"
+    if isinstance(budget, str):
+        raise ValueError(f"budget={budget!r} is not for random slopes: name one, {example}.")
+    if isinstance(budget, Mapping):
+        for name in budget:
+            check_column(name, own, "budget")
+        given = check_budgets(budget.get(name, 0) for name in own)
+    elif isinstance(budget, Integral):
+        given = check_budgets([budget] * len(own))
+    else:
+        given = check_budgets(budget)
+        if len(given) != len(own):
+            raise ValueError(
+                f"budget has {len(given)} entries, but clusters have {len(own)} effects "
+                f"({', '.join(own)}): pass one for each, such as {example}."
+            )
+    return {INTERCEPT: 0} | dict(zip(own, given, strict=True))
+
+
+def _refuse_with_slopes(bootstrap: int, validation: Any) -> None:
+    if bootstrap:
+        raise ValueError(
+            f"bootstrap={bootstrap}: intervals are for a random intercept alone: pass 0 "
+            "(--bootstrap 0) with random slopes."
+        )
+    if validation is not None:
+        raise ValueError(
+            "validation chooses the budget of a random intercept: with random slopes add its rows "
+            "to data, and name budgets."
+        )
 
 
 def _held_out(rows: ModelRows, validation: Any, groups: str) -> Design:
@@ -445,4 +531,5 @@ def _sampled(rows: ModelRows, seed: int) -> ModelRows:
     rng = np.random.default_rng(int(seed))
     kept = np.sort(rng.choice(len(design.y), _TREE_ROWS, replace=False))
     sample = Design(design.X[kept], design.y[kept], design.codes[kept], design.labels, design.names)
-    return replace(rows, design=sample)
+    slopes = rows.slopes and replace(rows.slopes, Z=rows.slopes.Z[kept])
+    return replace(rows, design=sample, slopes=slopes)

@@ -49,6 +49,29 @@ class Coding:
 
 
 @dataclass(frozen=True, eq=False)
+class RandomSlopes:
+    """The columns whose slopes may differ between clusters.
+
+    Attributes
+    ----------
+    Z : ndarray, shape (N, Q)
+    names : tuple of str, length Q
+    intercept : bool
+        Whether clusters have a random intercept too.
+    spec : ModelSpec
+        formulaic's record, for new rows.
+    used : tuple of str
+        Columns of the data behind ``Z``.
+    """
+
+    Z: np.ndarray
+    names: tuple[str, ...]
+    intercept: bool
+    spec: ModelSpec
+    used: tuple[str, ...]
+
+
+@dataclass(frozen=True, eq=False)
 class ModelRows:
     """Rows as the solver needs them, and what was done to get there.
 
@@ -71,6 +94,8 @@ class ModelRows:
         Column to its number of missing values, of those that have any.
     n_dropped : int
         Rows left out because of them.
+    slopes : RandomSlopes or None
+        None with a random intercept alone.
     """
 
     design: Design
@@ -82,9 +107,17 @@ class ModelRows:
     n_read: int
     missing: Mapping[str, int]
     n_dropped: int
+    slopes: RandomSlopes | None = None
 
 
-def model_rows(formula: str, data: Any, groups: str, *, missing: str = "refuse") -> ModelRows:
+def model_rows(
+    formula: str,
+    data: Any,
+    groups: str,
+    *,
+    missing: str = "refuse",
+    random: str | None = None,
+) -> ModelRows:
     """Build the design matrix, the outcome and the cluster codes that a formula asks for.
 
     Parameters
@@ -96,6 +129,8 @@ def model_rows(formula: str, data: Any, groups: str, *, missing: str = "refuse")
         The column of cluster labels.
     missing : {"refuse", "drop"}
         What to do with rows that miss a value in a column that is used.
+    random : str, optional
+        The effects of a cluster, such as ``"1 + x"``; None or ``"1"``: a random intercept.
 
     Raises
     ------
@@ -111,6 +146,14 @@ def model_rows(formula: str, data: Any, groups: str, *, missing: str = "refuse")
     left, right = _parse(formula, [name for name in names if name != groups])
     outcome_columns = _columns_of(left, names, "formula")
     used = _columns_of(right, names, "formula")
+    effects = _parse_random(random)
+    slope_columns = _columns_of(effects, names, "random")
+    for name in (groups, *outcome_columns, INTERCEPT):
+        if name in slope_columns:
+            raise ValueError(
+                f"random={random!r} has a slope of {name!r}, which is the outcome, the cluster or "
+                "the constant: name covariates."
+            )
     if groups in used or groups in outcome_columns:
         raise ValueError(
             f"formula uses the cluster column {groups!r}: take it out. Its effects are what the "
@@ -123,15 +166,15 @@ def model_rows(formula: str, data: Any, groups: str, *, missing: str = "refuse")
         )
     if len(frame) == 0:
         raise ValueError("data has no rows: pass at least one.")
-    columns = list(dict.fromkeys([*outcome_columns, *used, groups]))
+    columns = list(dict.fromkeys([*outcome_columns, *used, *slope_columns, groups]))
     table = frame.select(columns).to_pandas().reset_index(drop=True)
     table, counts = _without_missing(table, missing)
     table[groups] = _whole_again(table[groups], counts.get(groups, 0))
     for name in outcome_columns:
         table[name] = _outcome_numbers(table[name], name)
-    for name in _as_they_are(right):
+    for name in dict.fromkeys([*_as_they_are(right), *_as_they_are(effects)]):
         _refuse_identifier(table[name], name)
-    for name in used:
+    for name in dict.fromkeys([*used, *slope_columns]):
         table[name] = _plain(table[name], name)
     codes, labels = as_clusters(table[groups], len(table))
     y = as_outcome(_evaluate(left, table).iloc[:, 0].to_numpy(dtype=float), len(table))
@@ -150,10 +193,13 @@ def model_rows(formula: str, data: Any, groups: str, *, missing: str = "refuse")
         n_read=len(frame),
         missing=counts,
         n_dropped=len(frame) - len(table),
+        slopes=_random_slopes(effects, random, table, tuple(slope_columns)),
     )
 
 
-def formula_columns(formula: str, names: Iterable[str], groups: str) -> list[str]:
+def formula_columns(
+    formula: str, names: Iterable[str], groups: str, random: str | None = None
+) -> list[str]:
     """Return the columns that a formula uses, the outcome's first, or say which is not there.
 
     Raises
@@ -164,6 +210,7 @@ def formula_columns(formula: str, names: Iterable[str], groups: str) -> list[str
     names = list(names)
     left, right = _parse(formula, [name for name in names if name != groups])
     found = [*_columns_of(left, names, "formula"), *_columns_of(right, names, "formula")]
+    found += _columns_of(_parse_random(random), names, "random")
     return list(dict.fromkeys(found))
 
 
@@ -175,21 +222,18 @@ def new_rows(rows: ModelRows, data: Any, name: str = "data") -> np.ndarray:
     ValueError
         A column is not there, holds missing values, or a category that fitting never saw.
     """
-    frame = nw.from_native(_as_frame(data), eager_only=True)
-    for column in rows.used:
-        check_column(column, frame.columns, name)
-    if not rows.used:
-        ones = pd.DataFrame(index=range(len(frame)))
-        return np.empty((len(ones), 0))
-    table = frame.select(list(rows.used)).to_pandas().reset_index(drop=True)
-    counts = _missing_counts(table)
-    if counts:
-        raise ValueError(
-            f"{name} has missing values ({_listed(counts)}): fill them in, or leave these rows out."
-        )
-    for column in rows.used:
-        table[column] = _plain(table[column], column)
-    return _matrix(_evaluate(rows.spec, table, name), rows.intercept)
+    return _new_matrix(rows.spec, rows.used, data, name, rows.intercept)
+
+
+def new_slopes(slopes: RandomSlopes, data: Any, name: str = "data") -> np.ndarray:
+    """Build the columns of random slopes for new rows, shape (N, Q).
+
+    Raises
+    ------
+    ValueError
+        As `new_rows`.
+    """
+    return _new_matrix(slopes.spec, slopes.used, data, name, slopes.intercept)
 
 
 def check_column(column: str, names: Iterable[str], argument: str) -> None:
@@ -228,6 +272,25 @@ def quoted(column: str) -> str:
         raise ValueError(f"column {column!r} has a number for a name: rename it, or --exclude it.")
     plain = column.isidentifier() and not keyword.iskeyword(column) and column not in TRANSFORMS
     return column if plain else f"`{column}`"
+
+
+def _new_matrix(
+    spec: ModelSpec, used: tuple[str, ...], data: Any, name: str, intercept: bool
+) -> np.ndarray:
+    frame = nw.from_native(_as_frame(data), eager_only=True)
+    for column in used:
+        check_column(column, frame.columns, name)
+    if not used:
+        return np.empty((len(frame), 0))
+    table = frame.select(list(used)).to_pandas().reset_index(drop=True)
+    counts = _missing_counts(table)
+    if counts:
+        raise ValueError(
+            f"{name} has missing values ({_listed(counts)}): fill them in, or leave these rows out."
+        )
+    for column in used:
+        table[column] = _plain(table[column], column)
+    return _matrix(_evaluate(spec, table, name), intercept)
 
 
 def _squeezed(name: str) -> str:
@@ -275,6 +338,46 @@ def _parse(formula: str, columns: list[str]) -> tuple[Formula, Formula]:
     if len(list(left)) != 1:
         raise ValueError(f"formula {formula!r} has {len(list(left))} outcomes: pass one.")
     return left, right
+
+
+def _parse_random(random: str | None) -> Formula:
+    """Return the effects of a cluster as one side of a formula."""
+    remedy = "write '1 + x' (intercept and slope), '0 + x' (slope alone) or '1'"
+    if random is None:
+        random = "1"
+    if not isinstance(random, str):
+        raise TypeError(f"random must be text, got {type(random).__name__}: {remedy}.")
+    if re.search(r"[|~]", re.sub(r"`[^`]*`", "", random)):
+        raise ValueError(f"random={random!r}: {remedy}, and name the clusters by groups=.")
+    try:
+        parsed = Formula(random)
+        if len(list(parsed)) == 0:
+            raise ValueError(f"random={random!r} leaves clusters no effect: {remedy}.")
+        return parsed
+    except (FormulaicError, SyntaxError) as error:
+        raise ValueError(
+            f"random={random!r} cannot be read ({_first_line(error)}): {remedy}."
+        ) from None
+
+
+def _random_slopes(
+    effects: Formula, random: str | None, table: pd.DataFrame, used: tuple[str, ...]
+) -> RandomSlopes | None:
+    """Evaluate the columns of random slopes, or None without any."""
+    if not used:
+        if [str(term) for term in effects] != ["1"]:
+            raise ValueError(f"random={random!r} names no column: write '1 + x', or '1'.")
+        return None
+    matrix = _evaluate(effects, table)
+    intercept = INTERCEPT in matrix.columns
+    Z = _matrix(matrix, intercept)
+    names = tuple(name for name in matrix.columns if name != INTERCEPT)
+    for j in np.flatnonzero(np.ptp(Z, axis=0) == 0):
+        raise ValueError(
+            f"random={random!r}: {names[j]!r} is constant, so that its slope is a random "
+            "intercept: leave it out."
+        )
+    return RandomSlopes(Z, names, intercept, matrix.model_spec, used)
 
 
 def _first_line(error: BaseException) -> str:

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
+from scs.rows import INTERCEPT
+
 if TYPE_CHECKING:
     from scs.formula import FittedModel
 
@@ -56,8 +58,14 @@ def fixed_effects(model: FittedModel) -> pd.DataFrame:
     return table.rename_axis("term")
 
 
-def selected_clusters(model: FittedModel) -> pd.DataFrame:
+def selected_clusters(model: FittedModel, effect: str | None = None) -> pd.DataFrame:
     """Return the selected clusters, largest effect first.
+
+    Parameters
+    ----------
+    model : FittedModel
+    effect : str, optional
+        Which one of a model with random slopes; its first if None.
 
     Returns
     -------
@@ -66,19 +74,43 @@ def selected_clusters(model: FittedModel) -> pd.DataFrame:
         resamples that select the cluster too); ``proved`` ("in", "open"); with an LMM ``BLUP`` and
         ``rank``, that of its size among all clusters.
     """
-    support, solution = model.solution.support, model.solution
-    table = model.deviations.iloc[support][["rows", "effect"]]
+    solution, names = model.solution, model.effect_names
+    r = 0 if effect is None else names.index(effect)
+    gamma = solution.gamma.reshape(-1, len(names))[:, r]
+    support = np.flatnonzero(gamma)
+    table = pd.DataFrame(
+        {"rows": model.moments.n[support].astype(int), "effect": gamma[support]},
+        index=model.effects.index[support],
+    )
     if model.boot_rows is not None:
         intervals = model.boot_rows.effects()
         # The resamples' own search may name others where the proof had more time.
         for name, column in (("low", "low"), ("high", "high"), ("chosen", "frequency")):
             table[name] = intervals[column].reindex(table.index).to_numpy()
-    table["proved"] = solution.membership[support]
+    table["proved"] = solution.membership.reshape(-1, len(names))[support, r]
     if model.lmm is not None:
         table["BLUP"] = model.lmm.effects[support]
         rank = pd.Series(-np.abs(model.lmm.effects)).rank(method="min").astype(int)
         table["rank"] = rank.to_numpy()[support]
     return table.sort_values("effect", ascending=False, kind="stable")
+
+
+def _selections(model: FittedModel, top: int) -> list[tuple[str, pd.DataFrame, int]]:
+    """Return title, the largest ``top`` and the number of the rest for each effect allowed."""
+    found = []
+    for name in model.effect_names:
+        if model.rows.slopes is not None and model.budget[name] == 0:
+            continue
+        table = selected_clusters(model, name)
+        of = "" if model.rows.slopes is None else f", {_effect_title(name)}"
+        title = f"Selected clusters{of} ({len(table)} of {model.moments.n_clusters:,})"
+        shown = _largest(table, top)
+        found.append((title, shown, len(table) - len(shown)))
+    return found
+
+
+def _effect_title(name: str) -> str:
+    return "intercept" if name == INTERCEPT else f"slope of {name}"
 
 
 def variance_components(model: FittedModel) -> pd.DataFrame:
@@ -100,19 +132,23 @@ def data_notes(model: FittedModel) -> list[tuple[str, str]]:
         counts = ", ".join(f"{count:,} in {name}" for name, count in rows.missing.items())
         n += f" ({rows.n_read:,} read, {rows.n_dropped:,} dropped for missing values: {counts})"
     smallest, largest = int(m.n.min()), int(m.n.max())
+    sizes = f"{smallest:,}" if smallest == largest else f"{smallest:,} to {largest:,}"
     notes = [
         ("formula", model.formula),
         ("rows", n),
         (
             "clusters",
-            f"{m.n_clusters:,} by {model.groups}, {smallest:,} to {largest:,} rows each",
+            f"{m.n_clusters:,} by {model.groups}, {sizes} row{'' if largest == 1 else 's'} each",
         ),
     ]
     for coding in rows.codings:
         reference = f"reference {coding.reference}" if coding.reference else "no reference"
         levels = ", ".join(coding.levels[:12]) + (", ..." if len(coding.levels) > 12 else "")
         notes.append(("coded", f"{coding.factor}: {levels} ({reference})"))
-    notes.append(("budget", f"{model.budget} ({model.chosen_by})"))
+    budget = str(model.budget)
+    if rows.slopes is not None:
+        budget = ", ".join(f"{n} for the {_effect_title(k)}" for k, n in model.budget.items())
+    notes.append(("budget", f"{budget} ({model.chosen_by})"))
     mu = f"{model.ridge:g} on effects, {model.ridge_fixed:g} on coefficients, 0 on the intercept"
     notes.append(("ridge", mu))
     return notes
@@ -121,8 +157,6 @@ def data_notes(model: FittedModel) -> list[tuple[str, str]]:
 def certificate_notes(model: FittedModel) -> list[tuple[str, str]]:
     """Say what is proved: pairs of a heading and a text."""
     s = model.solution
-    selected = np.zeros(len(s.labels), dtype=bool)
-    selected[s.support] = True
 
     def count(mask: np.ndarray) -> str:
         found = {name: int(np.sum(mask & (s.membership == name))) for name in PROVED}
@@ -136,19 +170,29 @@ def certificate_notes(model: FittedModel) -> list[tuple[str, str]]:
         ),
         ("status", f"{s.status}; {s.method}"),
     ]
+    selected, others, what = s.gamma != 0, s.gamma == 0, ""
+    if model.rows.slopes is not None:
+        others &= np.array([model.budget[name] > 0 for name in model.effect_names])
+        what = " effects"
     if selected.any():
-        notes.append((f"{int(selected.sum()):,} selected", count(selected)))
-    if not selected.all():
-        notes.append((f"{int((~selected).sum()):,} others", count(~selected)))
+        notes.append((f"{int(selected.sum()):,}{what} selected", count(selected)))
+    if others.any():
+        notes.append((f"{int(others.sum()):,} others", count(others)))
     return notes
 
 
-def remarks(model: FittedModel, *, shown: int | None = None) -> list[str]:
+def remarks(model: FittedModel, *, left_out: int = 0) -> list[str]:
     """Return what a reader should know beside the numbers."""
     found = []
-    n_selected = len(model.solution.support)
-    if shown is not None and shown < n_selected:
-        found.append(f"{n_selected - shown} more are selected; the largest {shown} are shown.")
+    if left_out:
+        found.append(f"{left_out} more are selected; the largest effects are shown.")
+    slopes = () if model.rows.slopes is None else model.rows.slopes.names
+    alone = [name for name in slopes if name not in model.rows.design.names]
+    if alone:
+        found.append(
+            f"{', '.join(alone)}: not in the formula, so that clusters outside the selection have "
+            "a slope of 0."
+        )
     if model.boot_rows is not None:
         found.append(
             f"Intervals: {model.boot_rows.level:.0%} percentiles of {model.boot_rows.reps} "
@@ -183,30 +227,31 @@ def as_text(model: FittedModel, *, top: int = 25) -> str:
     line, rule = "-" * WIDTH, "=" * WIDTH
     parts = ["Significant cluster selection", rule, _pairs(data_notes(model)), line]
     parts += ["Certificate", _pairs(certificate_notes(model)), line]
-    selected = selected_clusters(model)
-    shown = _largest(selected, top)
-    title = f"Selected clusters ({len(selected)} of {model.moments.n_clusters:,})"
-    parts += [title, _aligned(shown) if len(shown) else "  none", line]
+    selections = _selections(model, top)
+    for title, shown, _ in selections:
+        parts += [title, _aligned(shown) if len(shown) else "  none", line]
     parts += ["Coefficients", _aligned(fixed_effects(model)), line]
     if model.lmm is not None:
         parts += ["Gaussian LMM (REML), for comparison", _aligned(variance_components(model))]
         parts += [icc_text(model), line]
-    parts += [_wrapped(text) for text in remarks(model, shown=len(shown))]
+    left_out = sum(n for *_, n in selections)
+    parts += [_wrapped(text) for text in remarks(model, left_out=left_out)]
     return "\n".join(parts)
 
 
 def as_html(model: FittedModel, *, top: int = 25) -> str:
     """Return the summary as an HTML fragment, for notebooks."""
-    shown = _largest(selected_clusters(model), top)
+    selections = _selections(model, top)
     parts = [
         pairs_html(data_notes(model) + certificate_notes(model), "Fit and certificate"),
-        table_html(shown, "Selected clusters"),
+        *(table_html(shown, title) for title, shown, _ in selections),
         table_html(fixed_effects(model), "Coefficients"),
     ]
     if model.lmm is not None:
         parts.append(table_html(variance_components(model), "Gaussian LMM (REML)"))
         parts.append(f"<p>{escape(icc_text(model))}.</p>")
-    parts += [f"<p>{escape(text)}</p>" for text in remarks(model, shown=len(shown))]
+    left_out = sum(n for *_, n in selections)
+    parts += [f"<p>{escape(text)}</p>" for text in remarks(model, left_out=left_out)]
     return "\n".join(parts)
 
 

@@ -250,7 +250,7 @@ def test_a_wrong_formula_is_refused_in_one_line(table, formula, words):
         ({"budget": -1}, ["budget", "negative"]),
         ({"missing": "ignore"}, ["missing", "refuse"]),
         ({"bootstrap": -3}, ["bootstrap"]),
-        ({"random": "1 + age"}, ["random"]),
+        ({"random": "1 + agee"}, ["random", "did you mean 'age'"]),
         ({"seed": -1}, ["seed"]),
         ({"ridge": 0.0}, ["ridge"]),
     ],

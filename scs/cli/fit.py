@@ -44,6 +44,7 @@ def add_parser(commands: argparse._SubParsersAction) -> None:
     add("--exclude", metavar="COL", nargs="+", default=[], help="columns to leave out")
     add("--categorical", metavar="COL", nargs="+", default=[], help="numbers that are categories")
     add("--formula", metavar="TEXT", help="instead of --outcome and --covariates: 'y ~ x + log(z)'")
+    add("--random", metavar="TEXT", help="effects of a cluster: 1 (default), '1 + x', '0 + x'")
     add("--budget", metavar="N", default="auto", help="clusters that may differ, or auto (default)")
     add("--ridge", type=float, default=1.0, metavar="MU", help="on the effects (default: 1)")
     add("--ridge-fixed", type=float, metavar="MU", help="on the coefficients (default: as --ridge)")
@@ -70,6 +71,8 @@ def add_parser(commands: argparse._SubParsersAction) -> None:
 def run(arguments: argparse.Namespace) -> None:
     """Read, fit, print, and write the report."""
     report = _report_path(arguments.report)
+    if report is not None and _has_slopes(arguments):
+        raise UsageError("--report: it shows a random intercept alone: leave out --random.")
     try:
         with warnings.catch_warnings():
             warnings.showwarning = _show_once(set())
@@ -101,7 +104,7 @@ def _run(arguments: argparse.Namespace, report: Path | None) -> None:
     print(source)
     check_column(arguments.cluster, source.names, "--cluster")
     formula = arguments.formula or _formula(arguments, source.names)
-    columns = formula_columns(formula, source.names, arguments.cluster)
+    columns = formula_columns(formula, source.names, arguments.cluster, arguments.random)
     table = read_columns(source, [*columns, arguments.cluster], labels=[arguments.cluster])
     if arguments.formula is None:
         table = as_categories(table, arguments.categorical)
@@ -117,8 +120,9 @@ def _run(arguments: argparse.Namespace, report: Path | None) -> None:
         gap=arguments.gap,
         time_limit=arguments.time_limit,
         missing=arguments.missing,
-        bootstrap=_resamples(arguments.bootstrap, table.num_rows),
+        bootstrap=_resamples(arguments, table.num_rows),
         seed=arguments.seed,
+        random=arguments.random,
         verbose=sys.stderr.isatty(),
     )
     print(f"\n{model.summary(top=arguments.top)}")
@@ -127,13 +131,17 @@ def _run(arguments: argparse.Namespace, report: Path | None) -> None:
         print(f"\nreport: {report.resolve().as_uri()}")
 
 
-def _budget(text: str) -> int | str:
+def _budget(text: str) -> int | str | list[int]:
     if text == "auto":
         return text
     try:
-        return int(text)
+        numbers = [int(part) for part in text.split(",")]
     except ValueError:
-        raise ValueError(f"--budget must be a whole number or auto, got {text!r}.") from None
+        raise ValueError(
+            f"--budget must be a whole number or auto, got {text!r} (with --random also one number "
+            "for each effect: 2,3)."
+        ) from None
+    return numbers if len(numbers) > 1 else numbers[0]
 
 
 def _doubt_row_numbers(table: pa.Table, arguments: argparse.Namespace) -> None:
@@ -153,9 +161,11 @@ def _doubt_row_numbers(table: pa.Table, arguments: argparse.Namespace) -> None:
             )
 
 
-def _resamples(asked: int | None, n_rows: int) -> int:
-    if asked is not None:
-        return asked
+def _resamples(arguments: argparse.Namespace, n_rows: int) -> int:
+    if arguments.bootstrap is not None:
+        return arguments.bootstrap
+    if _has_slopes(arguments):  # no intervals with slopes: the summary has no columns for them
+        return 0
     if n_rows <= MOST_ROWS:
         return RESAMPLES
     print(
@@ -164,6 +174,10 @@ def _resamples(asked: int | None, n_rows: int) -> int:
         file=sys.stderr,
     )
     return 0
+
+
+def _has_slopes(arguments: argparse.Namespace) -> bool:
+    return arguments.random is not None and arguments.random.strip() != "1"
 
 
 def _report_path(text: str | None) -> Path | None:

@@ -58,7 +58,16 @@ def report_html(model: FittedModel, *, source: str = "") -> str:
     model : FittedModel
     source : str
         Where the data came from, in words.
+
+    Raises
+    ------
+    ValueError
+        The model has random slopes.
     """
+    if model.rows.slopes is not None:
+        raise ValueError(
+            "the report is of a random intercept alone: print model.summary() for random slopes."
+        )
     path = model.path()
     title = f"Clusters that differ, by {model.groups}"
     parts = [
