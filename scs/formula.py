@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import sys
+import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from math import ceil, log2
-from numbers import Integral
+from numbers import Integral, Real
 from typing import Any
 
-import narwhals as nw
 import numpy as np
 import pandas as pd
 from sklearn.tree import DecisionTreeClassifier
@@ -19,10 +19,18 @@ from scs import summary
 from scs.baselines import Fit, fit_gaussian
 from scs.bootstrap import Bootstrap
 from scs.bootstrap import bootstrap as resample
-from scs.design import Design, as_clusters, find_labels, refuse_other_kind
+from scs.design import Design, DesignWarning, as_clusters, find_labels, refuse_other_kind
 from scs.model import folds_within_clusters
 from scs.moments import Moments
-from scs.rows import INTERCEPT, ModelRows, check_column, model_rows, new_rows, new_slopes
+from scs.rows import (
+    INTERCEPT,
+    ModelRows,
+    as_frame,
+    check_column,
+    model_rows,
+    new_rows,
+    new_slopes,
+)
 from scs.slopes import SlopeMoments
 from scs.solvers import Solution, Tuning, check_budgets, solve, solve_path, tune_budget
 
@@ -186,9 +194,7 @@ class FittedModel:
             A column is not there, a value is missing, or a category was never seen in fitting.
         """
         X = new_rows(self.rows, new_data, "new_data")
-        frame = nw.from_native(
-            pd.DataFrame(new_data) if isinstance(new_data, dict) else new_data, eager_only=True
-        )
+        frame = as_frame(new_data, "new_data")
         first = int(self.rows.intercept)
         beta = self.solution.beta
         predicted = X @ beta[first:] + (beta[0] if first else 0.0)
@@ -351,6 +357,11 @@ def fit(
     ----------
     Paper, Eq. 5, Sections 2.2 and 5.4.
     """
+    for name, value in (("gap", gap), ("time_limit", time_limit)):
+        if not isinstance(value, Real):
+            raise TypeError(f"{name} must be a number, got {value!r}.")
+    if not time_limit > 0:
+        raise ValueError(f"time_limit must be positive (seconds), got {time_limit!r}: try 60.")
     if not isinstance(bootstrap, Integral) or bootstrap < 0:
         raise ValueError(f"bootstrap must be a whole number, 0 or more, got {bootstrap!r}.")
     if not isinstance(seed, Integral) or seed < 0:
@@ -366,7 +377,10 @@ def fit(
         budgets = _slope_budgets(rows, budget)
         _refuse_with_slopes(bootstrap, validation)
     elif not (isinstance(budget, str) and budget == "auto") and not isinstance(budget, Integral):
-        raise ValueError(f"budget must be a whole number or 'auto', got {budget!r}.")
+        raise ValueError(
+            f"budget must be a whole number or 'auto', got {budget!r} (several are for random "
+            "slopes: random='1 + x')."
+        )
     options = {
         "ridge": ridge,
         "ridge_fixed": ridge if ridge_fixed is None else ridge_fixed,
@@ -475,7 +489,10 @@ def _refuse_with_slopes(bootstrap: int, validation: Any) -> None:
 
 def _held_out(rows: ModelRows, validation: Any, groups: str) -> Design:
     """Read validation rows by the coding of the fitted ones."""
-    outcome = model_rows(f"{rows.outcome} ~ 1", validation, groups).design
+    try:
+        outcome = model_rows(f"{rows.outcome} ~ 1", validation, groups).design
+    except (ValueError, TypeError) as error:
+        raise type(error)(f"validation: {error}") from None
     X = new_rows(rows, validation, "validation")
     refuse_other_kind(rows.design.labels, outcome.labels)
     return Design(X, outcome.y, outcome.codes, outcome.labels, rows.design.names)
@@ -517,10 +534,20 @@ def _resampled(
         "ridge_fixed": ridge_fixed,
     }
     labels = design.labels[design.codes]
-    return tuple(
-        resample(table, design.y, labels, budget, resample=what, **shared)
-        for what in ("rows", "clusters")
-    )
+    with warnings.catch_warnings():
+        # What is said of the rows need not be said of each resample.
+        warnings.simplefilter("ignore", DesignWarning)
+        try:
+            return tuple(
+                resample(table, design.y, labels, budget, resample=what, **shared)
+                for what in ("rows", "clusters")
+            )
+        except ValueError as error:
+            if not str(error).startswith("resample"):
+                raise
+            raise ValueError(
+                f"{error} Or go without intervals: bootstrap=0 (--bootstrap 0)."
+            ) from None
 
 
 def _sampled(rows: ModelRows, seed: int) -> ModelRows:

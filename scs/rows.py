@@ -26,6 +26,7 @@ from scs.design import Design, as_clusters, as_matrix, as_outcome
 INTERCEPT = "Intercept"  # as formulaic, statsmodels and patsy name it
 MISSING = ("refuse", "drop")
 MOST_LEVELS = 100  # of a text column used as it is: more are likely an identifier
+_WITH_UNIT = r"\s*[$€£]\s*[+-]?\d[\d.,]*\s*|\s*[+-]?\d[\d.,]*\s*[%$€£]\s*"
 _ASSUMED = "__formulaic_variables_available__"  # what formulaic's `.` stands for
 
 
@@ -140,7 +141,7 @@ def model_rows(
     """
     if missing not in MISSING:
         raise ValueError(f"missing must be one of {MISSING}, got {missing!r}.")
-    frame = nw.from_native(_as_frame(data), eager_only=True)
+    frame = as_frame(data)
     names = list(frame.columns)
     check_column(groups, names, "groups")
     left, right = _parse(formula, [name for name in names if name != groups])
@@ -159,6 +160,8 @@ def model_rows(
             f"formula uses the cluster column {groups!r}: take it out. Its effects are what the "
             "selection estimates."
         )
+    if (outcome := str(next(iter(left)))) in _as_they_are(right):
+        raise ValueError(f"formula has its outcome {outcome!r} among the covariates: take it out.")
     if INTERCEPT in used:
         raise ValueError(
             f"formula uses a column named {INTERCEPT!r}, which is what the constant is called "
@@ -177,7 +180,13 @@ def model_rows(
     for name in dict.fromkeys([*used, *slope_columns]):
         table[name] = _plain(table[name], name)
     codes, labels = as_clusters(table[groups], len(table))
-    y = as_outcome(_evaluate(left, table).iloc[:, 0].to_numpy(dtype=float), len(table))
+    outcomes = _evaluate(left, table)
+    if outcomes.shape[1] != 1:
+        raise ValueError(
+            f"formula: the outcome {str(next(iter(left)))!r} makes {outcomes.shape[1]} columns: "
+            "write one that is a number."
+        )
+    y = as_outcome(outcomes.iloc[:, 0].to_numpy(dtype=float), len(table))
     matrix = _evaluate(right, table)
     intercept = INTERCEPT in matrix.columns
     spec = matrix.model_spec
@@ -277,7 +286,9 @@ def quoted(column: str) -> str:
 def _new_matrix(
     spec: ModelSpec, used: tuple[str, ...], data: Any, name: str, intercept: bool
 ) -> np.ndarray:
-    frame = nw.from_native(_as_frame(data), eager_only=True)
+    frame = as_frame(data, name)
+    if len(frame) == 0:
+        raise ValueError(f"{name} has no rows: pass at least one.")
     for column in used:
         check_column(column, frame.columns, name)
     if not used:
@@ -301,15 +312,36 @@ def _some(names: list[str]) -> str:
     return ", ".join(repr(name) for name in names[:12]) + (", ..." if len(names) > 12 else "")
 
 
-def _as_frame(data: Any) -> Any:
+def as_frame(data: Any, name: str = "data") -> nw.DataFrame:
+    """Return a user's table, of whatever library, as a narwhals data frame.
+
+    Raises
+    ------
+    ValueError, TypeError
+        No table, one that is not in memory, or two columns of one name.
+    """
     if isinstance(data, Mapping):
-        return pd.DataFrame(data)
-    if not hasattr(data, "columns") and not hasattr(data, "schema"):
+        try:
+            data = pd.DataFrame(data)
+        except ValueError as error:
+            raise ValueError(
+                f"{name} is no table ({error}): pass columns (lists) of one length."
+            ) from None
+    if not any(hasattr(type(data), name) for name in ("columns", "schema")):
         raise TypeError(
-            f"data must be a data frame or a dict of columns, got {type(data).__name__}: for "
+            f"{name} must be a data frame or a dict of columns, got {type(data).__name__}: for "
             "arrays use SignificantClusterRegressor."
         )
-    return data
+    try:
+        return nw.from_native(data, eager_only=True)
+    except nw.exceptions.DuplicateError as error:
+        twice = str(error).split("got:")[-1].strip(" -\n")
+        raise ValueError(f"{name} has two columns of one name ({twice}): rename one.") from None
+    except TypeError:
+        raise TypeError(
+            f"{name} is of type {type(data).__name__}, whose rows are not in memory: pass its "
+            "collect() or compute()."
+        ) from None
 
 
 def _parse(formula: str, columns: list[str]) -> tuple[Formula, Formula]:
@@ -376,6 +408,13 @@ def _random_slopes(
         raise ValueError(
             f"random={random!r}: {names[j]!r} is constant, so that its slope is a random "
             "intercept: leave it out."
+        )
+    with np.errstate(over="ignore"):
+        sizes = np.sum(Z**2, axis=0)
+    for j in np.flatnonzero(~np.isfinite(sizes)):
+        raise ValueError(
+            f"random={random!r}: Z is of a size whose squares leave the range of floating point in "
+            f"{names[j]!r}: rescale it, for example by its largest value."
         )
     return RandomSlopes(Z, names, intercept, matrix.model_spec, used)
 
@@ -466,8 +505,12 @@ def _whole_again(labels: pd.Series, n_missing: int) -> pd.Series:
 
 def _outcome_numbers(column: pd.Series, name: str) -> pd.Series:
     """Return a column behind the outcome as numbers, or say what it holds."""
-    if pd.api.types.is_datetime64_any_dtype(column):
-        raise TypeError(f"outcome {name!r} holds dates: turn them into numbers, such as days.")
+    if pd.api.types.is_datetime64_any_dtype(column) or column.dtype.kind == "m":
+        raise TypeError(
+            f"outcome {name!r} holds dates or times: turn them into numbers, such as days."
+        )
+    if pd.api.types.is_complex_dtype(column):
+        raise TypeError(f"outcome {name!r} holds complex numbers: pass real ones.")
     try:
         return column.astype(float)
     except (TypeError, ValueError):
@@ -535,6 +578,16 @@ def _refuse_identifier(column: pd.Series, name: str) -> None:
             f"{broken.index[0]}: correct it, or write C({quoted(name)}) (--categorical) if each is "
             "a category."
         )
+    if len(broken) == 0 and not (pd.to_numeric(levels) % 1 == 0).all():
+        raise ValueError(
+            f"column {name!r} holds numbers as text, such as {levels.iloc[0]!r}: convert it, or "
+            f"write C({quoted(name)}) (--categorical) if each is a category."
+        )
+    if levels.str.fullmatch(_WITH_UNIT).all():
+        raise ValueError(
+            f"column {name!r} holds numbers with a unit, such as {levels.iloc[0]!r}: take the unit "
+            f"out, or write C({quoted(name)}) (--categorical) if each is a category."
+        )
     if (n_levels := len(levels)) > MOST_LEVELS:
         raise ValueError(
             f"column {name!r} holds {n_levels:,} different texts, such as {column.iloc[0]!r}: "
@@ -562,8 +615,12 @@ def _evaluate(
                 f"({found[0] if found else error}): recode or leave out these rows. "
                 f"Known: {levels}."
             ) from None
-        except FormulaicError as error:
-            raise ValueError(f"formula cannot be evaluated: {_first_line(error)}") from None
+        except Exception as error:  # the formula may hold any Python
+            where = "" if argument == "data" else f" on {argument}"
+            raise ValueError(
+                f"formula cannot be evaluated{where}: {_first_line(error).rstrip('.')}: correct "
+                "it, or compute the column in the table."
+            ) from None
 
 
 def _matrix(table: pd.DataFrame, intercept: bool) -> np.ndarray:

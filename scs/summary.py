@@ -98,6 +98,8 @@ def selected_clusters(model: FittedModel, effect: str | None = None) -> pd.DataF
 def _selections(model: FittedModel, top: int) -> list[tuple[str, pd.DataFrame, int]]:
     """Return title, the largest ``top`` and the number of the rest for each effect allowed."""
     found = []
+    if top < 0:
+        raise ValueError(f"top must be 0 or more, got {top} (--top).")
     for name in model.effect_names:
         if model.rows.slopes is not None and model.budget[name] == 0:
             continue
@@ -228,8 +230,9 @@ def as_text(model: FittedModel, *, top: int = 25) -> str:
     parts = ["Significant cluster selection", rule, _pairs(data_notes(model)), line]
     parts += ["Certificate", _pairs(certificate_notes(model)), line]
     selections = _selections(model, top)
-    for title, shown, _ in selections:
-        parts += [title, _aligned(shown) if len(shown) else "  none", line]
+    for title, shown, left in selections:
+        table = _aligned(shown) if len(shown) else "  not shown" if left else "  none"
+        parts += [title, table, line]
     parts += ["Coefficients", _aligned(fixed_effects(model)), line]
     if model.lmm is not None:
         parts += ["Gaussian LMM (REML), for comparison", _aligned(variance_components(model))]
@@ -316,7 +319,13 @@ def _aligned(table: pd.DataFrame) -> str:
     )
 
 
+def _printable(text: str) -> str:
+    """Replace line breaks and orders to the terminal, which a name may hold, by spaces."""
+    return "".join(c if c.isprintable() else " " for c in text)
+
+
 def _short(text: str, most: int = 30) -> str:
+    text = _printable(text)
     return text if len(text) <= most else text[: most - 1] + "…"
 
 
@@ -332,5 +341,9 @@ def _wrapped(text: str, first: str = "", rest: str = "") -> str:
     import textwrap
 
     return textwrap.fill(
-        text, WIDTH, initial_indent=first, subsequent_indent=rest, break_on_hyphens=False
+        _printable(text),
+        WIDTH,
+        initial_indent=first,
+        subsequent_indent=rest,
+        break_on_hyphens=False,
     )

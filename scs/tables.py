@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import codecs
 import csv
+import io
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -213,21 +214,34 @@ def _encoding(path: Path, given: str) -> str:
 def _first_lines(path: Path, encoding: str) -> list[str]:
     with pa.input_stream(str(path), compression="detect") as stream:
         block = stream.read(_SAMPLE)
-    text = codecs.getincrementaldecoder(encoding)("replace").decode(block)
-    lines = text.splitlines()
+    try:
+        text = codecs.getincrementaldecoder(encoding)("replace").decode(block)
+    except UnicodeError:
+        raise _wrong_encoding(path, encoding) from None
+    lines = list(io.StringIO(text, newline=""))  # str.splitlines knows breaks that CSV does not
     if len(block) == _SAMPLE and len(lines) > 1:
         lines = lines[:-1]  # the last one may be cut
-    lines = [line for line in lines if line.strip()][:_SAMPLE_LINES]
-    if len(lines) < 2:
+    while lines and not lines[0].strip():
+        del lines[0]
+    if sum(1 for line in lines if line.strip()) < 2:
         raise ValueError(f"table: {path.name} has no rows below its header line.")
-    return lines
+    return lines[:_SAMPLE_LINES]
+
+
+def _wrong_encoding(path: Path, encoding: str) -> ValueError:
+    return ValueError(
+        f"table: {path.name} is not in the encoding {encoding!r}: name another --encoding, or none "
+        "to have it found out."
+    )
 
 
 def _delimiter(lines: list[str], path: Path) -> str:
     """Return the delimiter by which every line has as many fields as the header."""
     fits, most = {}, {}
     for delimiter in DELIMITERS:
-        counts = [len(row) for row in csv.reader(lines, delimiter=delimiter)]
+        counts = [len(row) for row in csv.reader(lines, delimiter=delimiter) if "".join(row)]
+        if len(lines) == _SAMPLE_LINES:
+            counts.pop()  # cut off where a cell holds line breaks
         most[delimiter] = counts[0]
         if counts[0] > 1 and set(counts) == {counts[0]}:
             fits[delimiter] = counts[0]
@@ -235,7 +249,8 @@ def _delimiter(lines: list[str], path: Path) -> str:
     found = fits or {name: count for name, count in most.items() if count > 1}
     if not found:
         raise ValueError(
-            f"table: {path.name} has a single column ({lines[0][:40]!r}): name its --delimiter."
+            f"table: {path.name} has a single column ({lines[0][:40]!r}): name its --delimiter, or "
+            "take out what is above the header."
         )
     return max(found, key=found.get)
 
@@ -258,8 +273,17 @@ def _read_csv(source: Source, columns: list[str], labels: Sequence[str]) -> pa.T
                         decimal_point=source.decimal or ".",
                     ),
                 )
+        except UnicodeError:
+            raise _wrong_encoding(source.path, source.encoding) from None
+        except pa.ArrowKeyError as error:
+            raise ValueError(
+                f"table: {source.path.name} has a header that is not found again ({error}): make "
+                "it the first line, of plain names."
+            ) from None
         except pa.ArrowInvalid as error:
             wider = _wider(str(error), source, types)
+            if "invalid UTF8" in str(error):
+                raise _wrong_encoding(source.path, source.encoding) from None
             if wider is None:
                 raise ValueError(_what_broke(str(error), source)) from None
             types |= wider

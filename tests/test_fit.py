@@ -232,6 +232,10 @@ def test_a_column_that_prediction_misses_is_named(table):
         ("ward ~ age", ["outcome 'ward'", "text"]),
         ("days ~ 0", ["neither covariates nor an intercept"]),
         ("days ~ np.log(age - 60)", ["missing value"]),
+        ("days ~ age + days", ["outcome 'days'", "among the covariates"]),
+        ("C(age) ~ sex", ["outcome 'C(age)'", "columns"]),
+        ("days ~ np.array([1, 2])", ["cannot be evaluated", "compute the column"]),
+        ("days ~ np.where(age > 60, 'old', 'young')", ["cannot be evaluated"]),
     ],
 )
 @pytest.mark.filterwarnings("ignore:invalid value encountered")
@@ -253,11 +257,16 @@ def test_a_wrong_formula_is_refused_in_one_line(table, formula, words):
         ({"random": "1 + agee"}, ["random", "did you mean 'age'"]),
         ({"seed": -1}, ["seed"]),
         ({"ridge": 0.0}, ["ridge"]),
+        ({"time_limit": -5, "budget": "auto"}, ["time_limit", "-5"]),
+        ({"budget": [1, 2]}, ["budget", "random='1 + x'"]),
+        ({"budget": "auto", "validation": 3}, ["validation", "data frame"]),
+        ({"budget": "auto", "validation": {"days": [1.0]}}, ["validation", "'hospital'"]),
+        ({"time_limit": "5"}, ["time_limit", "'5'"]),
     ],
 )
 def test_a_wrong_argument_is_named(table, arguments, words):
     given = {"groups": "hospital", "budget": 1} | arguments
-    with pytest.raises(ValueError) as caught:
+    with pytest.raises((ValueError, TypeError)) as caught:
         scs.fit("days ~ age", table, **given)
     first = str(caught.value).splitlines()[0]
     assert all(word in first for word in words), first
@@ -286,6 +295,67 @@ def test_an_identifier_is_refused_unless_it_is_meant(table):
     with pytest.raises(ValueError, match=r"'patient' holds \d+ different texts.*leave it out"):
         scs.fit("days ~ age + patient", table, "hospital", 1)
     assert len(scs.fit("days ~ age + C(patient)", table, "hospital", 1).coef) == len(table) + 1
+
+
+@pytest.mark.parametrize(
+    ("data", "words"),
+    [
+        ({"days": [1, 2], "age": [1], "hospital": [1, 2]}, ["data is no table", "one length"]),
+        (pl.LazyFrame({"days": [1.0]}), ["LazyFrame", "collect()"]),
+        (pd.DataFrame([[1.0, 2, 3, 4]], columns=["days", "age", "age", "hospital"]), ["'age'"]),
+    ],
+)
+def test_what_is_no_table_is_refused(data, words):
+    with pytest.raises((ValueError, TypeError)) as caught:
+        scs.fit("days ~ age", data, "hospital", 1)
+    assert "\n" not in str(caught.value)
+    assert all(word in str(caught.value) for word in words), caught.value
+
+
+@pytest.mark.parametrize(
+    ("values", "words"),
+    [
+        (lambda t: t["days"] + 1j, ["'days' holds complex numbers"]),
+        (lambda t: pd.to_timedelta(t["days"], unit="D"), ["'days' holds dates or times"]),
+    ],
+)
+def test_outcomes_that_are_no_real_numbers_are_refused(table, values, words):
+    with pytest.raises(TypeError, match=words[0]):
+        scs.fit("days ~ age", table.assign(days=values(table)), "hospital", 1)
+
+
+@pytest.mark.parametrize(
+    ("write", "words"),
+    [
+        (lambda age: f"{age:.0f}%", "numbers with a unit"),
+        (lambda age: f"€ {age:.2f}", "numbers with a unit"),
+        (lambda age: f"{age:.3f}", "numbers as text"),
+    ],
+)
+def test_numbers_in_text_are_no_categories(table, write, words):
+    text = table.assign(age=table["age"].map(write))
+    with pytest.raises(ValueError, match=f"'age' holds {words}.*C\\(age\\)"):
+        scs.fit("days ~ age", text, "hospital", 1)
+    codes = table.assign(age=np.where(table["age"] > 60, "01", "02"))  # these may be codes
+    assert "age[T.02]" in scs.fit("days ~ age", codes, "hospital", 1).coef.index
+
+
+def test_prediction_names_its_argument(table):
+    model = scs.fit("days ~ age", table, "hospital", 1)
+    for data, words in (
+        (table.head(0), "new_data has no rows"),
+        (table.assign(age="a"), "on new_data"),
+        (np.ones(3), "new_data must be a data frame"),
+    ):
+        with pytest.raises((ValueError, TypeError), match=words):
+            model.predict(data)
+
+
+def test_a_bootstrap_that_fails_says_how_to_go_without(table):
+    """A covariate of one cluster alone is constant where that cluster is not drawn."""
+    alone = table.assign(h03=(table["hospital"] == "H03").astype(float))
+    with pytest.raises(ValueError, match=r"resample .*bootstrap=0 \(--bootstrap 0\)"):
+        scs.fit("days ~ age + h03", alone, "hospital", 1, ridge_fixed=0.0, bootstrap=40)
 
 
 def test_dates_are_refused(table):
@@ -718,6 +788,44 @@ def test_other_marks_of_missing_values(run, table):
     text = table.astype({"age": object}).assign(age=["."] * 2 + list(table["age"][2:]))
     assert "numbers but for '.'" in run(text.to_csv(index=False), *TWO)[2]
     assert "2 in 'age'" in run(text.to_csv(index=False), *TWO, "--na", ".", "-")[2]
+
+
+@pytest.mark.parametrize("name", ["a\nb", "a\n\nb", "\x1b[31mred", "a\u2028b"])
+def test_labels_and_names_with_breaks_and_orders(run, table, name):
+    """They are read as one cell, and nothing but text reaches the terminal."""
+    odd = table.rename(columns={"age": f"age {name}"}).assign(
+        hospital=table["hospital"] + name + table["hospital"]
+    )
+    code, out, err = run(odd.to_csv(index=False), *TWO)
+    assert (code, err) == (0, "")
+    shown = "".join(c if c.isprintable() else " " for c in name)
+    assert f"\n  H03{shown}H03 " in out
+    assert "\x1b" not in out
+
+
+@pytest.mark.parametrize(
+    ("content", "arguments", "words"),
+    [
+        (gzip.compress(b"days,hospital\n1,a\n" * 999)[:60], (), "cannot be read"),
+        (b"days,hospital\n1,a\n2,b\n", ("--encoding", "utf-16"), "not in the encoding 'utf-16'"),
+        (b"days,hospital\n1,\xe9\n2,b\n", ("--encoding", "utf-8"), "not in the encoding 'utf-8'"),
+        (b"days,hospital\n1,\xe9\n2,\x81\n", (), "not in the encoding 'cp1252'"),
+        (b"   \ndays,hospital\n1,a\n2,b\n", (), "make it the first line"),
+        (b"# made by hand\ndays,hospital\n1,a\n2,b\n", (), "above the header"),
+        (b"days,hospital\n1,a\n2,b\n", ("--formula", "days ~ 1"), "--outcome: --formula"),
+        (b"days,hospital\n1,a\n1,b\n", ("--budget", "1", "--top", "-1"), "top must be 0"),
+    ],
+)
+def test_files_and_options_that_do_not_fit(run, content, arguments, words):
+    name = "table.csv.gz" if content[:2] == b"\x1f\x8b" else "table.csv"
+    code, _, err = run(content, *COLUMNS, *arguments, name=name)
+    assert code == 2
+    assert words in err.splitlines()[0], err
+
+
+def test_top_0_says_that_clusters_are_not_shown(run, table):
+    out = run(table.to_csv(index=False), *TWO, "--top", "0")[1]
+    assert "Selected clusters (2 of 12)\n  not shown" in out
 
 
 def test_auto_without_a_row_to_hold_out_asks_for_a_budget(run):

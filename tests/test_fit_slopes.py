@@ -158,6 +158,7 @@ def test_an_intercept_alone_is_the_model_without(table, random):
         ({"random": "1 + y"}, ["random", "'y'", "outcome"]),
         ({"random": "1 + g"}, ["random", "'g'", "cluster"]),
         ({"random": "1 + one"}, ["random", "'one' is constant"]),
+        ({"random": "1 + vast"}, ["Z is of a size", "rescale"]),
         ({"random": 1}, ["random", "text"]),
         ({"budget": "auto"}, ["budget='auto'", "random slopes", "{'Intercept': 3, 'x': 3}"]),
         ({"budget": (1, 2, 3)}, ["budget has 3 entries", "Intercept, x"]),
@@ -173,9 +174,16 @@ def test_an_intercept_alone_is_the_model_without(table, random):
 def test_what_is_wrong_is_said_in_one_line(table, arguments, words):
     given = {"groups": "g", "budget": 2, "random": "1 + x"} | arguments
     with pytest.raises((ValueError, TypeError)) as caught:
-        scs.fit(FORMULA, table.assign(one=1.0), **given)
+        scs.fit(FORMULA, table.assign(one=1.0, vast=1e200 * table["x"]), **given)
     first = str(caught.value).splitlines()[0]
     assert all(word in first for word in words), first
+
+
+@pytest.mark.filterwarnings("error")
+def test_a_column_far_from_zero_warns_of_nothing(table):
+    far = table.assign(x=1e6 * table["x"] + 1e7)
+    model = scs.fit("y ~ x", far, "g", 2, random="1 + x", time_limit=0.5)
+    assert model.solution.bound <= model.solution.objective
 
 
 def test_what_is_for_an_intercept_alone_refuses_slopes(model):

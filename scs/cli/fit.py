@@ -84,6 +84,8 @@ def run(arguments: argparse.Namespace) -> None:
         ) from None
     except (ValueError, TypeError) as error:
         raise UsageError(str(error)) from error
+    except OSError as error:
+        raise UsageError(f"a file cannot be read or written ({error}): check it.") from error
 
 
 def _run(arguments: argparse.Namespace, report: Path | None) -> None:
@@ -93,6 +95,10 @@ def _run(arguments: argparse.Namespace, report: Path | None) -> None:
     from scs.rows import check_column, formula_columns
     from scs.tables import as_categories, open_table, read_columns
 
+    if arguments.formula is not None:
+        for option in ("outcome", "covariates", "exclude", "categorical"):
+            if getattr(arguments, option):
+                raise ValueError(f"--{option}: --formula stands in its place: give one of them.")
     budget = _budget(arguments.budget)
     source = open_table(
         arguments.table,
