@@ -352,7 +352,7 @@ def _floats(values: np.ndarray, name: str, column: Any) -> np.ndarray:
     for row, value in enumerate(values.tolist() if values.dtype.kind == "O" else values):
         if isinstance(value, (str, bytes)):
             raise ValueError(
-                f"{where} holds text ({str(value)!r} in row {row}): code it as numbers first, "
+                f"{where} holds text ({str(value)[:40]!r} in row {row}): code it as numbers first, "
                 "for example with pandas.get_dummies(..., dtype=float)."
             )
     try:

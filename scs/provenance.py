@@ -8,6 +8,7 @@ import Moments`` does not depend on the charts. Comments and docstrings do not c
 from __future__ import annotations
 
 import ast
+import gc
 import hashlib
 import io
 import tokenize
@@ -39,7 +40,7 @@ def modules_behind(source: str) -> tuple[str, ...]:
         The code is no Python.
     """
     found: set[str] = set()
-    waiting = _imported(ast.parse(source), _PACKAGE)
+    waiting = _imported(_parsed(source), _PACKAGE)
     while waiting:
         module = waiting.pop()
         if module not in found:
@@ -85,8 +86,23 @@ def _path(module: str) -> Path:
     return path
 
 
+def _parsed(source: str) -> ast.Module:
+    """Parse Python code.
+
+    CPython before 3.11.9 shares one count of depth between all trees that are being built, and
+    fails where the garbage collector lets another thread build one meanwhile (gh-106905).
+    """
+    collecting = gc.isenabled()
+    gc.disable()
+    try:
+        return ast.parse(source)
+    finally:
+        if collecting:
+            gc.enable()
+
+
 def _tree(module: str) -> ast.Module:
-    return ast.parse(_path(module).read_text(encoding="utf-8"))
+    return _parsed(_path(module).read_text(encoding="utf-8"))
 
 
 @cache
@@ -102,7 +118,7 @@ def _code(module: str) -> str:
         if token.type == tokenize.COMMENT:
             row, column = token.start
             lines[row - 1] = lines[row - 1][:column]
-    for node in ast.walk(ast.parse(source)):
+    for node in ast.walk(_parsed(source)):
         body = getattr(node, "body", None)
         if isinstance(body, list) and body and _is_text(body[0]):
             first, last = body[0].lineno - 1, body[0].end_lineno

@@ -20,11 +20,12 @@ EFFECTS = pd.DataFrame(
 
 
 def _data(chart):
-    """All rows of a chart, whatever layer holds them."""
+    """All rows of a chart, whatever layer holds them, inline or set apart."""
     spec = chart.to_dict()
-    if "values" in spec.get("data", {}):
-        return pd.DataFrame(spec["data"]["values"])
-    return pd.DataFrame([row for values in spec["datasets"].values() for row in values])
+    layers = [spec, *spec.get("layer", []), spec.get("spec", {}), *spec.get("hconcat", [])]
+    inline = [layer.get("data", {}).get("values", []) for layer in layers]
+    apart = [values for values in spec.get("datasets", {}).values()]
+    return pd.DataFrame([row for values in inline + apart for row in values])
 
 
 def test_histograms_count_every_effect_once():

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 RESAMPLES, MOST_ROWS = 200, 200_000
 _BOOTSTRAP = f"resamples for intervals (default: {RESAMPLES} up to {MOST_ROWS:,} rows), 0: none"
+_BUDGET = "clusters that may differ, or auto (default); with --random one for each effect: 2,3"
 _EPILOG = """\
 examples:
   scs fit patients.csv --outcome days --cluster hospital
@@ -45,7 +46,7 @@ def add_parser(commands: argparse._SubParsersAction) -> None:
     add("--categorical", metavar="COL", nargs="+", default=[], help="numbers that are categories")
     add("--formula", metavar="TEXT", help="instead of --outcome and --covariates: 'y ~ x + log(z)'")
     add("--random", metavar="TEXT", help="effects of a cluster: 1 (default), '1 + x', '0 + x'")
-    add("--budget", metavar="N", default="auto", help="clusters that may differ, or auto (default)")
+    add("--budget", metavar="N", default="auto", help=_BUDGET)
     add("--ridge", type=float, default=1.0, metavar="MU", help="on the effects (default: 1)")
     add("--ridge-fixed", type=float, metavar="MU", help="on the coefficients (default: as --ridge)")
     add("--missing", choices=["refuse", "drop"], default="refuse", help="rows that miss a value")

@@ -70,7 +70,13 @@ class Arrow:
 
 
 def make_arrow(moments: Moments | SlopeMoments, problem: Problem) -> Arrow:
-    """Return the quadratic of Eq. 5; ``problem`` is that of the means and pooled products."""
+    """Return the quadratic of Eq. 5; ``problem`` is that of the means and pooled products.
+
+    Raises
+    ------
+    ValueError
+        The squares of a slope column leave the range of floating point.
+    """
     n, x, y = problem.n, problem.x, problem.y
     n_clusters, n_columns = x.shape
     n_slopes = len(moments.slope_names) if isinstance(moments, SlopeMoments) else 0
@@ -84,6 +90,13 @@ def make_arrow(moments: Moments | SlopeMoments, problem: Problem) -> Arrow:
         own_zz[:, 1:, 1:] = moments.within_zz
         own_zx[:, 1:] = moments.within_zx
         own_zy[:, 1:] = moments.within_zy
+    with np.errstate(over="ignore", invalid="ignore"):
+        squares = own_zz.sum(axis=0) + np.einsum("k,kq,kr->qr", n, mean_z, mean_z)
+    if not np.isfinite(squares).all():
+        raise ValueError(
+            "Z is of a size whose squares leave the range of floating point: rescale it (divide "
+            "each column by its largest value)."
+        )
     nz = n[:, None] * mean_z
     arrow = Arrow(
         problem=problem,

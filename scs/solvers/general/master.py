@@ -476,7 +476,7 @@ def _choice(search: Search, node: Node) -> tuple | None:
                 levels_box += _FINER * len(width)  # the gap shrinks below what is left now
             loss_box = loss[j]
     # At the point, the cut's slope says what selecting wholly would gain from there.
-    with np.errstate(divide="ignore", invalid="ignore"):
+    with np.errstate(divide="ignore", over="ignore", invalid="ignore"):
         whole = np.sqrt(-at.slope_z * out.dz)  # d u
         rest = np.maximum(np.diagonal(arrow.zz, axis1=1, axis2=2) - out.dz, 0.0)
         pull = whole + rest * np.abs(at.gamma)

@@ -244,7 +244,7 @@ def relax(
             pull = np.abs(arrow.hz[:, r] - arrow.zx[:, r] @ at.beta - others)
             rest = np.maximum(diagonal[:, r] - out.dz[:, r], 0.0)
             s[:, r] = _fill(pull, out.dz[:, r], rest, int(budget), fixed_z[:, r])
-            with np.errstate(divide="ignore"):
+            with np.errstate(divide="ignore", over="ignore"):  # 1 / infinite is 0, as it should
                 soft = np.where(s[:, r] > 0, rest + out.dz[:, r] / np.maximum(s[:, r], 1e-300), 1.0)
             signed = arrow.hz[:, r] - arrow.zx[:, r] @ at.beta - others
             gamma[:, r] = np.where(s[:, r] > 0, signed / soft, 0.0)
