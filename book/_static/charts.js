@@ -95,6 +95,7 @@
     // Vega makes a document of the drawing, hundreds of stops long for a screen reader.
     view.setAttribute("role", "img");
     view.setAttribute("aria-label", label);
+    view.querySelector("svg").setAttribute("aria-hidden", "true"); // the label says it all
     return drawn;
   }
 
@@ -108,8 +109,8 @@
   async function fillWithPanels(chart, spec, width) {
     const panels = (size) => withConfig(spec,
       { view: { continuousWidth: size, discreteWidth: size } });
-    // Wide enough that no panel's title is wider than the panel: it would hide the slope.
-    const [small, large, least] = [300, 420, 60];
+    // Wide enough that no title and no legend is wider than the panels: it would hide the slope.
+    const [small, large, least] = [Math.max(300, 0.7 * width), Math.max(420, 0.9 * width), 60];
     const widthAt = async (size) => {
       chart.drawn = await embed(chart, panels(size));
       const drawing = chart.querySelector(".scs-chart-view svg").getBoundingClientRect().width;
@@ -119,7 +120,13 @@
     const [atSmall, atLarge] = [await widthAt(small), await widthAt(large)];
     const slope = (atLarge - atSmall) / (large - small);
     if (slope < 0.5) return spec; // the author set the panels' widths
-    return panels(Math.max(least, Math.floor(small + (width - atSmall) / slope)));
+    let size = Math.max(least, Math.floor(small + (width - atSmall) / slope));
+    for (let turn = 0; turn < 3; turn++) { // labels that jut out bend the line a little
+      const over = (await widthAt(size)) - width;
+      if (over <= 0 || size === least) break;
+      size = Math.max(least, size - Math.ceil(over / slope));
+    }
+    return panels(size);
   }
 
   async function draw(chart) {
