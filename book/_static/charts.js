@@ -8,7 +8,10 @@
       labelColor: "#ced6dd", titleColor: "#ced6dd", tickColor: "#9fa8b0",
       domainColor: "#9fa8b0", gridColor: "#3a424a",
     },
-    legend: { labelColor: "#ced6dd", titleColor: "#ced6dd" },
+    legend: {
+      labelColor: "#ced6dd", titleColor: "#ced6dd",
+      symbolBaseFillColor: "#ced6dd", symbolBaseStrokeColor: "#ced6dd",
+    },
     header: { labelColor: "#ced6dd", titleColor: "#ced6dd" },
     title: { color: "#ced6dd" },
     text: { color: "#ced6dd" },

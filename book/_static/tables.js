@@ -92,8 +92,13 @@
     scroller.before(
       element("p", { className: "scs-table-caption", textContent: caption, ariaHidden: "true" }),
       element("div", { className: "scs-table-tools" },
-        ...chosen.map((filter) => filter.label), count, save));
+        ...chosen.map((filter) => filter.label), count, save,
+        element("span", { className: "scs-table-more", textContent: "more columns \u2192", ariaHidden: "true" })));
     box.classList.add("ready");
+    const edge = () => scroller.classList.toggle("more",
+      scroller.scrollWidth - scroller.clientWidth - scroller.scrollLeft > 2);
+    scroller.addEventListener("scroll", edge, { passive: true });
+    new ResizeObserver(edge).observe(scroller);
   }
 
   const start = () => document.querySelectorAll(".scs-table").forEach(enhance);
