@@ -15,7 +15,17 @@ import scs
 
 ROOT = Path(__file__).resolve().parents[1]
 FOLDER = ROOT / "book" / "reference"
-MODULES = ("scs.baselines", "scs.charts", "scs.metrics")  # one page each: what chapters use of them
+# One page each: what chapters use of them.
+MODULES = (
+    "scs.baselines",
+    "scs.bootstrap",
+    "scs.charts",
+    "scs.constraints",
+    "scs.metrics",
+    "scs.splines",
+)
+# Values have no docstring: Sphinx reads the comment "#:" above them, where they are defined.
+DEFINED_IN = {"scs.charts": "scs.charts.theme"}
 
 
 def pages() -> dict[str, str]:
@@ -46,7 +56,8 @@ def directive(module: str, name: str) -> str:
     if inspect.isfunction(thing):
         return f".. autofunction:: {full}"
     if not inspect.isclass(thing):
-        return f".. autodata:: {full}\n   :no-value:"
+        home = DEFINED_IN.get(module, module)
+        return f".. autodata:: {home}.{name}\n   :no-value:"
     if issubclass(thing, Warning):
         return f".. autoexception:: {full}"
     return f".. autoclass:: {full}\n   :members:"

@@ -12,7 +12,8 @@ from scs.baselines import Fit, lmm_gaussian, lmm_laplace, ols
 from scs.datasets import load_mice, load_student
 from scs.design import DesignWarning
 from scs.experiment import run_experiment
-from scs.formula import FittedModel, fit
+from scs.fitted import FittedModel
+from scs.formula import fit
 from scs.model import SignificantClusterRegressor, SignificantClusterRegressorCV
 from scs.moments import Moments
 from scs.outliers import Outliers, detect_outliers

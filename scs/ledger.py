@@ -9,6 +9,9 @@ with s the standard deviation of one replication (ours), R our replications, 100
 the last printed digit. "reproduced" means |z| <= 3. What differs is "explained" only by a cause
 that is tested here: a printed value that the design cannot give, or a table whose rows scatter like
 a handful of replications. All else is "differs, unexplained".
+
+The cells of the data examples come with a z of their own, or none, and with their verdict:
+`scs.examples` says how.
 """
 
 from __future__ import annotations
@@ -166,7 +169,8 @@ def judged(rows: pd.DataFrame, tables: Sequence[str] | None = None) -> pd.DataFr
     table = cells(rows, tables)
     scatter = {row: effective_replications(table, without=row) for row in table["row"].unique()}
     missed = rows.groupby(_SETTING)["true_positive_rate"].min() < 1
-    verdicts = [_judge(cell, scatter[cell.row], missed) for cell in table.itertuples()]
+    sparsity = _excluded(table[table.table == "B7"], missed)
+    verdicts = [_judge(cell, scatter[cell.row], sparsity) for cell in table.itertuples()]
     table[["verdict", "evidence"]] = verdicts
     return table
 
@@ -254,7 +258,7 @@ def write_ledger(table: pd.DataFrame, folder: Path | None = None) -> Path:
     short = table.assign(
         ours=table.ours.map("{:.5g}".format),
         mc_se=table.mc_se.map("{:.2g}".format),
-        z=table.z.map("{:.1f}".format).replace("-0.0", "0.0"),
+        z=table.z.map(z_text),
     )
     short.replace("nan", "").to_csv(path, index=False, lineterminator="\n")
     return path
@@ -274,13 +278,23 @@ def read_ledger(folder: Path | None = None) -> pd.DataFrame:
     return pd.read_csv(path, dtype={"table": str, "row": str})
 
 
-def _judge(cell, scatter: pd.DataFrame, missed: pd.Series) -> tuple[str, str]:
+def z_text(z: float, limit: float = LIMIT) -> str:
+    """Write z with one decimal, or with as many as show on which side of the limit it lies."""
+    digits = 1
+    while digits < 6 and abs(z) != limit and float(f"{abs(z):.{digits}f}") == limit:
+        digits += 1
+    text = f"{z:.{digits}f}"
+    return text.removeprefix("-") if float(text) == 0 else text
+
+
+def _judge(cell, scatter: pd.DataFrame, sparsity: pd.DataFrame) -> tuple[str, str]:
     """Return verdict and evidence; ``scatter`` is that of the other rows of each table."""
+    z = z_text(cell.z)
     if abs(cell.z) <= LIMIT:
-        return REPRODUCED, f"|z| = {abs(cell.z):.1f}"
+        return REPRODUCED, f"|z| = {z.removeprefix('-')}"
     if cell.table == "B7":
-        return _judge_sparsity(cell, missed)
-    ratio = f"published is {cell.published / cell.ours:.2g} times ours, z = {cell.z:.1f}"
+        return _judge_sparsity(cell, sparsity)
+    ratio = f"published is {cell.published / cell.ours:.2g} times ours, z = {z}"
     if cell.method == "LMM (Laplace)":
         return UNEXPLAINED, f"{ratio}; {_LAPLACE}"
     if cell.table not in scatter.index:
@@ -298,43 +312,67 @@ def _about(found: pd.Series) -> str:
     return f"{found.estimate:.1f} (95 %: {found.low:.1f} to {found.high:.1f})"
 
 
-def _judge_sparsity(cell, missed: pd.Series) -> tuple[str, str]:
+def _judge_sparsity(cell, sparsity: pd.DataFrame) -> tuple[str, str]:
+    excluded = sparsity.excluded[cell.dimension, cell.level]
+    found = excluded or _contradicted(cell, sparsity.loc[cell.dimension])
+    if found:
+        return EXPLAINED, found
+    return UNEXPLAINED, (
+        f"{cell.published - cell.ours:+.0f} points, z = {z_text(cell.z)}; not excluded by the "
+        "design"
+    )
+
+
+def _excluded(part: pd.DataFrame, missed: pd.Series) -> pd.DataFrame:
+    """Say of each printed sparsity why the design cannot give it, or nothing.
+
+    Index ``dimension``, ``level``; columns ``excluded``, ``n_nonzero``, ``published``, ``spread``.
+    """
+    part = part.merge(same_law(), on=["dimension", "level"], how="left")
+    part["excluded"] = [
+        _why_not(cell, missed[cell.regime, cell.dimension, cell.level])
+        for cell in part.itertuples()
+    ]
+    columns = ["excluded", "n_nonzero", "published", "spread"]
+    return part.set_index(["dimension", "level"])[columns]
+
+
+def _why_not(cell, missed: bool) -> str:
     n_clusters = DIMENSIONS[cell.dimension][0]
     most = attainable_sparsity(cell.dimension)
     least = cell.published - 0.5  # before rounding
     if least > most:
-        return EXPLAINED, (
+        return (
             f"cannot be attained: with {n_clusters} clusters the smallest budget leaves at most "
             f"{most:.3g} % zero"
         )
-    law = same_law().set_index(["dimension", "level"]).n_nonzero[cell.dimension]
-    zero = 100 * (1 - law[cell.level] / n_clusters)
-    if least > zero and not missed[cell.regime, cell.dimension, cell.level]:
-        return EXPLAINED, (
+    zero = 100 * (1 - cell.n_nonzero / n_clusters)
+    if least > zero and not missed:
+        return (
             f"only {zero:.1f} % of the effects are zero, so a larger average needs fits that miss "
             "an effect of 10; none of ours does"
         )
-    twins = _twins(cell, law)
-    if twins:
-        return EXPLAINED, twins
-    return UNEXPLAINED, (
-        f"{cell.published - cell.ours:+.0f} points, z = {cell.z:.1f}; not excluded by the design"
-    )
+    return ""
 
 
-def _twins(cell, law: pd.Series) -> str:
-    """Say which printed rows contradict a cell of B7: those of the same law, but other values."""
-    same = law.index[law == law[cell.level]]
-    printed = _sparsity()
-    printed = printed[(printed.dimension == cell.dimension) & printed.level.isin(same)].published
-    error = np.sqrt(2 * (cell.spread**2 / PAPER_REPS + 1 / 12))
-    distance = printed.max() - printed.min()
-    if len(printed) < 2 or distance <= LIMIT * error:
+def _contradicted(cell, rows: pd.DataFrame) -> str:
+    """Say which printed rows contradict a cell of B7: those of the same law, but other values.
+
+    Values that the design excludes are no witnesses: what is wrong with them need not be wrong
+    with this one. The spread of one replication is that of the law, from all its rows.
+    """
+    law = rows.n_nonzero[cell.level]
+    same = rows[rows.n_nonzero == law]
+    spread = np.sqrt((same.spread**2).mean())
+    possible = same[same.excluded == ""].published
+    error = np.sqrt(2 * (spread**2 / PAPER_REPS + 1 / 12))
+    distance = possible.max() - possible.min()
+    if distance <= LIMIT * error:
         return ""
     return (
-        f"rows {', '.join(same)} share one law, {law[cell.level]} of "
+        f"rows {', '.join(possible.index)} share one law, {law} of "
         f"{DIMENSIONS[cell.dimension][0]} effects, but print values {distance:.0f} points apart "
-        f"({distance / error:.0f} standard errors): no run of this design prints them all"
+        f"({distance / error:.0f} standard errors): averages of one law are hardly so far apart"
     )
 
 

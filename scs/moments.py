@@ -32,10 +32,10 @@ INTERCEPT = "intercept"
 class Moments:
     """Cluster sizes, cluster means and pooled within-cluster cross-products of ``[X, y]``.
 
-    With ``x_k`` and ``y_k`` the cluster means, the residual sum of squares of Eq. 5 is
+    With ``x_k`` and ``y_k`` the cluster means, the residual sum of squares of Eq. 5 is::
 
         within_yy - 2 beta'within_xy + beta'within_xx beta
-            + sum_k n_k (y_k - x_k'beta - gamma_k)^2.
+            + sum_k n_k (y_k - x_k'beta - gamma_k)^2
 
     Attributes
     ----------

@@ -234,7 +234,7 @@ def normal_matrix(problem: Problem, weights: np.ndarray) -> np.ndarray:
     for start in range(0, problem.n_clusters, _BLOCK):
         x = problem.x[start : start + _BLOCK]
         matrix += x.T @ (x * weights[start : start + _BLOCK, None])
-    matrix[np.diag_indices_from(matrix)] += problem.penalty
+    matrix.flat[:: len(matrix) + 1] += problem.penalty
     return matrix
 
 

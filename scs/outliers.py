@@ -77,11 +77,12 @@ def detect_outliers(
 ) -> Outliers:
     """Leave out the rows without which the rest fits best, with a proved bound.
 
-    Minimises over beta and at most ``count`` rows S
+    Minimises over beta and at most ``count`` rows S::
 
-        sum_{i not in S} (y_i - x_i'beta)^2 + ridge / (1 + ridge) sum_{i in S} (y_i - x_i'beta)^2,
+        sum_{i not in S} (y_i - x_i'beta)^2
+            + ridge / (1 + ridge) sum_{i in S} (y_i - x_i'beta)^2
 
-    which is Eq. 5 with a cluster for every row, and least trimmed squares as the ridge goes to 0.
+    This is Eq. 5 with a cluster for every row, and least trimmed squares as the ridge goes to 0.
 
     Parameters
     ----------

@@ -32,8 +32,12 @@ class Scenario:
     dimension : {"low", "medium", "high"}
     heterogeneity : float
         Sparse: share of clusters with a non-zero effect, (0, 1]. Gaussian: variance of the effects.
-    n_clusters, n_covariates, n_per_cluster : int
-        K, P, n_k.
+    n_clusters : int
+        Clusters, K.
+    n_covariates : int
+        Covariates, P.
+    n_per_cluster : int
+        Rows in each cluster, n_k.
     noise_var : float
         Variance of the error.
     """
@@ -183,9 +187,11 @@ def simulate(scenario: Scenario, rng: np.random.Generator) -> Replication:
     """Draw the truth and three independent data sets of one replication.
 
     beta_j is uniform on {-1, 0, 1}. gamma has ceil(K a) entries of +-10 with equal odds and zeros
-    elsewhere (sparse), or is N(0, v) (Gaussian). Then
+    elsewhere (sparse), or is N(0, v) (Gaussian). With u_ij and e_ij standard normal and noise of
+    variance 0.5::
 
-        X_ij = u_ij gamma_k(i) + e_ij,   y = X beta + gamma_k(i) + N(0, 0.5),   u, e ~ N(0, 1).
+        X_ij = u_ij gamma_k(i) + e_ij
+        y_i  = X_i beta + gamma_k(i) + noise
 
     Parameters
     ----------
@@ -226,22 +232,28 @@ def simulate_slopes(
     """Draw rows of clusters with several effects: random intercepts and Q random slopes.
 
     gamma_r has ``n_nonzero[r]`` entries of +-effect, drawn for each effect on its own, and zeros
-    elsewhere. With u_ij and e standard normal, in R^(Q+1) and R,
+    elsewhere. With u_ij and e_ij standard normal, in R^(Q+1) and R, and k the cluster of row i::
 
-        X_ij = u_ij' gamma_k(i) + e_ij,   y = X beta + gamma_k,0 + sum_r gamma_k,r X_ir + noise:
+        X_ij = u_ij' gamma_k + e_ij
+        y_i  = X_i beta + gamma_k,0 + sum_r gamma_k,r X_ir + noise
 
-    the first Q covariates are those with random slopes. beta_j is uniform on {-1, 0, 1}.
+    The first Q covariates are those with random slopes. beta_j is uniform on {-1, 0, 1}.
 
     Parameters
     ----------
-    n_clusters, n_covariates, n_per_cluster : int
-        K, P, n_k.
+    n_clusters : int
+        Clusters, K.
+    n_covariates : int
+        Covariates, P.
+    n_per_cluster : int
+        Rows in each cluster, n_k.
     n_nonzero : tuple of int, length Q + 1
         Clusters with each effect, the random intercept first; Q <= P.
     rng : numpy.random.Generator
     effect : float
         Size of the non-zero effects.
     noise_var : float
+        Variance of the noise.
 
     Returns
     -------

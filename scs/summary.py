@@ -11,7 +11,7 @@ import pandas as pd
 from scs.rows import INTERCEPT
 
 if TYPE_CHECKING:
-    from scs.formula import FittedModel
+    from scs.fitted import FittedModel
 
 WIDTH = 78
 

@@ -9,6 +9,7 @@ from browser import (
     CHROMIUM,
     DESKTOP,
     NO_CHROMIUM,
+    NO_FADING,
     PHONE,
     ROOT,
     Log,
@@ -34,7 +35,9 @@ def main() -> int:
                 for name in toc_pages():
                     page = open_page(context, log, name)
                     path = folder / f"{name.replace('/', '-')}-{size_name}-{mode}.png"
-                    page.screenshot(path=path, full_page=True)
+                    # Half moved or half faded in, a page is nothing that a reader would see.
+                    page.add_style_tag(content=NO_FADING)
+                    page.screenshot(path=path, full_page=True, animations="disabled")
                     print(path)
                     page.close()
                 context.close()

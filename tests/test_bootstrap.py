@@ -8,18 +8,9 @@ from numpy.testing import assert_allclose, assert_array_equal
 from problems import random_rows
 
 from scs import Moments, solve
-from scs.bootstrap import (
-    _Rows,
-    bootstrap,
-    coverage,
-    coverage_rate,
-    drawn_rows,
-    halves,
-    resampled_clusters,
-    resampled_rows,
-    split_intervals,
-)
+from scs.bootstrap import bootstrap, coverage, coverage_rate, halves, split_intervals
 from scs.design import Design
+from scs.resampling import CentredRows, drawn_rows, resampled_clusters, resampled_rows
 
 FIELDS = ("n", "mean_x", "mean_y", "within_xx", "within_xy", "within_yy")
 
@@ -30,7 +21,7 @@ def _sorted_rows(seed, shift=0.0):
     mixed = rng.permutation(len(rows.y))
     design = Design.from_table(rows.X[mixed] + shift, rows.y[mixed], rows.clusters[mixed])
     order = np.argsort(design.codes, kind="stable")
-    return _Rows.of(design, rows.intercept), design, order
+    return CentredRows.of(design, rows.intercept), design, order
 
 
 def _stream(seed, replication):
@@ -114,7 +105,7 @@ def test_spread_of_a_mean_over_rows_is_the_textbooks():
 def test_each_replication_is_a_solution_of_its_resample(resample):
     X, y, clusters, _ = _sparse(np.random.default_rng(2))
     found = bootstrap(X, y, clusters, 3, resample=resample, reps=4, seed=9, intercept=True)
-    rows = _Rows.of(Design.from_table(X, y, clusters), True)
+    rows = CentredRows.of(Design.from_table(X, y, clusters), True)
     draw = resampled_rows if resample == "rows" else resampled_clusters
     for replication in range(4):
         moments, drawn = draw(rows, _stream(9, replication))

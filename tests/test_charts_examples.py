@@ -2,8 +2,10 @@
 
 import numpy as np
 import pandas as pd
+import pytest
 
 from scs.charts.examples import (
+    _log_values,
     concordance_chart,
     coverage_chart,
     effect_histograms,
@@ -81,3 +83,24 @@ def test_coverage_chart_stays_between_nothing_and_all():
     spec = coverage_chart(table, level=0.95, x_title="size", description="one")
     drawn = _data(spec)
     assert drawn["low"].min() == 0.0 and drawn["high"].max() == 1.0
+
+
+def test_coverage_chart_labels_the_sizes_that_there_are():
+    table = pd.DataFrame(
+        {"size": [0.5, 4.0], "intervals": ["a", "a"], "rate": [0.5, 0.9], "error": [0.05, 0.05]}
+    )
+    spec = coverage_chart(table, level=0.95, x_title="size", description="one").to_dict()
+    assert spec["layer"][1]["encoding"]["x"]["axis"]["values"] == [0.5, 4.0]
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "expected"),
+    [
+        (4e-5, 6e-3, [1e-4, 3e-4, 1e-3, 3e-3]),
+        (1e-12, 3e-5, [1e-12, 1e-10, 1e-8, 1e-6]),
+        (0.3, 5.5, [0.5, 1.0, 2.0, 5.0]),
+        (1e-3, 0.5, [1e-3, 1e-2, 1e-1]),
+    ],
+)
+def test_log_axes_have_few_round_numbers(low, high, expected):
+    assert _log_values(low, high) == expected

@@ -14,7 +14,9 @@ from problems import all_values, random_rows
 
 from scs import Moments, solve, solve_path, solvers
 from scs.objective import Problem, indicator, lower_bound, profile, uniform_diagonal
+from scs.scaling import ambiguous as drawn_of_ten
 from scs.solvers.alternating import alternating, swap
+from scs.solvers.exact import canonical as canonical_module
 from scs.solvers.exact import relaxation
 from scs.solvers.exact.canonical import Canonical
 from scs.solvers.exact.relaxation import IN, OPEN, OUT, Nodes, fix, relax, settle
@@ -22,9 +24,21 @@ from scs.solvers.outer import outer
 from scs.solvers.solution import relative_gap
 from scs.solvers.stop import Stop
 
+exact_module = importlib.import_module("scs.solvers.exact")
 search_module = importlib.import_module("scs.solvers.exact.search")
 
 RIDGES = (1.0, 1e-2, 1e-4)
+
+
+@pytest.fixture(params=["clusters", "boxes"])
+def either(request, monkeypatch):
+    """Small problems branch on clusters alone; what holds of them must hold with boxes too."""
+    if request.param == "boxes":
+        split_always(monkeypatch)
+
+
+def split_always(monkeypatch):
+    monkeypatch.setattr(canonical_module, "boxes_pay", lambda n_split, _: n_split > 0)
 
 
 def random_moments(
@@ -116,7 +130,7 @@ def test_enumeration_agrees_with_least_squares_on_the_rows(seed):
 
 
 @pytest.mark.parametrize("block", range(6))
-def test_agrees_with_enumeration_at_gap_1e_9(block):
+def test_agrees_with_enumeration_at_gap_1e_9(block, either):
     """600 problems with K = 3 to 10, in blocks of a hundred."""
     solved = sum(check_against_enumeration(seed) for seed in range(100 * block, 100 * (block + 1)))
     assert solved == 100
@@ -124,7 +138,7 @@ def test_agrees_with_enumeration_at_gap_1e_9(block):
 
 @pytest.mark.parametrize("n_clusters", [12, 13, 14])
 @pytest.mark.parametrize("between", [0, 1, 2])
-def test_agrees_with_enumeration_of_up_to_3432_supports(n_clusters, between):
+def test_agrees_with_enumeration_of_up_to_3432_supports(n_clusters, between, either):
     """Every combination of intercept, between-only covariates and ridges thrice: 324 problems."""
     settings = product((False, True), RIDGES, (None, 0.0), range(3))
     first = 1000 * n_clusters + 100 * between
@@ -154,9 +168,8 @@ def test_agrees_with_outer_approximation(seed):
     check_against_outer(seed, 20)
 
 
-def test_finds_the_optimum_from_the_worst_support(monkeypatch):
+def test_finds_the_optimum_from_the_worst_support(monkeypatch, either):
     """The search needs no luck with its first support: here it gets the worst, and no other."""
-    module = importlib.import_module("scs.solvers.exact")
     for seed in range(60):
         drawn = random_problem(seed, most=8)
         if drawn is None:
@@ -165,7 +178,7 @@ def test_finds_the_optimum_from_the_worst_support(monkeypatch):
         supports, values = enumerate_supports(problem, budget)
         worst = profile(problem, indicator(problem.n_clusters, supports[int(values.argmax())]))
         begin = (worst, False)
-        monkeypatch.setattr(module, "first_support", lambda *_, begin=begin, **__: begin)
+        monkeypatch.setattr(exact_module, "first_support", lambda *_, begin=begin, **__: begin)
         monkeypatch.setattr(search_module, "alternate", lambda *_, worst=worst, **__: worst)
         found = solve(moments, budget, method="exact", gap=1e-9, **ridges)
         assert found.status == "optimal", seed
@@ -246,11 +259,11 @@ def attack(seed, n_nodes=4):
     return compared
 
 
-def test_no_bound_is_above_a_support():
+def test_no_bound_is_above_a_support(either):
     assert sum(attack(seed) for seed in range(600)) > 9_000
 
 
-def test_bounds_hold_whatever_the_quality_of_the_step(monkeypatch):
+def test_bounds_hold_whatever_the_quality_of_the_step(monkeypatch, either):
     """From coefficients and weights that are badly wrong: weaker bounds, never false ones."""
     rng = np.random.default_rng(0)
     honest = relaxation.solve_box
@@ -268,7 +281,79 @@ def test_bounds_hold_whatever_the_quality_of_the_step(monkeypatch):
     assert sum(attack(seed) for seed in range(150)) > 2_000
 
 
-def test_attack_notices_a_broken_bound(monkeypatch):
+def test_ends_cut_off_hold_nothing_as_good():
+    """From any incumbent the first box still holds every support as good as it."""
+    n_cut = n_boxes = 0
+    for seed in range(80):
+        drawn = random_problem(seed, most=9, intercept=bool(seed % 2), between=1 + seed % 3)
+        if drawn is None:
+            continue
+        _, problem, budget, _, rng = drawn
+        K = problem.n_clusters
+        supports, values = enumerate_supports(problem, budget)
+        ends = np.array([profile(problem, indicator(K, s)).beta for s in supports])
+        best = int(values.argmin())
+        for some in (best, *rng.choice(len(supports), size=2)):
+            at = profile(problem, indicator(K, supports[some]))
+            canonical = Canonical.about(problem, at)
+            lo, hi = canonical.root_box(at.value)
+            fixed = np.zeros((1, K), dtype=np.int8)
+            root = Nodes(lo[None].copy(), hi[None].copy(), fixed, 0.0 * lo[None], np.zeros(1))
+            with Stop() as stop:
+                state = search_module.State(at, 0.0)
+                search_module._shrink(canonical, root, budget, state, 5, stop)
+            z = np.linalg.solve(canonical.basis, (ends - canonical.origin).T).T
+            inside = ((z >= root.lo[0]) & (z <= root.hi[0])).all(axis=1)
+            assert inside[values <= at.value].all(), seed
+            assert not root.fixed.any()
+            n_boxes += 1
+            n_cut += (root.lo > lo).any() or (root.hi < hi).any()
+    assert n_boxes > 150
+    assert n_cut > n_boxes / 2
+
+
+def test_one_tangent_says_what_a_search_says(monkeypatch):
+    """Small problems are proved at once where effects are large; a search must agree."""
+    at_once = 0
+    for seed in range(80):
+        drawn = random_problem(seed, intercept=False, between=0)
+        if drawn is None:
+            continue
+        moments, _, budget, ridges, _ = drawn
+        quick = solve(moments, budget, method="exact", gap=1e-9, **ridges)
+        with monkeypatch.context() as patch:
+            patch.setattr(exact_module, "_SMALL", 0)
+            slow = solve(moments, budget, method="exact", gap=1e-9, **ridges)
+        at_once += len(quick.history) == 1 and quick.nodes == 1
+        assert quick.status == slow.status == "optimal"
+        assert quick.support.tolist() == slow.support.tolist()
+        assert quick.bound == pytest.approx(slow.bound, rel=1e-9)
+        decided = (quick.membership != "open") & (slow.membership != "open")
+        assert (quick.membership == slow.membership)[decided].all()
+    assert at_once > 20
+
+
+@pytest.mark.parametrize(
+    ("n_clusters", "flat", "ridge", "n_rows"),
+    [(100, 0, 1e-2, 20), (100, 0, 1e-4, 20), (100, 3, 1.0, 20), (60, 6, 1.0, 6), (30, 2, 1e-2, 5)],
+)
+def test_proves_what_stalled_before(n_clusters, flat, ridge, n_rows):
+    """Small ridges, and directions that only clusters explain: tens to thousands of nodes."""
+    for seed in range(2):
+        moments = drawn_of_ten(n_clusters, intercept=True, flat=flat, n_rows=n_rows, seed=seed)
+        budget = n_clusters // 5
+        found = solve(moments, budget, method="exact", gap=1e-4, time_limit=60.0, ridge=ridge)
+        assert found.status == "optimal"
+        problem = Problem.from_moments(moments, ridge=ridge)
+        assert found.bound <= alternating(problem, budget, seed=seed + 7).value
+        rng = np.random.default_rng(seed)
+        for _ in range(20):
+            start = rng.choice(n_clusters, size=budget, replace=False)
+            end = swap(problem, profile(problem, indicator(n_clusters, start)))
+            assert found.bound <= end.value
+
+
+def test_attack_notices_a_broken_bound(monkeypatch, either):
     """The attack has teeth: an extracted diagonal a little too large is found out."""
     honest = relaxation.extract
 
@@ -318,7 +403,7 @@ def badly_scaled(kind, seed):
 @pytest.mark.parametrize("kind", ["scaled", "twins", "flat", "far"])
 @pytest.mark.parametrize("ridge_fixed", [None, 0.0])
 @pytest.mark.filterwarnings("ignore:gap=")
-def test_ill_conditioned_designs_keep_valid_bounds(kind, ridge_fixed):
+def test_ill_conditioned_designs_keep_valid_bounds(kind, ridge_fixed, either):
     for seed in range(8):
         X, y, clusters = badly_scaled(kind, seed)
         for intercept in (False, True):
@@ -465,7 +550,7 @@ def test_many_flat_covariates_have_at_least_the_bound_of_eq_6():
 
 
 @pytest.mark.parametrize("calls", [1, 5, 40])
-def test_interrupt_returns_what_is_proved(monkeypatch, calls):
+def test_interrupt_returns_what_is_proved(monkeypatch, calls, either):
     moments, _ = random_moments(5, n_clusters=9, between=1, intercept=True)
     problem = Problem.from_moments(moments)
     supports, values = enumerate_supports(problem, 4)
@@ -510,6 +595,19 @@ def test_tells_of_nearly_every_cluster_whether_it_is_selected():
         n_open += np.count_nonzero(found.membership == "open")
         assert np.count_nonzero(finest.membership == "open") <= 2
     assert n_open < 1_000  # of 2,000
+
+
+def test_names_many_clusters_beside_an_intercept():
+    """The gap asked for leaves room for thousands of swaps; what is proved does not."""
+    moments = drawn_of_ten(10_000, intercept=True)
+    found = solve(moments, 2_000, method="exact", gap=1e-4)
+    assert np.count_nonzero(found.membership == "open") < 20
+    member = indicator(10_000, found.support) > 0
+    assert (found.membership[member] != "out").all()
+    assert (found.membership[~member] != "in").all()
+    finest = solve(moments, 2_000, method="exact", gap=1e-8)
+    assert (found.membership[finest.support] != "out").all()
+    assert (np.delete(found.membership, finest.support) != "in").all()
 
 
 @pytest.mark.parametrize("budget", [0, 30, 99])

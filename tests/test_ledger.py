@@ -24,6 +24,7 @@ from scs.ledger import (
     read_ledger,
     same_law,
     write_ledger,
+    z_text,
 )
 from scs.published import RECOVERY, TABLES, published
 from scs.simulate import DIMENSIONS, icc_scenarios, replication_rng, scenarios, simulate
@@ -148,6 +149,35 @@ def test_some_tables_need_their_scenarios_alone(printed):
     np.testing.assert_allclose(part.z, whole.z[part.index])
     with pytest.raises(ValueError, match="nothing for Table B8"):
         cells(low, ["B8"])
+
+
+@pytest.mark.parametrize(
+    "z, text",
+    [
+        (3.02, "3.02"),
+        (-2.998, "-2.998"),
+        (3.0, "3.0"),
+        (2.94, "2.9"),
+        (-0.01, "0.0"),
+        (np.nan, "nan"),
+    ],
+)
+def test_z_shows_on_which_side_of_the_limit_it_lies(z, text):
+    assert z_text(z) == text
+
+
+def test_a_value_that_the_design_excludes_is_no_witness_against_another():
+    """Rows 90, 80 and 75 % of Low share a law and print 79, 70 and 60; 79 cannot be."""
+    rows = made_up_run(np.random.default_rng(0), reps=40)
+    rows["sparsity"] = np.where(rows.replication % 2, 0.5, 0.5 + 1e-3)
+    near = judged(rows, ["B7"]).set_index("row")
+    assert near.evidence["80%, low"].startswith("rows 80%, 75% share one law")
+    assert near.evidence["90%, low"].startswith("cannot be attained")
+    # A spread at which 79 and 60 would still be apart, but 70 and 60 are not.
+    rows["sparsity"] = np.where(rows.replication % 2, 0.25, 0.25 + 0.5)
+    wide = judged(rows, ["B7"]).set_index("row")
+    assert wide.verdict["80%, low"] != EXPLAINED
+    assert wide.verdict["90%, low"] == EXPLAINED
 
 
 def test_misses_are_counted_beside_chance():

@@ -15,6 +15,7 @@ from browser import (
     DESKTOP,
     HTML,
     NO_CHROMIUM,
+    NO_FADING,
     PHONE,
     ROOT,
     Log,
@@ -73,9 +74,6 @@ _SEEN = r"""() => ({
 })"""
 
 
-# Half faded in, text would seem too pale to axe-core.
-_NO_FADING = "*, *::before, *::after { transition: none !important; animation: none !important }"
-
 _INK = """() => document.querySelector('.scs-chart .role-axis-label text')
   ?.getAttribute('fill') ?? null"""
 
@@ -122,7 +120,7 @@ def _visit(browser: Any, name: str) -> Visit:
     context = offline_context(browser, log, viewport=DESKTOP, color_scheme="light")
     page = open_page(context, log, name)
     wide = page.evaluate(_SEEN)
-    page.add_style_tag(content=_NO_FADING)
+    page.add_style_tag(content=NO_FADING)  # half faded in, text would seem too pale to axe-core
     page.evaluate("() => document.querySelectorAll('details').forEach(d => { d.open = true })")
     light, findings = page.evaluate(_INK), _violations(page, {})
     _darken(page, light)

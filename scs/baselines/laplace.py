@@ -117,8 +117,10 @@ def loglik_laplace(
     ----------
     moments : Moments
     beta : array-like, shape (P,)
-    var_u, var_e : float
-        Variances of effects (not negative) and errors (positive).
+    var_u : float
+        Variance of the effects, not negative.
+    var_e : float
+        Variance of the errors, positive.
     alpha : float
         Shape, 0 to 1.
 

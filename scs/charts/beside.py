@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import altair as alt
+import numpy as np
 import pandas as pd
 
-from scs.charts.tables import Table, table
+from scs.charts.tables import MISSING, Table, table
 from scs.charts.theme import METHOD_COLOURS, PALETTE, method_scale
+from scs.ledger import z_text
 
-_SOURCES = alt.Scale(domain=["ours", "published"], range=["circle", "diamond"])
-_LOG_TICKS = [step * 10.0**power for power in range(-5, 3) for step in (1, 2, 5)]
-_SHOWN = ("table", "row", "method", "quantity", "published", "ours", "mc_se", "z", "verdict")
+# A diamond with a hole, the inner one drawn the other way round: it is hollow in the legend too,
+# whose symbols are all filled or all not.
+_HOLLOW = "M0,-1L1,0L0,1L-1,0ZM0,-.6L-.6,0L0,.6L.6,0Z"
+_SOURCES = alt.Scale(domain=["ours", "published"], range=["circle", _HOLLOW])
+_SHARES = [tenth / 10 for tenth in range(11)]
+_FEW_POWERS = 1.3  # an axis over fewer powers of ten needs more ticks in each
 
 
 def recovery_chart(
@@ -51,13 +56,15 @@ def recovery_chart(
     if log:  # no bar may reach 0
         drawn["low"] = drawn.low.clip(lower=drawn.ours / 20)
     colour = alt.Color("method:N", title=None, scale=_colours(drawn))
-    scale = alt.Scale(type="log", nice=False, padding=6) if log else alt.Scale(zero=False)
-    axis = alt.Axis(values=_LOG_TICKS, format="~g") if log else alt.Axis()
+    scale = alt.Scale(type="log", nice=False, padding=6)
+    if not log:  # with room beyond a line along the edge
+        scale = alt.Scale(zero=False, padding=10)
+    axis = alt.Axis(values=_log_ticks(drawn, panel), format="~g") if log else alt.Axis()
     base = alt.Chart().encode(
         x=alt.X(
             f"{x}:Q",
             title=x_title,
-            axis=alt.Axis(format="%") if share else alt.Axis(),
+            axis=alt.Axis(format="%", values=_SHARES) if share else alt.Axis(),
             scale=alt.Scale(zero=False, nice=False, padding=10),
         ),
         color=colour,
@@ -74,10 +81,7 @@ def recovery_chart(
     )
     line = base.mark_line(strokeWidth=1.2).encode(y="ours:Q")
     ours = base.mark_point(size=35).encode(y="ours:Q", shape=_source("mine"))
-    theirs = base.mark_point(size=70, filled=False, strokeWidth=1.6).encode(
-        y="published:Q",
-        shape=_source("theirs"),
-    )
+    theirs = base.mark_point(size=110).encode(y="published:Q", shape=_source("theirs"))
     layers = [bars, line, ours, theirs]
     if truth:
         dashed = alt.Chart().mark_line(strokeDash=[5, 4], strokeWidth=1.2, color=PALETTE[-1])
@@ -125,7 +129,7 @@ def recovery_figure(
     )
 
 
-def beside_table(cells: pd.DataFrame, *, name: str, caption: str) -> Table:
+def beside_table(cells: pd.DataFrame, *, name: str, caption: str, row: str = "row") -> Table:
     """Show every cell with its error, z and verdict, to be filtered by readers.
 
     Parameters
@@ -134,26 +138,54 @@ def beside_table(cells: pd.DataFrame, *, name: str, caption: str) -> Table:
         Of `scs.ledger.judged`.
     name, caption : str
         As for `scs.charts.table`.
+    row : str
+        What the rows of the paper's table are: the column's heading.
     """
-    columns = [column for column in _SHOWN if cells[column].nunique() > 1 or column == "verdict"]
-    shown = cells[columns].reset_index(drop=True)
-    shown = shown.rename(columns={"mc_se": "SE", "quantity": "error of"})
-    if "error of" in shown:
-        shown["error of"] = shown["error of"].str.removeprefix("squared error of ")
-    formats = {"SE": _two_digits, "z": "z.1f"}
+    several = cells["table"].nunique() > 1
+    place = f"table, {row}" if several else row
+    shown = pd.DataFrame(
+        {
+            place: cells["table"] + ", " + cells["row"] if several else cells["row"],
+            "method": cells["method"],
+            "z": cells["z"],
+            "verdict": cells["verdict"],
+            "published": cells["published"],
+            "ours": cells["ours"],
+            "SE": cells["mc_se"],
+            "error of": cells["quantity"].str.removeprefix("squared error of "),
+            "table": cells["table"],
+        }
+    ).reset_index(drop=True)
+    choices = ("table", "error of")  # at the end, for the filters above the table alone
+    shown = shown.drop(columns=[column for column in choices if shown[column].nunique() == 1])
     return table(
         shown,
         name=name,
         caption=caption,
         filter_by=[c for c in ("table", "method", "error of", "verdict") if c in shown],
-        formats={column: form for column, form in formats.items() if column in shown},
+        formats={"SE": _two_digits, "z": z_shown},
     )
+
+
+def z_shown(value: float) -> str:
+    """Write z as `scs.ledger.z_text` does; a dash where there is none."""
+    return MISSING if pd.isna(value) else z_text(value)
 
 
 def _two_digits(value: float) -> str:
     """Write an error with two significant digits and no power of ten."""
     text = f"{float(f'{value:.2g}'):.7f}"
     return text.rstrip("0").rstrip(".")
+
+
+def _log_ticks(drawn: pd.DataFrame, panel: str) -> list[float]:
+    """Return 1, 2 and 5 of each power of ten, and 3 where a panel spans hardly more than one."""
+    values = drawn[["low", "high", "published"]]
+    lowest = values.min(axis=1).groupby(drawn[panel]).min()
+    highest = values.max(axis=1).groupby(drawn[panel]).max()
+    few = (np.log10(highest / lowest) < _FEW_POWERS).any()
+    steps = (1, 2, 3, 5) if few else (1, 2, 5)
+    return [step * 10.0**power for power in range(-5, 3) for step in steps]
 
 
 def _source(field: str) -> alt.Shape:

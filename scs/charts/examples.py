@@ -10,6 +10,7 @@ import pandas as pd
 
 from scs.charts.theme import METHOD_COLOURS, PALETTE
 
+_TICKS = 5  # at most, on a log axis: what a phone has room for
 _TAILS = {"top tenth": PALETTE[2], "bottom tenth": PALETTE[3], "between": PALETTE[-1]}
 
 
@@ -125,7 +126,11 @@ def protein_chart(
     order = list(dict.fromkeys(table["protein"]))
     # Bound: a label beyond the end of the axis would widen the drawing.
     form = "~e" if table["high"].max() < 0.1 else "~g"
-    axis = alt.Axis(format=form, labelBound=True)
+    axis = alt.Axis(
+        format=form,
+        labelBound=True,
+        values=_log_values(table["low"].min(), table["high"].max()),
+    )
     base = alt.Chart().encode(
         y=alt.Y("protein:N", sort=order, title=None),
         yOffset=alt.YOffset("method:N", sort=names),
@@ -184,9 +189,11 @@ def coverage_chart(
     )
     names = list(dict.fromkeys(table["intervals"]))
     domain = alt.Scale(domain=names, range=list(PALETTE[: len(names)]))
+    legend = alt.Legend(columns=2, labelLimit=300)
+    sizes = alt.Axis(values=sorted({float(size) for size in table["size"]}), format="~g")
     base = alt.Chart(table).encode(
-        x=alt.X("size:Q", title=x_title),
-        color=alt.Color("intervals:N", title=None, scale=domain),
+        x=alt.X("size:Q", title=x_title, axis=sizes),
+        color=alt.Color("intervals:N", title=None, scale=domain, legend=legend),
         tooltip=[
             "intervals:N",
             "size:Q",
@@ -202,10 +209,26 @@ def coverage_chart(
         y=alt.Y("low:Q", title="intervals that hold the truth"), y2="high:Q"
     )
     points = base.mark_point(size=70).encode(
-        y=share, shape=alt.Shape("intervals:N", title=None, scale=alt.Scale(domain=names))
+        y=share,
+        shape=alt.Shape("intervals:N", title=None, scale=alt.Scale(domain=names), legend=legend),
     )
     layers = promised + ranges + base.mark_line().encode(y=share) + points
     return layers.properties(height=280, description=description)
+
+
+def _log_values(low: float, high: float) -> list[float]:
+    """Return few round numbers between two positive ones: powers of ten, and more if these are few.
+
+    Below two decades 2 and 5 lie between, else 3.
+    """
+    first, last = int(np.ceil(np.log10(low))), int(np.floor(np.log10(high)))
+    step = max(1, -(-(last - first + 1) // _TICKS))
+    powers = [float(f"1e{power}") for power in range(first, last + 1, step)]
+    if len(powers) > 2:
+        return powers
+    digits = (2, 5) if high < 100 * low else (3,)
+    more = [float(f"{digit}e{power}") for power in range(first - 1, last + 1) for digit in digits]
+    return sorted(powers + [value for value in more if low <= value <= high])
 
 
 def _methods(names: Iterable[str]) -> alt.Scale:

@@ -14,6 +14,7 @@ from scs.charts.theme import METHOD_COLOURS, PALETTE, method_scale
 from scs.solvers import Solution, Tuning
 
 _NAMED, _REST = METHOD_COLOURS["MIO"], PALETTE[-1]
+_APART = 10  # pixels between two numbers of an axis: touching, they read as one
 
 
 def path_chart(path: Sequence[Solution], *, description: str) -> alt.LayerChart:
@@ -36,7 +37,7 @@ def path_chart(path: Sequence[Solution], *, description: str) -> alt.LayerChart:
     )
     base = alt.Chart(table).encode(
         x=alt.X(
-            "budget:Q", title="budget: clusters allowed an effect", axis=alt.Axis(tickMinStep=1)
+            "budget:Q", title="budget: clusters allowed an effect", axis=_numbers(tickMinStep=1)
         ),
         y=alt.Y("share:Q", title="share of the fall with all effects", axis=alt.Axis(format="%")),
         tooltip=[
@@ -75,7 +76,7 @@ def caterpillar_chart(
         .mark_point(size=80)
         .encode(
             y=alt.Y("cluster:N", sort=order, title=None),
-            x=alt.X("effect:Q", title=unit),
+            x=alt.X("effect:Q", title=unit, axis=_numbers()),
             color=alt.Color("method:N", scale=_methods(effects.columns), title=None),
             shape=alt.Shape("method:N", scale=_domain(effects.columns), title=None),
             tooltip=["cluster:N", "method:N", alt.Tooltip("effect:Q", format=".3g")],
@@ -87,7 +88,7 @@ def caterpillar_chart(
 
 
 def convergence_chart(solution: Solution, *, description: str) -> alt.LayerChart:
-    """Draw best support and proved bound against the number of cuts, closing in on each other.
+    """Draw best selection and proved bound against the number of cuts, closing in on each other.
 
     Parameters
     ----------
@@ -98,7 +99,7 @@ def convergence_chart(solution: Solution, *, description: str) -> alt.LayerChart
     table = pd.DataFrame(
         {
             "cuts": [step.cuts for step in solution.history],
-            "best support": [step.objective for step in solution.history],
+            "best selection": [step.objective for step in solution.history],
             "proved bound": [step.bound for step in solution.history],
         }
     ).melt("cuts", var_name="line", value_name="objective")
@@ -106,13 +107,13 @@ def convergence_chart(solution: Solution, *, description: str) -> alt.LayerChart
         alt.Chart(table)
         .mark_line(interpolate="step-after", point=alt.OverlayMarkDef(size=25))
         .encode(
-            x=alt.X("cuts:Q", title="cuts added"),
+            x=alt.X("cuts:Q", title="cuts added", axis=_numbers()),
             y=alt.Y("objective:Q", title="objective", scale=alt.Scale(zero=False)),
             color=alt.Color(
                 "line:N",
                 title=None,
                 scale=alt.Scale(
-                    domain=["best support", "proved bound"], range=[_NAMED, PALETTE[0]]
+                    domain=["best selection", "proved bound"], range=[_NAMED, PALETTE[0]]
                 ),
             ),
             tooltip=["line:N", "cuts:Q", alt.Tooltip("objective:Q", format=",.2f")],
@@ -121,7 +122,9 @@ def convergence_chart(solution: Solution, *, description: str) -> alt.LayerChart
     return alt.layer(line).properties(height=260, description=description)
 
 
-def named_chart(table: pd.DataFrame, *, value: str, unit: str, description: str) -> alt.LayerChart:
+def named_chart(
+    table: pd.DataFrame, *, value: str, unit: str, order_title: str, description: str
+) -> alt.LayerChart:
     """Draw one value per cluster, sorted, the named clusters in colour.
 
     Parameters
@@ -132,6 +135,8 @@ def named_chart(table: pd.DataFrame, *, value: str, unit: str, description: str)
     value : str
         Column to draw and to sort by.
     unit : str
+    order_title : str
+        Says what the places on the horizontal axis are, and their order.
     description : str
     """
     order = [str(label) for label in table.sort_values(value)["cluster"]]
@@ -140,7 +145,12 @@ def named_chart(table: pd.DataFrame, *, value: str, unit: str, description: str)
     colour = alt.Color("named:N", title=None, scale=alt.Scale(domain=names, range=[_NAMED, _REST]))
     shape = alt.Shape("named:N", title=None, scale=alt.Scale(domain=names))
     base = alt.Chart(table).encode(
-        x=alt.X("cluster:N", sort=order, title=None, axis=alt.Axis(labels=False, ticks=False)),
+        x=alt.X(
+            "cluster:N",
+            sort=order,
+            title=order_title,
+            axis=alt.Axis(labels=False, ticks=False),
+        ),
         color=colour,
         tooltip=["cluster:N", alt.Tooltip(f"{value}:Q", format=".2f"), "named:N"],
     )
@@ -149,6 +159,12 @@ def named_chart(table: pd.DataFrame, *, value: str, unit: str, description: str)
     )
     points = base.mark_point(size=70).encode(y=alt.Y(f"{value}:Q"), shape=shape)
     return (ranges + points).properties(height=300, description=description)
+
+
+def _numbers(**options: int) -> alt.Axis:
+    """Return an axis of numbers that leaves out every other one where they would touch."""
+    # Flush, the first and the last would be pushed towards their neighbours.
+    return alt.Axis(labelSeparation=_APART, labelFlush=False, **options)
 
 
 def _domain(names: Sequence[str]) -> alt.Scale:
@@ -175,7 +191,7 @@ def validation_chart(tuning: Tuning, *, description: str) -> alt.LayerChart:
     table = pd.DataFrame({"budget": tuning.budgets, "mse": tuning.mse})
     table["chosen"] = table["budget"] == tuning.best
     base = alt.Chart(table).encode(
-        x=alt.X("budget:Q", title="budget: effects allowed"),
+        x=alt.X("budget:Q", title="budget: effects allowed", axis=_numbers()),
         y=alt.Y("mse:Q", title="mean squared error, held out", scale=alt.Scale(zero=False)),
         tooltip=["budget:Q", alt.Tooltip("mse:Q", format=".3f")],
     )
@@ -204,7 +220,7 @@ def effects_chart(effects: pd.DataFrame, *, x: str, y: str, description: str) ->
         alt.Chart(table)
         .mark_point(size=35)
         .encode(
-            x=alt.X("first:Q", title=f"effect by {x}"),
+            x=alt.X("first:Q", title=f"effect by {x}", axis=_numbers()),
             y=alt.Y("second:Q", title=f"effect by {y}"),
             color=alt.Color(
                 "named:N",
@@ -236,12 +252,17 @@ def share_chart(
     order = list(dict.fromkeys(table[x]))
     names = table["method"].unique()
     base = alt.Chart(table).encode(
-        x=alt.X(f"{x}:N", sort=order, title=x_title, axis=alt.Axis(labelAngle=0)),
+        x=alt.X(
+            f"{x}:N",
+            sort=order,
+            title=x_title,
+            axis=alt.Axis(labelAngle=0, labelOverlap="parity", labelSeparation=_APART),
+        ),
         y=alt.Y(f"{y}:Q", title=y_title, axis=alt.Axis(format="%")),
         color=alt.Color("method:N", title=None, scale=_methods(names)),
-        shape=alt.Shape("method:N", title=None, scale=_domain(names)),
         tooltip=["method:N", f"{x}:N", alt.Tooltip(f"{y}:Q", format=".0%")],
     )
-    # The points alone carry shapes, or the lines would be told apart by them too.
-    lines = base.mark_line().encode(shape=alt.Shape())
-    return (lines + base.mark_point(size=80)).properties(height=260, description=description)
+    # The points alone carry shapes: a line with a shape draws points of its own, all round.
+    shape = alt.Shape("method:N", title=None, scale=_domain(names))
+    points = base.mark_point(size=80).encode(shape=shape)
+    return (base.mark_line() + points).properties(height=260, description=description)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
+from typing import Any
 
 import altair as alt
 import pandas as pd
@@ -18,10 +19,12 @@ VARIANT_COLOURS = {
     "MIO (refit)": PALETTE[5],
     "LMM (Laplace)": METHOD_COLOURS["LMM (Laplace)"],
 }
+_LAPLACE = "unexplained, LMM (Laplace)"  # most of what differs: a sign of its own
 VERDICT_COLOURS = {
     "reproduced": PALETTE[4],
     "differs, explained": PALETTE[5],
     "differs, unexplained": PALETTE[1],
+    _LAPLACE: METHOD_COLOURS["LMM (Laplace)"],
 }
 
 
@@ -56,9 +59,10 @@ def lines_chart(
     # Ratios are compared across panels, levels within them.
     scale = alt.Scale(type="log", nice=False, padding=8) if log else alt.Scale(zero=False)
     axis = alt.Axis(tickCount=5, format=",~r")
+    colour, shape = _signs(colours, table, "kind", legend=_LEGEND)
     base = alt.Chart(table).encode(
         x=alt.X(f"{x}:Q", title=x_title, axis=axis, scale=alt.Scale(nice=False, padding=8)),
-        color=alt.Color("kind:N", title=None, scale=_scale(colours, table), legend=_LEGEND),
+        color=colour,
     )
     height = alt.Y(f"{y}:Q", title=y_title, scale=scale, axis=axis)
     tooltip = [
@@ -72,11 +76,7 @@ def lines_chart(
             y=alt.Y("range_low:Q", title=y_title, scale=scale, axis=axis), y2="range_high:Q"
         ),
         base.mark_line(strokeWidth=1).encode(y=height),
-        base.mark_point(size=40).encode(
-            y=height,
-            shape=alt.Shape("kind:N", title=None, scale=_shapes(colours, table), legend=_LEGEND),
-            tooltip=tooltip,
-        ),
+        base.mark_point(size=40).encode(y=height, shape=shape, tooltip=tooltip),
     ]
     if reference is not None:
         rule = alt.Chart(table).mark_rule(strokeDash=[4, 3])
@@ -122,10 +122,8 @@ def intervals_chart(
     scale = alt.Scale(type="log", nice=False, padding=8) if log else alt.Scale(zero=False)
     axis = alt.Axis(tickCount=5, format=",~r")
     order = list(dict.fromkeys(table[y]))
-    base = alt.Chart(table).encode(
-        y=alt.Y(f"{y}:N", sort=order, title=None),
-        color=alt.Color("kind:N", title=None, scale=_scale(colours, table), legend=_LEGEND),
-    )
+    colour, shape = _signs(colours, table, "kind", legend=_LEGEND)
+    base = alt.Chart(table).encode(y=alt.Y(f"{y}:N", sort=order, title=None), color=colour)
     names = [name for name in (y, "panel") if name in table]
     side_by_side = int(table.groupby(names).size().max())
     if side_by_side > 1:
@@ -136,7 +134,7 @@ def intervals_chart(
         ),
         base.mark_point(size=60).encode(
             x=alt.X(f"{x}:Q", title=x_title, scale=scale, axis=axis),
-            shape=alt.Shape("kind:N", title=None, scale=_shapes(colours, table), legend=_LEGEND),
+            shape=shape,
             tooltip=[
                 f"{y}:N",
                 "kind:N",
@@ -158,7 +156,9 @@ def intervals_chart(
 
 
 def verdicts_chart(ledger: pd.DataFrame, *, description: str) -> alt.LayerChart:
-    """Draw z of every cell by table, coloured by verdict, on an axis that is linear up to 3.
+    """Draw z of every cell by table, a sign for each verdict, on an axis that is linear up to 3.
+
+    Unexplained cells of LMM (Laplace) have a sign of their own.
 
     Parameters
     ----------
@@ -167,18 +167,20 @@ def verdicts_chart(ledger: pd.DataFrame, *, description: str) -> alt.LayerChart:
     description : str
     """
     cells = ledger[ledger.z.notna()]
+    apart = (cells.method == "LMM (Laplace)") & (cells.verdict == "differs, unexplained")
+    cells = cells.assign(sign=cells.verdict.mask(apart, _LAPLACE))
     order = list(dict.fromkeys(cells.table))
     scale = alt.Scale(type="symlog", constant=3)
     ticks = [-100, -30, -10, -3, 0, 3, 10, 30, 100]
-    colour, shape = (of(VERDICT_COLOURS, cells, "verdict") for of in (_scale, _shapes))
+    colour, shape = _signs(VERDICT_COLOURS, cells, "sign", legend=_LEGEND)
     points = (
         alt.Chart(cells)
         .mark_point(size=30, opacity=0.6)
         .encode(
             y=alt.Y("table:N", sort=order, title="table"),
             x=alt.X("z:Q", title="z", scale=scale, axis=alt.Axis(values=ticks)),
-            color=alt.Color("verdict:N", title=None, scale=colour),
-            shape=alt.Shape("verdict:N", title=None, scale=shape),
+            color=colour,
+            shape=shape,
             tooltip=["table:N", "row:N", "method:N", "quantity:N", "z:Q", "verdict:N"],
         )
     )
@@ -196,14 +198,14 @@ def _with_range(table: pd.DataFrame, y: str, *, log: bool) -> pd.DataFrame:
     return table.assign(range_low=low, range_high=table[y] + 2 * table["error"])
 
 
-def _present(colours: Mapping[str, str], table: pd.DataFrame, column: str) -> Sequence[str]:
-    return [name for name in colours if name in set(table[column])]
-
-
-def _scale(colours: Mapping[str, str], table: pd.DataFrame, column: str = "kind") -> alt.Scale:
-    names = _present(colours, table, column)
-    return alt.Scale(domain=names, range=[colours[name] for name in names])
-
-
-def _shapes(colours: Mapping[str, str], table: pd.DataFrame, column: str = "kind") -> alt.Scale:
-    return alt.Scale(domain=_present(colours, table, column))
+def _signs(
+    colours: Mapping[str, str], table: pd.DataFrame, column: str, legend: Any = alt.Undefined
+) -> tuple[alt.Color, alt.Shape]:
+    """Return the colour and the shape of each name that occurs, in the order of the legend."""
+    occurring = set(table[column])
+    names = [name for name in colours if name in occurring]
+    scale = alt.Scale(domain=names, range=[colours[name] for name in names])
+    return (
+        alt.Color(f"{column}:N", title=None, scale=scale, legend=legend),
+        alt.Shape(f"{column}:N", title=None, scale=alt.Scale(domain=names), legend=legend),
+    )

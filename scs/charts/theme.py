@@ -12,6 +12,8 @@ import altair as alt
 
 from scs.charts.render import register_renderer
 
+#: The colours of the book. In order blue, vermillion, bluish green, reddish purple, sky blue, and a
+#: grey for what is only context. All keep a good contrast on the light and on the dark page.
 PALETTE = (
     "#0072B2",  # blue
     "#D55E00",  # vermillion
@@ -21,7 +23,7 @@ PALETTE = (
     "#7A7A7A",  # grey, for what is only context
 )
 
-# A method keeps its colour in every chart of the book.
+#: The colour of each method, by its name in charts. It is the same in every chart of the book.
 METHOD_COLOURS = MappingProxyType(
     {
         "OLS": "#C2679A",

@@ -92,9 +92,10 @@ def run(arguments: argparse.Namespace) -> None:
 def _run(arguments: argparse.Namespace, report: Path | None) -> None:
     # Imported here: `scs --help` should not wait for the numerical libraries.
     from scs.formula import fit
+    from scs.frames import check_column
     from scs.report import write_report
-    from scs.rows import check_column, formula_columns
     from scs.tables import as_categories, open_table, read_columns
+    from scs.terms import formula_columns
 
     if arguments.formula is not None:
         for option in ("outcome", "covariates", "exclude", "categorical"):
@@ -201,7 +202,7 @@ def _report_path(text: str | None) -> Path | None:
 
 def _formula(arguments: argparse.Namespace, names: tuple[str, ...]) -> str:
     """Write the formula that --outcome and --covariates stand for."""
-    from scs.rows import check_column, quoted
+    from scs.frames import check_column, quoted
 
     if arguments.outcome is None:
         raise ValueError("--outcome is missing: name the column to explain (or pass --formula).")

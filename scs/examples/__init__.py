@@ -6,7 +6,7 @@ Beside them a study of how often intervals after a selection hold the truth.
 read without them: aggregates, no row of any data set.
 """
 
-from scs.examples.cells import COLUMNS, VERDICTS, read_results, results_folder
+from scs.examples.cells import read_results, results_folder
 from scs.examples.coverage import coverage_study
 from scs.examples.mice import PROTEINS, covariates_of, mouse_cells, mouse_splits, split_rows
 from scs.examples.store import store_coverage, store_examples
@@ -17,6 +17,7 @@ from scs.examples.student import (
     near_printed_threshold,
     student_cells,
 )
+from scs.ledger import COLUMNS, VERDICTS
 
 __all__ = [
     "COLUMNS",

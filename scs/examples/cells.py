@@ -6,12 +6,8 @@ from pathlib import Path
 
 import pandas as pd
 
+from scs.ledger import VERDICTS
 from scs.published import data_folder
-
-COLUMNS = (
-    "table", "row", "method", "quantity", "published", "ours", "mc_se", "z", "verdict", "evidence",
-)  # fmt: skip
-VERDICTS = ("reproduced", "differs, explained", "differs, unexplained")
 
 # Read off Figure 5 of the revised manuscript (Figure 4 of the arXiv version): correlations over
 # students of two lists of effects; and the smallest non-zero MIO effect in its histogram.
@@ -50,7 +46,7 @@ FIGURE_C1 = {
 
 
 def verdict(agrees: bool, explained: bool) -> str:
-    """Return one of ``VERDICTS``."""
+    """Return one of `scs.ledger.VERDICTS`."""
     return VERDICTS[0 if agrees else 1 if explained else 2]
 
 

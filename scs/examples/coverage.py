@@ -24,7 +24,7 @@ PROCEDURES = (
     "clusters drawn anew",
     "data split in half",
 )
-_SMALL = 1e-3  # a ridge that shrinks no effect noticeably
+SMALL_RIDGE = 1e-3  # a ridge that shrinks no effect noticeably
 
 
 def draw_clusters(rng: np.random.Generator, size: float) -> tuple:
@@ -52,7 +52,7 @@ def intervals_of(procedure: str, reps: int) -> Callable[..., pd.DataFrame]:
     if procedure == "data split in half":
         return _split
     resample = "clusters" if procedure.startswith("clusters") else "rows"
-    ridge = _SMALL if procedure.endswith("small ridge") else 1.0
+    ridge = SMALL_RIDGE if procedure.endswith("small ridge") else 1.0
     return partial(_bootstrap, resample=resample, ridge=ridge, reps=reps)
 
 

@@ -10,7 +10,8 @@ import pandas as pd
 
 from scs.baselines import Fit, fit_gaussian, fit_laplace, fit_ols
 from scs.datasets import student_design
-from scs.examples.cells import COLUMNS, FIGURE_4, FIGURE_C2, SMALLEST_EFFECT, verdict
+from scs.examples.cells import FIGURE_4, FIGURE_C2, SMALLEST_EFFECT, verdict
+from scs.ledger import COLUMNS
 from scs.moments import Moments
 from scs.objective import Problem, indicator, profile
 from scs.published import published

@@ -94,10 +94,7 @@ def read_files(
         intercept=intercept,
     )
     check_files(files, columns, every_column=covariates is None)
-    unknown = [name for name, levels in columns.levels.items() if not levels]
-    if unknown:
-        batches = _batches(files, unknown, batch_rows)
-        columns = replace(columns, levels={**columns.levels, **find_levels(batches, unknown)})
+    columns = _with_levels(columns, lambda names: _batches(files, names, batch_rows))
     with _bar(files, progress) as step:
         done = _merged(_work(files, columns, missing, batch_rows, n_jobs, step))
     return _reading(done, columns, intercept, "source")
@@ -182,10 +179,11 @@ def read_dask(
         intercept=intercept,
     )
     partitions = frame[list(columns.needed)].to_delayed()
-    unknown = [name for name, levels in columns.levels.items() if not levels]
-    if unknown:
-        seen = dask.compute(*(dask.delayed(_distinct)(part, unknown) for part in partitions))
-        columns = replace(columns, levels={**columns.levels, **find_levels(seen, unknown)})
+
+    def distinct(names: list[str]) -> tuple[pa.RecordBatch, ...]:
+        return dask.compute(*(dask.delayed(_distinct)(part, names) for part in partitions))
+
+    columns = _with_levels(columns, distinct)
     sums = dask.delayed(_frame_sums)
     tasks = [sums(part, columns, missing, i) for i, part in enumerate(partitions)]
     # A tree of fixed shape: the same numbers whichever worker is done first, and no worker (nor
@@ -202,6 +200,16 @@ def _check_options(missing: str, batch_rows: int) -> None:
         raise ValueError(f"missing is {missing!r}: pass 'raise' or 'drop'.")
     if not isinstance(batch_rows, (int, np.integer)) or batch_rows < 1:
         raise ValueError(f"batch_rows is {batch_rows!r}: pass a whole number, at least 1.")
+
+
+def _with_levels(
+    columns: Columns, values: Callable[[list[str]], Iterable[pa.RecordBatch]]
+) -> Columns:
+    """Find the levels of categories that came without; ``values`` reads columns by name."""
+    unknown = [name for name, levels in columns.levels.items() if not levels]
+    if not unknown:
+        return columns
+    return replace(columns, levels={**columns.levels, **find_levels(values(unknown), unknown)})
 
 
 def _batches(source: Source, names: Sequence[str], batch_rows: int) -> Iterator[pa.RecordBatch]:

@@ -27,7 +27,7 @@ from scs.summary import (
 )
 
 if TYPE_CHECKING:
-    from scs.formula import FittedModel
+    from scs.fitted import FittedModel
 
 MOST_ROWS = 1000  # of the table of all clusters
 _LIBRARIES = ("numpy", "pandas", "scipy", "scikit-learn", "formulaic", "pyarrow", "altair")

@@ -16,11 +16,11 @@ import vl_convert
 from scs.charts import METHOD_COLOURS, PALETTE
 from scs.charts.render import VEGALITE, round_numbers
 from scs.charts.theme import GRID, INK
-from scs.formula import budget_grid
+from scs.fitted import budget_grid
 from scs.summary import number
 
 if TYPE_CHECKING:
-    from scs.formula import FittedModel
+    from scs.fitted import FittedModel
     from scs.solvers import Solution
 
 WIDE, NARROW = 660, 300  # pixels of the plot itself

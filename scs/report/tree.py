@@ -10,7 +10,7 @@ import numpy as np
 from scs.summary import number
 
 if TYPE_CHECKING:
-    from scs.formula import FittedModel
+    from scs.fitted import FittedModel
 
 DEPTH = 3  # questions in a row that are shown
 

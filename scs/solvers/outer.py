@@ -30,7 +30,8 @@ from scs.objective import (
     uniform_diagonal,
 )
 from scs.solvers.alternating import first_support
-from scs.solvers.solution import Solution, Step, make_solution, print_step, relative_gap
+from scs.solvers.scip import bare_model, include_handler, run
+from scs.solvers.solution import Solution, Step, keep_step, make_solution, relative_gap
 
 _FEASIBILITY = 2e-10  # SCIP's tolerance, on an objective scaled to 1 at the first incumbent
 _FINEST_GAP = 1e-9  # what is left to prove with that tolerance
@@ -56,14 +57,9 @@ class _Search:
     def log(self, bound: float, nodes: int) -> None:
         """Note the state if incumbent or bound moved."""
         self.bound = max(self.bound, bound)
-        last = self.history[-1] if self.history else None
-        if last and last.objective == self.best.value and last.bound == self.bound:
-            return
         seconds = time.perf_counter() - self.started
         step = Step(seconds, self.best.value, self.bound, nodes, len(self.cuts))
-        self.history.append(step)
-        if self.verbose:
-            print_step(step, first=last is None)
+        keep_step(self.history, step, verbose=self.verbose)
 
 
 class _OuterApproximation(pyscipopt.Conshdlr):
@@ -247,57 +243,28 @@ def _attainable(gap: float, problem: Problem, value: float) -> float:
 def _branch_and_bound(search: _Search, gap: float, time_limit: float, seed: int) -> tuple[str, int]:
     """Run SCIP on the master problem; the search keeps incumbent, bound and cuts."""
     n_clusters = search.problem.n_clusters
-    model = pyscipopt.Model("significant cluster selection")
-    model.hideOutput()
-    model.setParams(
-        {
-            "limits/gap": gap / 4,  # ours is relative to the incumbent, and gives away a margin
-            "limits/time": min(max(time_limit - time.perf_counter() + search.started, 0.0), 1e20),
-            "numerics/feastol": _FEASIBILITY,
-            "numerics/dualfeastol": _FEASIBILITY,
-            "randomization/randomseedshift": seed % 2**31,
-            # SCIP sees no constraint on s but the budget: all clusters look alike to it, and it
-            # would drop supports as symmetric to others.
-            "misc/usesymmetry": 0,
-            "presolving/maxrounds": 0,
-            "presolving/maxrestarts": 0,
+    model = bare_model(
+        "significant cluster selection",
+        gap=gap / 4,  # ours is relative to the incumbent, and gives away a margin
+        deadline=search.started + time_limit,
+        tolerance=_FEASIBILITY,
+        seed=seed,
+        more={
             "separating/maxroundsroot": _ROOT_ROUNDS,
             "separating/maxrounds": _NODE_ROUNDS,
-        }
+        },
     )
-    # Its own heuristics complete s with the LP's theta, which the handler must refuse each time.
-    model.setHeuristics(pyscipopt.SCIP_PARAMSETTING.OFF)
     theta = model.addVar("theta", lb=max(search.bound, 0.0) / search.scale, ub=None, obj=1.0)
     selection = [model.addVar(f"s_{k}", vtype="B") for k in range(n_clusters)]
     model.addCons(pyscipopt.quicksum(selection) <= search.budget)
     handler = _OuterApproximation(search, theta, selection)
-    model.includeConshdlr(
-        handler,
-        "outer",
-        "theta >= c(s)",
-        sepapriority=1,
-        enfopriority=-10,  # after integrality, so that enforced points are supports
-        chckpriority=-10,
-        sepafreq=1,
-        needscons=False,
-    )
+    include_handler(model, handler, "outer", "theta >= c(s)")
     first = model.createSol()
     model.setSolVal(first, theta, search.best.value / search.scale)
     for variable, value in zip(selection, search.best.s):
         model.setSolVal(first, variable, value)
     model.addSol(first)
-    try:
-        model.optimize()
-    except Exception as error:  # SCIP's own, of numerical trouble: what is proved stays proved
-        warnings.warn(f"SCIP stopped ({error}): returning the best so far.", stacklevel=4)
-        return "heuristic", search.history[-1].nodes
-    handler._note_bound()
-    # A search that SCIP finished but rounding keeps from the gap asked for proves no optimum.
-    ended = {"userinterrupt": "interrupted", "timelimit": "time_limit"}
-    status = ended.get(model.getStatus(), "heuristic")
-    nodes = model.getNTotalNodes()
-    model.freeProb()
-    return status, nodes
+    return run(model, handler._note_bound, search.history)
 
 
 def _combine(proved: np.ndarray) -> np.ndarray:

@@ -125,6 +125,16 @@ class Solution:
         return f"{len(support)} of {len(self.labels)} clusters selected: {named or 'none'}"
 
 
+def keep_step(history: list[Step], step: Step, *, verbose: bool) -> None:
+    """Add a step to a log if incumbent or bound moved, and print it if asked to."""
+    last = history[-1] if history else None
+    if last and last.objective == step.objective and last.bound == step.bound:
+        return
+    history.append(step)
+    if verbose:
+        print_step(step, first=last is None)
+
+
 def print_step(step: Step, *, first: bool) -> None:
     """Print one line of a log like a MIP solver's; its header before the first."""
     if first:
@@ -140,6 +150,21 @@ def print_step(step: Step, *, first: bool) -> None:
 def relative_gap(value: float, bound: float) -> float:
     """Return (value - bound) / value, and 0 where both are 0."""
     return 0.0 if value <= bound else (value - bound) / value
+
+
+def selection_gap(value: float, bound: float, explained: float, margin: float) -> float:
+    """Return the share of what the selection explains that is not proved."""
+    if value - bound <= 2 * margin:
+        return 0.0  # closed up to rounding; at budget 0 there is nothing to divide by
+    return (value - bound) / explained if explained > 0 else np.inf
+
+
+def final_status(status: str, reached: float, gap: float) -> str:
+    """Return why a solver stopped; "optimal" wins wherever the gap reached is within ``gap``."""
+    if reached <= gap:
+        return "optimal"
+    # Searched to the end, but rounding hides the gap asked for.
+    return "heuristic" if status == "optimal" else status
 
 
 def make_solution(
@@ -173,15 +198,7 @@ def make_solution(
     bound = max(min(bound, value), 0.0)
     empty = profile(problem, np.zeros(problem.n_clusters)).value
     explained = empty - value
-    if value - bound <= 2 * problem.margin:
-        selection_gap = 0.0  # closed up to rounding; at budget 0 there is nothing to divide by
-    else:
-        selection_gap = (value - bound) / explained if explained > 0 else np.inf
     reached = relative_gap(value, bound)
-    if reached <= gap:
-        status = "optimal"
-    elif status == "optimal":
-        status = "heuristic"  # searched to the end, but rounding hides the gap asked for
     return Solution(
         beta=problem.coefficients(at.beta),
         gamma=gamma,
@@ -190,9 +207,9 @@ def make_solution(
         objective=value,
         bound=bound,
         gap=reached,
-        selection_gap=selection_gap,
+        selection_gap=selection_gap(value, bound, explained, problem.margin),
         membership=membership,
-        status=status,
+        status=final_status(status, reached, gap),
         method=method,
         seconds=seconds,
         nodes=nodes,

@@ -15,7 +15,16 @@ from dataclasses import replace
 import numpy as np
 
 from scs.moments import Moments
-from scs.objective import Problem, indicator, negligible, profile
+from scs.objective import (
+    Problem,
+    Profile,
+    indicator,
+    lower_bound,
+    membership,
+    negligible,
+    profile,
+    uniform_diagonal,
+)
 from scs.solvers.alternating import alternate, first_support
 from scs.solvers.exact.canonical import SPLIT_RHO
 from scs.solvers.exact.relaxation import IN, OUT
@@ -24,6 +33,8 @@ from scs.solvers.solution import Solution, Step, make_solution, relative_gap
 from scs.solvers.stop import Stop
 
 __all__ = ["exact", "n_split"]
+
+_SMALL = 1000  # clusters up to which one tangent is tried before a search is set up
 
 
 def n_split(problem: Problem) -> int:
@@ -105,8 +116,13 @@ def _exact(
         proved[(budget > 0) & negligible(problem, best.residual)] = "open"
         reporter(state)
     else:
-        state, status = search(problem, budget, best, gap=gap, stop=stop, log=reporter)
-        proved = _membership(state, n_clusters)
+        state, proved = _at_once(problem, budget, best) if quick else (None, None)
+        status = "optimal"
+        if state is None:
+            state, status = search(problem, budget, best, gap=gap, stop=stop, log=reporter)
+            proved = _membership(state, n_clusters)
+        else:
+            reporter(state)
         # One whose effect is 0 is none the worse for being left out, whatever the budget says.
         proved[(proved == "in") & negligible(problem, state.best.residual)] = "open"
     reached = relative_gap(state.best.value, state.bound)
@@ -129,6 +145,22 @@ def _exact(
         history=tuple(reporter.steps),
         gap=gap,
     )
+
+
+def _at_once(
+    problem: Problem, budget: int, best: Profile
+) -> tuple[State, np.ndarray] | tuple[None, None]:
+    """Prove the first support by its own tangent, if that decides every cluster.
+
+    Where effects are large beside the noise it does, and a search would cost several times more.
+    """
+    if problem.n_clusters > _SMALL:
+        return None, None
+    at = profile(problem, best.s, uniform_diagonal(problem))
+    proved = membership(problem, at, budget, best.value)
+    if (proved == "open").any():
+        return None, None
+    return State(best, min(lower_bound(problem, at, budget), best.value), nodes=1), proved
 
 
 def _membership(state: State, n_clusters: int) -> np.ndarray:

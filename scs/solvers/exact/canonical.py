@@ -20,9 +20,22 @@ from scs.objective import Problem, Profile, normal_matrix
 
 # Directions of larger rho are branched on: no diagonal worth having can be extracted beside them.
 SPLIT_RHO = 0.5
+# Up to this many clusters, and this many for each of the 2^n_split corners of a box, clusters alone
+# are decided: boxes in many directions are more than the clusters, and cost more than they bring.
+_FEW, _FEW_EACH = 20, 4
 _TABLE = 1 << 21  # entries of the table of outer products that a small problem keeps
 _BLOCK = 8192  # clusters weighted at a time, so that the scaled copy stays in cache
 _EPS = np.finfo(float).eps
+
+
+def few(n_split: int) -> float:
+    """Return up to how many open clusters it is better to decide them than to split boxes."""
+    return _FEW_EACH * 2.0 ** min(n_split, 60)
+
+
+def boxes_pay(n_split: int, n_clusters: int) -> bool:
+    """Say whether to split boxes at all, see `Canonical.boxed`."""
+    return n_split > 0 and n_clusters > max(_FEW, few(n_split))
 
 
 @dataclass(frozen=True)
@@ -45,6 +58,10 @@ class Canonical:
         Descending, in [0, 1].
     n_split : int
         Number of leading coordinates with rho > 1/2.
+    boxed : bool
+        Whether these coordinates are split into boxes. Where clusters are few beside the corners of
+        such a box only clusters are decided, and what is extracted is what the within products and
+        decided clusters pay for.
     basis : ndarray, shape (P, P)
         V: beta = origin + V z.
     origin : ndarray, shape (P,)
@@ -67,6 +84,7 @@ class Canonical:
     ridge: float
     rho: np.ndarray
     n_split: int
+    boxed: bool
     basis: np.ndarray
     origin: np.ndarray
     sizes: np.ndarray
@@ -92,6 +110,7 @@ class Canonical:
         if n_clusters * n_columns**2 <= _TABLE:
             table = (x[:, :, None] * x[:, None, :]).reshape(n_clusters, -1)
         within = basis.T @ within @ basis
+        n_split = int((rho > SPLIT_RHO).sum())
         return cls(
             n=problem.n,
             y=best.residual,
@@ -102,7 +121,8 @@ class Canonical:
             within_yy=max(float(value), 0.0),
             ridge=problem.ridge,
             rho=rho,
-            n_split=int((rho > SPLIT_RHO).sum()),
+            n_split=n_split,
+            boxed=boxes_pay(n_split, n_clusters),
             basis=basis,
             origin=beta,
             sizes=sizes,
@@ -170,4 +190,5 @@ class Canonical:
         lowest -= float(self.margin(np.abs(centre), value))
         # Rounding of the centre and of the inverse: a part in a million is far more than enough.
         reach = spread * np.sqrt(max(value - lowest, 0.0)) * (1 + 1e-6) + 1e-9 * np.abs(centre)
-        return centre - reach, centre + reach
+        # The incumbent, z = 0, lies inside.
+        return np.minimum(centre - reach, 0.0), np.maximum(centre + reach, 0.0)

@@ -27,6 +27,7 @@ _SHARE = 0.9  # of the within products that extraction may use up
 _AMPLE = 2.0  # diagonal to extract, in units of what is needed: fewest nodes of 1 to 10
 _SPARE = 1e3  # the most, where it costs nothing
 _SLACK = 1e-12  # of the PSD condition, in coordinates where all matrices are of order 1
+_RIDGE = 1e-9  # for a factor of what may be singular; the curvature of the box pays for it
 _SORT = 4096  # clusters up to which whole rows are sorted
 
 
@@ -123,7 +124,7 @@ def settle(fixed: np.ndarray, budget: int) -> tuple[np.ndarray, np.ndarray]:
 
 def extract(
     canonical: Canonical, nodes: Nodes, open_: np.ndarray, decided: np.ndarray, q: np.ndarray,
-    cap: np.ndarray, spare: float,
+    cap: np.ndarray | float, spare: float,
 ) -> tuple[np.ndarray, np.ndarray]:  # fmt: skip
     """Choose the diagonal delta (B, K) and the box curvature tau (B, P).
 
@@ -142,21 +143,26 @@ def extract(
     e = np.where(open_, np.minimum(np.minimum(e, cap), _LARGEST), 0.0)
     e[np.isnan(e)] = 0.0
     given = canonical.within_xx + decided
-    if canonical.n_columns > m:
-        own = given[:, m:, m:]
-        scale = 1.0 / np.sqrt(np.einsum("bii->bi", own))
+    # Directions split into boxes are paid for by the boxes' curvature, all others by what is given.
+    first = m if canonical.boxed else 0
+    if canonical.n_columns > first:
+        own = given[:, first:, first:]
+        scale = 1.0 / np.sqrt(np.maximum(np.einsum("bii->bi", own), _RIDGE))
         own = own * (scale[:, :, None] * scale[:, None, :])
+        if m > first:
+            own = own + _RIDGE * np.eye(own.shape[1])
         root = np.linalg.inv(np.linalg.cholesky(own)) * scale[:, None, :]
         for last in (False, False, True):
             taken = canonical.gram(e * n)
-            top = np.linalg.eigvalsh(root @ taken[:, m:, m:] @ root.transpose(0, 2, 1))[:, -1]
+            part = taken[:, first:, first:]
+            top = np.linalg.eigvalsh(root @ part @ root.transpose(0, 2, 1))[:, -1]
             with np.errstate(divide="ignore"):
                 factor = np.minimum(1.0, _SHARE / np.maximum(top, 0.0))
             if (factor == 1.0).all() or last:
                 break
             # First from those that take most: one cluster at the margin must not starve the others.
             e = np.where(factor[:, None] < 1.0, np.minimum(e, (e.max(1) * factor)[:, None]), e)
-        if not m:
+        if not first:
             with np.errstate(divide="ignore"):
                 factor = np.minimum(_SPARE, _SHARE / np.maximum(top, 0.0))
         e *= factor[:, None]
@@ -295,12 +301,13 @@ def relax(
         gain = np.where(open_, (n * r) ** 2 / (n + mu), -np.inf)
         _, last, following = largest(gain, safe_left)
         margin = np.where(some, np.maximum((last + following) / 2, 1e-300), 1.0)
-        threshold = np.sqrt(margin[:, None] * (n + mu)) / n
-        with np.errstate(divide="ignore", invalid="ignore"):
-            reach = (nodes.hi - nodes.lo)[:, : canonical.n_split] @ np.abs(
-                canonical.x[:, : canonical.n_split].T
-            )
-            cap = threshold / reach
+        cap = np.inf
+        if canonical.boxed:
+            m = canonical.n_split
+            threshold = np.sqrt(margin[:, None] * (n + mu)) / n
+            reach = (nodes.hi - nodes.lo)[:, :m] @ np.abs(canonical.x[:, :m].T)
+            with np.errstate(divide="ignore", invalid="ignore"):
+                cap = threshold / reach
         decided = canonical.gram(np.where(open_, 0.0, weights))
         q = np.where(open_, gain, 0.0) / margin[:, None]
         delta, tau = extract(canonical, nodes, open_, decided, q, cap, spare)

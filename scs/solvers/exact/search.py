@@ -12,7 +12,7 @@ import numpy as np
 from scs.objective import Problem, Profile, indicator, profile
 from scs.solvers.alternating import alternate, best_support
 from scs.solvers.alternating import gains as support_gains
-from scs.solvers.exact.canonical import Canonical
+from scs.solvers.exact.canonical import Canonical, few
 from scs.solvers.exact.relaxation import IN, OPEN, OUT, Cut, Nodes, fix, relax, settle
 from scs.solvers.stop import Stop
 
@@ -22,6 +22,8 @@ _STALL = 0.1  # a step that closes a smaller share of a node's gap is the last
 _WORK = 200_000  # entries of (clusters x columns) that a batch of nodes may hold
 _BATCH = 128
 _CLEAR = 0.1
+_WIDE = 0.1  # a box that loses a larger share of a node's gap is split before any cluster
+_KEEP, _KEEP_MOST = 0.5, 0.875  # shares of a box's side that are tried to keep, first and last
 _NEAR = 0.02
 _LARGE = 20_000
 _MANY = 100
@@ -65,8 +67,9 @@ def search(
     status = "optimal"
     state.pending = [_item(root, 0)]
     try:
-        if canonical.n_split and not stop:
+        if canonical.boxed and not stop:
             _bound_plainly(canonical, root, budget, state, stop)
+            _shrink(canonical, root, budget, state, size, stop)
         while True:
             batch = _gather(state.pending)
             cuts = _process(canonical, batch, budget, state, gap, stop)
@@ -120,6 +123,43 @@ def _bound_plainly(
     # The search begins anew: a bound that its first boxes do not reach would hide their progress.
     settle(root.fixed, budget)
     root.bound, root.z = np.zeros(1), z
+    state.pending = [_item(root, 0)]
+
+
+def _shrink(
+    canonical: Canonical, root: Nodes, budget: int, state: State, size: int, stop: Stop
+) -> None:
+    """Cut off the ends of the first box that hold nothing as good as the incumbent.
+
+    The box comes from an ellipsoid, which a small ridge makes far too wide, and in a wide box one
+    halving shows little of what many would bring. Ends are halved about the incumbent, z = 0; one
+    that resists is tried again with less to lose, as long as any other gives way.
+    """
+    value = state.best.value
+    ends = [(side, j) for j in range(canonical.n_split) for side in ("lo", "hi")]
+    keep = np.full(len(ends), _KEEP)
+    while not stop:
+        pieces = Nodes.stack([root] * len(ends))
+        for i, (side, j) in enumerate(ends):
+            inner = getattr(root, side)[0, j] * keep[i]
+            getattr(pieces, "hi" if side == "lo" else "lo")[i, j] = pieces.z[i, j] = inner
+        for first in range(0, len(ends), size):
+            rows = np.arange(first, min(first + size, len(ends)))
+            for _ in range(0 if stop else 2):
+                part = pieces.take(rows)
+                _step(canonical, part, budget, value)
+                pieces.put(rows, part)
+                rows = rows[part.bound <= value]
+                if not rows.size:
+                    break
+        state.nodes += len(ends)
+        empty = pieces.bound > value
+        for i in np.flatnonzero(empty):
+            side, j = ends[i]
+            getattr(root, side)[0, j] *= keep[i]
+        if not empty.any() and (keep == _KEEP_MOST).all():
+            break
+        keep = np.where(empty, keep, np.minimum((1 + keep) / 2, _KEEP_MOST))
     state.pending = [_item(root, 0)]
 
 
@@ -270,12 +310,15 @@ def _branch(canonical: Canonical, batch: Nodes, cuts: Cut, budget: int, state: S
         child.fixed[rows, k] = choice
     box = cuts.box_loss[alive]
     j = np.argmax(box, axis=1)
-    splittable = box[rows, j] > 1e-3 * loss[rows, k]
+    splittable = canonical.boxed & (box[rows, j] > 1e-3 * loss[rows, k])
     lo, hi = batch.lo[rows, j], batch.hi[rows, j]
     at = np.clip(batch.z[rows, j], lo + _INNER * (hi - lo), hi - _INNER * (hi - lo))
     pairs[1][0].hi[rows, j] = at
     pairs[1][1].lo[rows, j] = at
     clear = (loss[rows, k] < _CLEAR * box[rows, j]) & (open_.sum(axis=1) > _MANY)
+    many = open_.sum(axis=1) > few(canonical.n_split)
+    clear |= (box[rows, j] > _WIDE * (value - batch.bound)) & many
+    clear &= splittable
     doubtful = np.flatnonzero(splittable & ~clear)
     chosen = clear.copy()
     if doubtful.size:

@@ -14,10 +14,11 @@ from scs.objective import Problem
 from scs.slopes import SlopeMoments
 from scs.solvers.general.arrow import Arrow, Point, make_arrow, referee
 from scs.solvers.general.heuristic import first_selection, improve, swap, usable, value_of
-from scs.solvers.general.master import Search, branch_and_bound
+from scs.solvers.general.master import branch_and_bound
 from scs.solvers.general.relaxation import base_extraction, make_frame, relax
 from scs.solvers.general.rules import Rules, make_rules
-from scs.solvers.solution import Solution, relative_gap
+from scs.solvers.general.tree import Search
+from scs.solvers.solution import Solution, final_status, relative_gap, selection_gap
 
 __all__ = ["general"]
 
@@ -136,15 +137,7 @@ def _solution(
     bound = max(min(search.bound, value), 0.0)
     empty = np.zeros(arrow.shape)
     explained = value_of(arrow, rules, np.ones(arrow.n_columns), empty, search.tight).value - value
-    if value - bound <= 2 * arrow.margin:
-        selection_gap = 0.0
-    else:
-        selection_gap = (value - bound) / explained if explained > 0 else np.inf
     reached = relative_gap(value, bound)
-    if reached <= gap:
-        status = "optimal"
-    elif status == "optimal":
-        status = "heuristic"
     chosen = best.s if rules.given else gamma
     support = tuple(np.flatnonzero(column) for column in chosen.T)
     slopes = isinstance(moments, SlopeMoments)
@@ -156,9 +149,9 @@ def _solution(
         objective=value,
         bound=bound,
         gap=reached,
-        selection_gap=selection_gap,
+        selection_gap=selection_gap(value, bound, explained, arrow.margin),
         membership=membership if slopes else membership[:, 0],
-        status=status,
+        status=final_status(status, reached, gap),
         method=method,
         seconds=time.perf_counter() - started,
         nodes=nodes,
