@@ -10,7 +10,7 @@ import pandas as pd
 
 from scs.charts.theme import METHOD_COLOURS, PALETTE
 
-_LEGEND = alt.Legend(labelLimit=300)
+_LEGEND = alt.Legend(labelLimit=300, symbolOpacity=1)
 #: The two arms keep these colours, no method's own.
 ARM_COLOURS = {"as published": PALETTE[5], "equal data": PALETTE[4]}
 VARIANT_COLOURS = {
