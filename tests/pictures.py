@@ -37,7 +37,12 @@ def main() -> int:
                     path = folder / f"{name.replace('/', '-')}-{size_name}-{mode}.png"
                     # Half moved or half faded in, a page is nothing that a reader would see.
                     page.add_style_tag(content=NO_FADING)
-                    page.screenshot(path=path, full_page=True, animations="disabled")
+                    # A window as high as the page: to take a whole page the browser changes the
+                    # width for a moment, and charts would be drawn for that.
+                    height = page.evaluate("() => document.documentElement.scrollHeight")
+                    page.set_viewport_size({**size, "height": height})
+                    page.wait_for_timeout(300)
+                    page.screenshot(path=path, animations="disabled")
                     print(path)
                     page.close()
                 context.close()
