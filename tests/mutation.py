@@ -30,13 +30,15 @@ from scs.provenance import modules_behind
 ROOT = Path(__file__).resolve().parents[1]
 PARTS = ("scs", "notebooks", "data", "conftest.py", "pyproject.toml", "_toc.yml")
 
-# What the copied package says whenever the constant is read.
+# What the copied package says whenever the constant is read. A parameter of the same name that was
+# given another value does not carry the constant.
 WATCH = '''"""Notes that a constant was read."""
 import os
 from pathlib import Path
 
 def note(value):
-    Path(os.environ["SCS_READINGS"]).touch()
+    if callable(value) or value == VALUE:
+        Path(os.environ["SCS_READINGS"]).touch()
     return value
 '''
 
@@ -102,7 +104,8 @@ def changed_copy(folder: Path, change: Change, root: Path = ROOT) -> None:
             shutil.copytree(root / part, folder / part, ignore=ignored)
         elif (root / part).exists():
             shutil.copyfile(root / part, folder / part)
-    (folder / "scs" / "_watch.py").write_text(WATCH, encoding="utf-8")
+    watch = WATCH.replace("VALUE", change.value)
+    (folder / "scs" / "_watch.py").write_text(watch, encoding="utf-8")
     _set_constant(folder / f"{change.module.replace('.', '/')}.py", change)
     for path in (folder / "scs").rglob("*.py"):
         watched = _Watched(change.names)
