@@ -11,7 +11,8 @@ two sets must be equal, and lie among the chapters that `scs execute --stale` wo
 by imported modules and so may be more.
 
 Chapters that read the stored simulation depend on the constant through it. So the changed copy gets
-a stored simulation of its own first (some ten minutes), and reading that counts as reading.
+a stored simulation of its own first (some ten minutes), if a chapter to be checked reads one, and
+reading that counts as reading.
 """
 
 import argparse
@@ -147,13 +148,17 @@ def checked(folder: Path, chapter: Chapter, change: Change) -> Result:
     done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True)
     if done.returncode not in (0, 1):
         raise RuntimeError(f"{chapter.stem}: pytest ended with {done.returncode}\n{done.stdout}")
-    code = "\n".join(c.source for c in chapter.read().cells if c.cell_type == "code")
+    code = code_of(chapter)
     return Result(
         chapter,
         reads=readings.exists() or bool(names_in(code) & change.names),
         fails=done.returncode == 1,
         imports=change.module in modules_behind(code),
     )
+
+
+def code_of(chapter: Chapter) -> str:
+    return "\n".join(c.source for c in chapter.read().cells if c.cell_type == "code")
 
 
 def names_in(code: str) -> set[str]:
@@ -192,7 +197,8 @@ def main(argv: list[str] | None = None) -> int:
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
     changed_copy(folder, change)
-    store_simulation(folder)
+    if any("scs.experiment.stored" in modules_behind(code_of(each)) for each in chapters):
+        store_simulation(folder)
     results = []
     with ThreadPoolExecutor(2) as pool:
         for each in pool.map(lambda chapter: checked(folder, chapter, change), chapters):

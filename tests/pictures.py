@@ -42,7 +42,7 @@ def main() -> int:
                     height = page.evaluate("() => document.documentElement.scrollHeight")
                     page.set_viewport_size({**size, "height": height})
                     page.wait_for_timeout(300)
-                    page.screenshot(path=path, animations="disabled")
+                    page.screenshot(path=path)
                     print(path)
                     page.close()
                 context.close()
