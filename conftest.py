@@ -5,6 +5,8 @@ from pathlib import Path
 
 import nbformat
 import pytest
+from xdist.remote import Producer
+from xdist.scheduler.loadfile import LoadFileScheduling
 
 from scs.cli.chapters import all_chapters, left_out_message, missing_data
 
@@ -26,6 +28,18 @@ def pytest_ignore_collect(collection_path: Path) -> bool | None:
         return None
     notebook = nbformat.read(collection_path, as_version=nbformat.NO_CONVERT)
     return True if missing_data(notebook) else None
+
+
+class ByFileAndPage(LoadFileScheduling):
+    """Give workers whole files (fixtures, kernels), but the built pages one by one."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        file, _, test = nodeid.partition("::")
+        return f"{file}[{test.partition('[')[2]}" if file.endswith("test_pages.py") else file
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> ByFileAndPage | None:
+    return ByFileAndPage(config, log) if config.option.dist == "loadfile" else None
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
