@@ -26,7 +26,8 @@ $(READY): requirements.txt pyproject.toml
 	@echo "environment: .venv (a minute or two the first time)"
 	@$(PYTHON) -m venv .venv || \
 	  { echo "no venv module. On Debian: apt install python3-venv" >&2; exit 2; }
-	@$(BIN)/python -m pip install --quiet -r requirements.txt
+	@# Half the time of an install is byte-compiling; Python does that itself for what is imported.
+	@$(BIN)/python -m pip install --quiet --no-compile -r requirements.txt
 	@$(BIN)/python -m pip install --quiet --no-deps -e .
 	@touch $@
 
