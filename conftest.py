@@ -38,6 +38,7 @@ class ByFileAndPage(LoadFileScheduling):
         return f"{file}[{test.partition('[')[2]}" if file.endswith("test_pages.py") else file
 
 
+@pytest.hookimpl(optionalhook=True)  # unknown where xdist is switched off
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> ByFileAndPage | None:
     return ByFileAndPage(config, log) if config.option.dist == "loadfile" else None
 

@@ -8,7 +8,14 @@ from pathlib import Path
 from typing import Any
 
 import yaml
-from playwright.sync_api import Browser, BrowserContext, Page, TimeoutError, sync_playwright
+from playwright.sync_api import (
+    Browser,
+    BrowserContext,
+    Page,
+    Request,
+    TimeoutError,
+    sync_playwright,
+)
 
 ROOT = Path(__file__).resolve().parents[1]
 HTML = ROOT / "_build" / "html"
@@ -79,18 +86,15 @@ def chromium() -> Iterator[Browser]:
 
 
 def offline_context(browser: Browser, log: Log, **options: Any) -> BrowserContext:
-    """Make a browser context that stops and notes every request but those for files."""
+    """Make a browser context without a network that notes every request but those for files."""
     context = browser.new_context(**options)
     context.set_offline(True)
 
-    def stop(route: Any) -> None:
-        if route.request.url.startswith("file:"):
-            route.continue_()
-        else:
-            log.requests.append(route.request.url)
-            route.abort()
+    def note(request: Request) -> None:
+        if not request.url.startswith(("file:", "data:", "blob:")):
+            log.requests.append(request.url)
 
-    context.route("**/*", stop)
+    context.on("request", note)
     return context
 
 

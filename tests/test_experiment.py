@@ -102,7 +102,7 @@ def test_a_killed_run_loses_nothing_that_was_finished(tmp_path):
     store = tmp_path / "pieces"
     script = (
         "import sys; from scs.experiment import run_experiment; from scs.simulate import scenario\n"
-        "run_experiment(scenario('sparse-low-50%'), 400, ('OLS', 'MIO'), n_jobs=2, "
+        "run_experiment(scenario('sparse-low-50%'), 150, ('OLS', 'MIO'), n_jobs=2, "
         "store=sys.argv[1])"
     )
     process = subprocess.Popen([sys.executable, "-c", script, str(store)], start_new_session=True)
@@ -115,11 +115,11 @@ def test_a_killed_run_loses_nothing_that_was_finished(tmp_path):
         os.killpg(process.pid, signal.SIGKILL)
         process.wait()
     finished = {file.name: file.stat().st_mtime_ns for file in store.glob("*.parquet")}
-    assert len(finished) < 40
-    resumed = run_experiment(LOW, 400, FAST, n_jobs=2, store=store)
-    same_numbers(resumed, run_experiment(LOW, 400, FAST, n_jobs=2))
+    assert len(finished) < 15
+    resumed = run_experiment(LOW, 150, FAST, n_jobs=2, store=store)
+    same_numbers(resumed, run_experiment(LOW, 150, FAST, n_jobs=2))
     after = {file.name: file.stat().st_mtime_ns for file in store.glob("*.parquet")}
-    assert len(after) == 40 and finished.items() <= after.items()
+    assert len(after) == 15 and finished.items() <= after.items()
 
 
 def test_other_code_configuration_or_seed_is_computed_anew(tmp_path, monkeypatch):

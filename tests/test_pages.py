@@ -79,22 +79,39 @@ _SEEN = r"""() => ({
 _INK = """() => document.querySelector('.scs-chart .role-axis-label text')
   ?.getAttribute('fill') ?? null"""
 
-# axe-core takes half a minute for the 700 rows of the ledger. What differs from an element before
-# it by its text alone passes or fails with it: three of each kind are left (rows are striped).
+# A reader turns the phone: charts are drawn again for the new width, one turn after another.
+_REDRAWN = """async () => {
+  const frame = () => new Promise(requestAnimationFrame);
+  await frame();
+  await frame();
+  await Promise.all([...document.querySelectorAll('.scs-chart')].map(c => c.turn));
+}"""
+
+# axe-core would take half a minute for the 700 rows of the ledger. What differs from a sibling
+# before it by its text alone (tokens of code: from any before it) passes or fails with it, so three
+# of each kind are left, as rows are striped.
 _THIN = """() => {
-  const often = kinds => kind => {
-    kinds.set(kind, (kinds.get(kind) ?? 0) + 1);
-    return kinds.get(kind) > 3;
+  const values = new Set(['class', 'style', 'role', 'type', 'tabindex', 'aria-hidden']);
+  const numbers = new Map(), looks = new Map();
+  const look = e => {
+    if (looks.has(e)) return looks.get(e);
+    const attributes = [...e.attributes].map(a => values.has(a.name) ? a.name + a.value : a.name);
+    const empty = !e.textContent.trim();
+    const words = [e.tagName, empty, attributes, ...[...e.children].map(look)].join('|');
+    if (!numbers.has(words)) numbers.set(words, numbers.size);
+    looks.set(e, numbers.get(words));
+    return looks.get(e);
   };
-  const look = e => [e.tagName, e.className, e.getAttribute('style')].join('|');
-  for (const body of document.querySelectorAll('tbody')) {
-    const seen = often(new Map());
-    for (const row of [...body.rows])
-      if (seen([row, ...row.querySelectorAll('*')].map(look).join())) row.remove();
-  }
-  const seen = often(new Map());
-  for (const token of document.querySelectorAll('pre span'))
-    if (seen(look(token))) token.replaceWith(...token.childNodes);
+  const thin = elements => {
+    const seen = new Map();
+    for (const e of elements) {
+      seen.set(look(e), (seen.get(look(e)) ?? 0) + 1);
+      if (seen.get(look(e)) > 3) e.remove();
+    }
+  };
+  look(document.body);
+  thin(document.querySelectorAll('pre span'));
+  for (const parent of document.querySelectorAll('body *')) thin([...parent.children]);
 }"""
 
 # What axe-core has to look at again in dark mode.
@@ -113,11 +130,11 @@ class Finding:
 
 @dataclass(frozen=True)
 class Visit:
-    """A page as drawn on a wide and on a narrow screen; axe-core's findings on the wide one."""
+    """A page opened on a narrow screen, then widened; axe-core's findings on the wide one."""
 
     log: Log
-    wide: dict[str, Any]
     narrow: dict[str, Any]
+    wide: dict[str, Any]
     findings: list[Finding]
     inks: tuple[str | None, str | None]  # colour of the charts' labels in light and in dark mode
     pictures: list[dict[str, float]]  # boxes of what stands in for charts without JavaScript
@@ -139,8 +156,11 @@ def visit(browser, request) -> Visit:
 
 def _visit(browser: Any, name: str) -> Visit:
     log = Log()
-    context = offline_context(browser, log, viewport=DESKTOP, color_scheme="light")
+    context = offline_context(browser, log, viewport=PHONE, color_scheme="light")
     page = open_page(context, log, name)
+    narrow = page.evaluate(_SEEN)
+    page.set_viewport_size(DESKTOP)
+    page.evaluate(_REDRAWN)
     wide = page.evaluate(_SEEN)
     page.add_style_tag(content=NO_FADING)  # half faded in, text would seem too pale to axe-core
     page.evaluate("() => document.querySelectorAll('details').forEach(d => { d.open = true })")
@@ -150,11 +170,8 @@ def _visit(browser: Any, name: str) -> Visit:
     inks = (light, page.evaluate(_INK))
     findings += _violations(page, _OF_COLOURS)
     context.close()
-    context = offline_context(browser, log, viewport=PHONE)
-    narrow = open_page(context, log, name).evaluate(_SEEN)
-    context.close()
     pictures = _stand_ins(browser, name) if wide["charts"] else []
-    return Visit(log, wide, narrow, findings, inks, pictures)
+    return Visit(log, narrow, wide, findings, inks, pictures)
 
 
 def _stand_ins(browser: Any, name: str) -> list[dict[str, float]]:
@@ -282,4 +299,14 @@ def test_the_first_page_is_found(browser):
     page.goto((HTML / "index.html").as_uri())
     page.wait_for_url(f"**/{PAGES[0]}.html")
     assert log == Log()
+    context.close()
+
+
+def test_a_request_is_noticed(browser, tmp_path):
+    """Else a page that asks for something would pass."""
+    (tmp_path / "page.html").write_text("<img alt='' src='https://example.org/a.png'>")
+    log = Log()
+    context = offline_context(browser, log)
+    context.new_page().goto((tmp_path / "page.html").as_uri())
+    assert log.requests == ["https://example.org/a.png"]
     context.close()

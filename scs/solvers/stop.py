@@ -34,6 +34,11 @@ class Stop:
     def __bool__(self) -> bool:
         return self.interrupted or time.perf_counter() > self.deadline
 
+    def after(self, share: float) -> float:
+        """Return the moment, by `time.perf_counter`, when this share of the time left is used."""
+        now = time.perf_counter()
+        return now + share * (self.deadline - now)
+
     @property
     def status(self) -> str:
         """The status of a search that had to stop."""

@@ -26,7 +26,7 @@ from scs.objective import (
     uniform_diagonal,
 )
 from scs.solvers.alternating import alternate, first_support
-from scs.solvers.exact.canonical import SPLIT_RHO
+from scs.solvers.exact.canonical import n_split
 from scs.solvers.exact.relaxation import IN, OUT
 from scs.solvers.exact.search import State, search
 from scs.solvers.solution import Solution, Step, make_solution, relative_gap
@@ -35,11 +35,6 @@ from scs.solvers.stop import Stop
 __all__ = ["exact", "n_split"]
 
 _SMALL = 1000  # clusters up to which one tangent is tried before a search is set up
-
-
-def n_split(problem: Problem) -> int:
-    """Return the number of directions to be split into boxes: those with rho > 1/2."""
-    return int((problem.shares[0] > SPLIT_RHO).sum())
 
 
 def exact(
@@ -116,13 +111,13 @@ def _exact(
         proved[(budget > 0) & negligible(problem, best.residual)] = "open"
         reporter(state)
     else:
-        state, proved = _at_once(problem, budget, best) if quick else (None, None)
-        status = "optimal"
-        if state is None:
+        at_once = quick and n_clusters <= _SMALL and _at_once(problem, budget, best)
+        if at_once:
+            (state, proved), status = at_once, "optimal"
+            reporter(state)
+        else:
             state, status = search(problem, budget, best, gap=gap, stop=stop, log=reporter)
             proved = _membership(state, n_clusters)
-        else:
-            reporter(state)
         # One whose effect is 0 is none the worse for being left out, whatever the budget says.
         proved[(proved == "in") & negligible(problem, state.best.residual)] = "open"
     reached = relative_gap(state.best.value, state.bound)
@@ -147,19 +142,15 @@ def _exact(
     )
 
 
-def _at_once(
-    problem: Problem, budget: int, best: Profile
-) -> tuple[State, np.ndarray] | tuple[None, None]:
+def _at_once(problem: Problem, budget: int, best: Profile) -> tuple[State, np.ndarray] | None:
     """Prove the first support by its own tangent, if that decides every cluster.
 
     Where effects are large beside the noise it does, and a search would cost several times more.
     """
-    if problem.n_clusters > _SMALL:
-        return None, None
     at = profile(problem, best.s, uniform_diagonal(problem))
     proved = membership(problem, at, budget, best.value)
     if (proved == "open").any():
-        return None, None
+        return None
     return State(best, min(lower_bound(problem, at, budget), best.value), nodes=1), proved
 
 

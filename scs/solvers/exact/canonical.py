@@ -28,6 +28,11 @@ _BLOCK = 8192  # clusters weighted at a time, so that the scaled copy stays in c
 _EPS = np.finfo(float).eps
 
 
+def n_split(problem: Problem) -> int:
+    """Return the number of directions to be split into boxes: those with rho > 1/2."""
+    return int((problem.shares[0] > SPLIT_RHO).sum())
+
+
 def few(n_split: int) -> float:
     """Return up to how many open clusters it is better to decide them than to split boxes."""
     return _FEW_EACH * 2.0 ** min(n_split, 60)
@@ -110,7 +115,7 @@ class Canonical:
         if n_clusters * n_columns**2 <= _TABLE:
             table = (x[:, :, None] * x[:, None, :]).reshape(n_clusters, -1)
         within = basis.T @ within @ basis
-        n_split = int((rho > SPLIT_RHO).sum())
+        splits = n_split(problem)
         return cls(
             n=problem.n,
             y=best.residual,
@@ -121,8 +126,8 @@ class Canonical:
             within_yy=max(float(value), 0.0),
             ridge=problem.ridge,
             rho=rho,
-            n_split=n_split,
-            boxed=boxes_pay(n_split, n_clusters),
+            n_split=splits,
+            boxed=boxes_pay(splits, n_clusters),
             basis=basis,
             origin=beta,
             sizes=sizes,

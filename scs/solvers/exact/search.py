@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import heapq
 import itertools
+import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
@@ -23,11 +24,12 @@ _WORK = 200_000  # entries of (clusters x columns) that a batch of nodes may hol
 _BATCH = 128
 _CLEAR = 0.1
 _WIDE = 0.1  # a box that loses a larger share of a node's gap is split before any cluster
-_KEEP, _KEEP_MOST = 0.5, 0.875  # shares of a box's side that are tried to keep, first and last
+_KEEP = (0.25, 0.5, 0.75)  # shares of a box's side that are tried to keep
 _NEAR = 0.02
 _LARGE = 20_000
 _MANY = 100
 _SPARES = (1.01, 1.1, 10.0, 1e3, 1e3)  # diagonals tried to decide what is left
+_SHRINKING = 0.25  # share of the time left that goes into a smaller first box, at most
 _INNER = 0.15  # a box is split at the relaxation's z, kept this share off its sides
 
 
@@ -69,7 +71,7 @@ def search(
     try:
         if canonical.boxed and not stop:
             _bound_plainly(canonical, root, budget, state, stop)
-            _shrink(canonical, root, budget, state, size, stop)
+            _shrink(canonical, root, budget, state, size, gap, stop)
         while True:
             batch = _gather(state.pending)
             cuts = _process(canonical, batch, budget, state, gap, stop)
@@ -127,24 +129,30 @@ def _bound_plainly(
 
 
 def _shrink(
-    canonical: Canonical, root: Nodes, budget: int, state: State, size: int, stop: Stop
+    canonical: Canonical, root: Nodes, budget: int, state: State, size: int, gap: float, stop: Stop
 ) -> None:
     """Cut off the ends of the first box that hold nothing as good as the incumbent.
 
     The box comes from an ellipsoid, which a small ridge makes far too wide, and in a wide box one
-    halving shows little of what many would bring. Ends are halved about the incumbent, z = 0; one
-    that resists is tried again with less to lose, as long as any other gives way.
+    halving shows little of what many would bring. Ends are cut about the incumbent, z = 0, as long
+    as any gives way and the box as a whole leaves a gap. Small problems try all shares at once,
+    which costs little more than one; others begin with a half.
     """
-    value = state.best.value
+    value, until = state.best.value, stop.after(_SHRINKING)
     ends = [(side, j) for j in range(canonical.n_split) for side in ("lo", "hi")]
-    keep = np.full(len(ends), _KEEP)
-    while not stop:
-        pieces = Nodes.stack([root] * len(ends))
-        for i, (side, j) in enumerate(ends):
-            inner = getattr(root, side)[0, j] * keep[i]
-            getattr(pieces, "hi" if side == "lo" else "lo")[i, j] = pieces.z[i, j] = inner
-        for first in range(0, len(ends), size):
-            rows = np.arange(first, min(first + size, len(ends)))
+    at_once = len(ends) * len(_KEEP) < size
+    keep = np.array(_KEEP if at_once else _KEEP[1:])
+    n_tried = len(keep) if at_once else 1
+    first = np.zeros(len(ends), dtype=int)  # of the shares to be tried next, by end
+    while not stop and time.perf_counter() < until:
+        tried = [(i, k) for i in range(len(ends)) for k in range(first[i], first[i] + n_tried)]
+        pieces = Nodes.stack([root] * (len(tried) + 1))  # the last is the box itself
+        for row, (i, k) in enumerate(tried):
+            side, j = ends[i]
+            inner = getattr(root, side)[0, j] * keep[k]
+            getattr(pieces, "hi" if side == "lo" else "lo")[row, j] = pieces.z[row, j] = inner
+        for begin in range(0, len(pieces), size):
+            rows = np.arange(begin, min(begin + size, len(pieces)))
             for _ in range(0 if stop else 2):
                 part = pieces.take(rows)
                 _step(canonical, part, budget, value)
@@ -152,14 +160,20 @@ def _shrink(
                 rows = rows[part.bound <= value]
                 if not rows.size:
                     break
-        state.nodes += len(ends)
-        empty = pieces.bound > value
-        for i in np.flatnonzero(empty):
-            side, j = ends[i]
-            getattr(root, side)[0, j] *= keep[i]
-        if not empty.any() and (keep == _KEEP_MOST).all():
+        state.nodes += len(pieces)
+        root.put(np.zeros(1, dtype=int), pieces.take(np.array([len(tried)])))
+        if root.bound[0] >= value * (1 - gap):
             break
-        keep = np.where(empty, keep, np.minimum((1 + keep) / 2, _KEEP_MOST))
+        least = np.ones(len(ends))
+        for row, (i, k) in enumerate(tried):
+            if pieces.bound[row] > value:
+                least[i] = min(least[i], keep[k])
+        for (side, j), share in zip(ends, least):
+            getattr(root, side)[0, j] *= share
+        gave_way = least < 1
+        if not gave_way.any() and (first + n_tried == len(keep)).all():
+            break
+        first = np.where(gave_way, first, np.minimum(first + 1, len(keep) - n_tried))
     state.pending = [_item(root, 0)]
 
 
@@ -315,10 +329,10 @@ def _branch(canonical: Canonical, batch: Nodes, cuts: Cut, budget: int, state: S
     at = np.clip(batch.z[rows, j], lo + _INNER * (hi - lo), hi - _INNER * (hi - lo))
     pairs[1][0].hi[rows, j] = at
     pairs[1][1].lo[rows, j] = at
-    clear = (loss[rows, k] < _CLEAR * box[rows, j]) & (open_.sum(axis=1) > _MANY)
-    many = open_.sum(axis=1) > few(canonical.n_split)
-    clear |= (box[rows, j] > _WIDE * (value - batch.bound)) & many
-    clear &= splittable
+    n_open, side, cluster = open_.sum(axis=1), box[rows, j], loss[rows, k]
+    loses_most = (cluster < _CLEAR * side) & (n_open > _MANY)
+    wide = (side > _WIDE * (value - batch.bound)) & (n_open > few(canonical.n_split))
+    clear = splittable & (loses_most | wide)
     doubtful = np.flatnonzero(splittable & ~clear)
     chosen = clear.copy()
     if doubtful.size:
