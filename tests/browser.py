@@ -49,6 +49,14 @@ READY = """() => {
   return open.every(c => c.querySelector('.scs-chart-view svg'));
 }"""
 
+# Once it has the width it will have, a chart is drawn a few times over until it fits.
+DRAWN = """async () => {
+  const frame = () => new Promise(requestAnimationFrame);
+  await frame();
+  await frame();
+  await Promise.all([...document.querySelectorAll('.scs-chart')].map(c => c.turn));
+}"""
+
 
 @dataclass
 class Log:
@@ -106,4 +114,5 @@ def open_page(context: BrowserContext, log: Log, name: str) -> Page:
     page.goto((HTML / f"{name}.html").as_uri(), wait_until="load")
     with suppress(TimeoutError):  # the tests say what is missing
         page.wait_for_function(READY, timeout=20_000)
+    page.evaluate(DRAWN)
     return page

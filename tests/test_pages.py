@@ -14,6 +14,7 @@ from axe_playwright_python.sync_playwright import Axe
 from browser import (
     CHROMIUM,
     DESKTOP,
+    DRAWN,
     HTML,
     NO_CHROMIUM,
     NO_FADING,
@@ -78,14 +79,6 @@ _SEEN = r"""() => ({
 
 _INK = """() => document.querySelector('.scs-chart .role-axis-label text')
   ?.getAttribute('fill') ?? null"""
-
-# A reader turns the phone: charts are drawn again for the new width, one turn after another.
-_REDRAWN = """async () => {
-  const frame = () => new Promise(requestAnimationFrame);
-  await frame();
-  await frame();
-  await Promise.all([...document.querySelectorAll('.scs-chart')].map(c => c.turn));
-}"""
 
 # axe-core would take half a minute for the 700 rows of the ledger. What differs from a sibling
 # before it by its text alone (tokens of code: from any before it) passes or fails with it, so three
@@ -160,7 +153,7 @@ def _visit(browser: Any, name: str) -> Visit:
     page = open_page(context, log, name)
     narrow = page.evaluate(_SEEN)
     page.set_viewport_size(DESKTOP)
-    page.evaluate(_REDRAWN)
+    page.evaluate(DRAWN)
     wide = page.evaluate(_SEEN)
     page.add_style_tag(content=NO_FADING)  # half faded in, text would seem too pale to axe-core
     page.evaluate("() => document.querySelectorAll('details').forEach(d => { d.open = true })")

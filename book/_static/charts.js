@@ -102,34 +102,31 @@
     return drawn;
   }
 
-  function retire(chart) {
-    chart.drawn?.finalize();
-    chart.querySelector(".scs-chart-controls").replaceChildren();
-  }
-
   // "container" does not exist for charts made of panels. The drawing's width is a + b * (width of a
   // panel): two trials give a and b, and so the panel width that fills the page.
-  async function fillWithPanels(chart, spec, width) {
-    const panels = (size) => withConfig(spec,
-      { view: { continuousWidth: size, discreteWidth: size } });
+  async function drawPanels(chart, spec, width) {
+    const widthAt = async (size) => {
+      const view = { continuousWidth: size, discreteWidth: size };
+      await redraw(chart, withConfig(spec, { view }));
+      return chart.querySelector(".scs-chart-view svg").getBoundingClientRect().width;
+    };
     // Wide enough that no title and no legend is wider than the panels: it would hide the slope.
     const [small, large, least] = [Math.max(300, 0.7 * width), Math.max(420, 0.9 * width), 60];
-    const widthAt = async (size) => {
-      chart.drawn = await embed(chart, panels(size));
-      const drawing = chart.querySelector(".scs-chart-view svg").getBoundingClientRect().width;
-      retire(chart);
-      return drawing;
-    };
     const [atSmall, atLarge] = [await widthAt(small), await widthAt(large)];
     const slope = (atLarge - atSmall) / (large - small);
-    if (slope < 0.5) return spec; // the author set the panels' widths
+    if (slope < 0.5) return redraw(chart, spec); // the author set the panels' widths
     let size = Math.max(least, Math.floor(small + (width - atSmall) / slope));
-    for (let turn = 0; turn < 3; turn++) { // labels that jut out bend the line a little
+    for (let turn = 0; turn < 4; turn++) { // labels that jut out bend the line a little
       const over = (await widthAt(size)) - width;
       if (over <= 0 || size === least) break;
       size = Math.max(least, size - Math.ceil(over / slope));
     }
-    return panels(size);
+  }
+
+  async function redraw(chart, spec) {
+    chart.drawn?.finalize();
+    chart.querySelector(".scs-chart-controls").replaceChildren();
+    chart.drawn = await embed(chart, spec);
   }
 
   async function draw(chart) {
@@ -138,10 +135,8 @@
     const width = view.clientWidth;
     if (width === 0) return; // inside something closed; drawn when it opens
     chart.width = width;
-    retire(chart);
-    let spec = fitted(source, width);
-    if (isCompound(spec)) spec = await fillWithPanels(chart, spec, width);
-    chart.drawn = await embed(chart, spec);
+    const spec = fitted(source, width);
+    await (isCompound(spec) ? drawPanels(chart, spec, width) : redraw(chart, spec));
     // What still does not fit scrolls inside its box, with the keyboard too.
     if (view.scrollWidth > view.clientWidth + 1) view.tabIndex = 0;
     else view.removeAttribute("tabindex");

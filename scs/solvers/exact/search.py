@@ -135,8 +135,9 @@ def _shrink(
 
     The box comes from an ellipsoid, which a small ridge makes far too wide, and in a wide box one
     halving shows little of what many would bring. Ends are cut about the incumbent, z = 0, as long
-    as any gives way and the box as a whole leaves a gap. Small problems try all shares at once,
-    which costs little more than one; others begin with a half.
+    as any gives way and the box as a whole leaves a gap or a cluster open; while it leaves a gap,
+    in a share of the time only. Small problems try all shares of an end at once, which costs little
+    more than one; others begin with a half.
     """
     value, until = state.best.value, stop.after(_SHRINKING)
     ends = [(side, j) for j in range(canonical.n_split) for side in ("lo", "hi")]
@@ -144,7 +145,8 @@ def _shrink(
     keep = np.array(_KEEP if at_once else _KEEP[1:])
     n_tried = len(keep) if at_once else 1
     first = np.zeros(len(ends), dtype=int)  # of the shares to be tried next, by end
-    while not stop and time.perf_counter() < until:
+    closed = False
+    while not stop and (closed or time.perf_counter() < until):
         tried = [(i, k) for i in range(len(ends)) for k in range(first[i], first[i] + n_tried)]
         pieces = Nodes.stack([root] * (len(tried) + 1))  # the last is the box itself
         for row, (i, k) in enumerate(tried):
@@ -157,12 +159,13 @@ def _shrink(
                 part = pieces.take(rows)
                 _step(canonical, part, budget, value)
                 pieces.put(rows, part)
-                rows = rows[part.bound <= value]
+                rows = rows[(part.bound <= value) & (rows < len(tried))]
                 if not rows.size:
                     break
         state.nodes += len(pieces)
         root.put(np.zeros(1, dtype=int), pieces.take(np.array([len(tried)])))
-        if root.bound[0] >= value * (1 - gap):
+        closed = root.bound[0] >= value * (1 - gap)
+        if closed and (root.fixed != OPEN).all():
             break
         least = np.ones(len(ends))
         for row, (i, k) in enumerate(tried):
