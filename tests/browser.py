@@ -106,13 +106,17 @@ def offline_context(browser: Browser, log: Log, **options: Any) -> BrowserContex
     return context
 
 
-def open_page(context: BrowserContext, log: Log, name: str) -> Page:
-    """Open a page of the book and wait until it is drawn, or plainly will not be."""
+def watched_page(context: BrowserContext, log: Log) -> Page:
+    """Make an empty page that notes its errors."""
     page = context.new_page()
     page.on("pageerror", lambda error: log.errors.append(str(error)))
     page.on("console", lambda m: log.errors.append(m.text) if m.type == "error" else None)
+    return page
+
+
+def show(page: Page, name: str) -> None:
+    """Go to a page of the book and wait until it is drawn, or plainly will not be."""
     page.goto((HTML / f"{name}.html").as_uri(), wait_until="load")
     with suppress(TimeoutError):  # the tests say what is missing
         page.wait_for_function(READY, timeout=20_000)
     page.evaluate(DRAWN)
-    return page

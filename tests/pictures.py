@@ -15,8 +15,9 @@ from browser import (
     Log,
     chromium,
     offline_context,
-    open_page,
+    show,
     toc_pages,
+    watched_page,
 )
 
 
@@ -33,7 +34,8 @@ def main() -> int:
                 log = Log()
                 context = offline_context(browser, log, viewport=size, color_scheme=mode)
                 for name in toc_pages():
-                    page = open_page(context, log, name)
+                    page = watched_page(context, log)
+                    show(page, name)
                     path = folder / f"{name.replace('/', '-')}-{size_name}-{mode}.png"
                     # Half moved or half faded in, a page is nothing that a reader would see.
                     page.add_style_tag(content=NO_FADING)

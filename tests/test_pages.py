@@ -21,11 +21,13 @@ from browser import (
     PHONE,
     ROOT,
     Log,
+    Page,
     TimeoutError,
     chromium,
     offline_context,
-    open_page,
+    show,
     toc_pages,
+    watched_page,
 )
 from bs4 import BeautifulSoup
 
@@ -139,18 +141,37 @@ def browser() -> Iterator[Any]:
         yield browser
 
 
+@dataclass(frozen=True)
+class Windows:
+    """Two windows for all pages, the second without JavaScript: new ones take a second each."""
+
+    page: Page
+    log: Log
+    plain: Page
+
+
+@pytest.fixture(scope="module")
+def windows(browser) -> Windows:
+    log = Log()
+    context = offline_context(browser, log, viewport=PHONE, color_scheme="light")
+    plain = offline_context(browser, Log(), viewport=PHONE, java_script_enabled=False)
+    return Windows(watched_page(context, log), log, plain.new_page())
+
+
 @pytest.fixture(scope="module", params=PAGES)
-def visit(browser, request) -> Visit:
+def visit(windows, request) -> Visit:
     """Open each page once, for all its tests; workers share the pages out (see conftest.py)."""
     if not (HTML / "index.html").exists():
         pytest.fail("the book is not built: run `make book` first")
-    return _visit(browser, request.param)
+    return _visit(windows, request.param)
 
 
-def _visit(browser: Any, name: str) -> Visit:
-    log = Log()
-    context = offline_context(browser, log, viewport=PHONE, color_scheme="light")
-    page = open_page(context, log, name)
+def _visit(windows: Windows, name: str) -> Visit:
+    page, log = windows.page, windows.log
+    log.requests.clear()
+    log.errors.clear()
+    page.set_viewport_size(PHONE)
+    show(page, name)
     narrow = page.evaluate(_SEEN)
     page.set_viewport_size(DESKTOP)
     page.evaluate(DRAWN)
@@ -162,18 +183,14 @@ def _visit(browser: Any, name: str) -> Visit:
     _darken(page, light)
     inks = (light, page.evaluate(_INK))
     findings += _violations(page, _OF_COLOURS)
-    context.close()
-    pictures = _stand_ins(browser, name) if wide["charts"] else []
-    return Visit(log, narrow, wide, findings, inks, pictures)
+    pictures = _stand_ins(windows.plain, name) if wide["charts"] else []
+    return Visit(Log([*log.requests], [*log.errors]), narrow, wide, findings, inks, pictures)
 
 
-def _stand_ins(browser: Any, name: str) -> list[dict[str, float]]:
+def _stand_ins(page: Page, name: str) -> list[dict[str, float]]:
     """Where charts' pictures are shown to a reader without JavaScript."""
-    context = offline_context(browser, Log(), viewport=PHONE, java_script_enabled=False)
-    page = context.new_page()
     page.goto((HTML / f"{name}.html").as_uri())
     boxes = [picture.bounding_box() for picture in page.locator(".scs-chart img").all()]
-    context.close()
     return [box for box in boxes if box is not None]
 
 
