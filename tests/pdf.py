@@ -9,6 +9,7 @@ from typing import Any
 
 from browser import (
     CHROMIUM,
+    DRAWN,
     NO_CHROMIUM,
     READY,
     ROOT,
@@ -76,7 +77,7 @@ def print_page(browser: Browser, page_file: Path, target: Path) -> list[dict[str
     page.goto(page_file.as_uri(), wait_until="load", timeout=2 * _MINUTE)
     page.evaluate(_UNFOLD)
     page.wait_for_function(READY, timeout=2 * _MINUTE)
-    page.wait_for_timeout(500)  # a drawing under way at another width gives way to the last one
+    page.evaluate(DRAWN)
     charts = page.evaluate(_CHARTS)
     margin = {side: f"{MARGIN_MM}mm" for side in ("top", "right", "bottom", "left")}
     page.pdf(

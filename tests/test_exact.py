@@ -195,7 +195,7 @@ def check_against_outer(seed, n_clusters):
     moments = ambiguous(seed, n_clusters, intercept=bool(seed % 2))
     budget = n_clusters // 6
     ours = solve(moments, budget, method="exact", gap=1e-7)
-    theirs = solve(moments, budget, method="outer", gap=1e-4, time_limit=2.0)
+    theirs = solve(moments, budget, method="outer", gap=1e-4, time_limit=4.0)
     assert ours.status == "optimal"
     assert ours.bound <= theirs.objective
     assert theirs.bound <= ours.objective
@@ -288,7 +288,7 @@ def test_ends_cut_off_hold_nothing_as_good(size):
     Ends are tried one share or all shares at a time, as the size of a batch allows.
     """
     n_cut = n_decided = n_boxes = 0
-    for seed in range(60):
+    for seed in range(80):
         drawn = random_problem(seed, most=9, intercept=bool(seed % 2), between=1 + seed % 3)
         if drawn is None:
             continue
@@ -318,7 +318,7 @@ def test_ends_cut_off_hold_nothing_as_good(size):
             n_decided += (root.fixed != OPEN).any()
             n_boxes += 1
             n_cut += (root.lo > lo).any() or (root.hi < hi).any()
-    assert n_boxes > 100
+    assert n_boxes > 150
     assert n_cut > n_boxes / 2
     assert n_decided > n_boxes / 10
 

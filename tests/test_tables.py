@@ -9,7 +9,7 @@ from xml.etree import ElementTree
 import numpy as np
 import pandas as pd
 import pytest
-from browser import CHROMIUM, NO_CHROMIUM, ROOT, Log, chromium, offline_context
+from browser import CHROMIUM, NO_CHROMIUM, ROOT, Log, chromium, offline_context, watched_page
 
 from scs import charts
 from scs.charts.tables import MISSING, number_shown, short
@@ -135,8 +135,7 @@ def page(tmp_path_factory):
     with chromium() as browser:
         log = Log()
         context = offline_context(browser, log, accept_downloads=True)
-        page = context.new_page()
-        page.on("pageerror", lambda error: log.errors.append(str(error)))
+        page = watched_page(context, log)
         page.goto(path.as_uri())
         page.set_default_timeout(5_000)
         yield page
