@@ -24,7 +24,7 @@ import pandas as pd
 from scs import __distribution__
 from scs.moments import Moments
 from scs.objective import Problem
-from scs.provenance import digest, modules_behind
+from scs.provenance import digest
 from scs.solvers import Solution, solve
 from scs.solvers.outer import outer
 
@@ -162,7 +162,7 @@ def _where() -> dict[str, str]:
         "versions": ", ".join(
             f"{name} {version(name)}" for name in (__distribution__, "numpy", "scipy", "pyscipopt")
         ),
-        "code": digest(modules_behind(Path(__file__).read_text(encoding="utf-8"))),
+        "code": digest(f"from {scaling.__module__} import scaling\nscaling"),
     }
 
 
