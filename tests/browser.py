@@ -86,7 +86,7 @@ _AT_REST = """async ({ size, frames, patience }) => {
   }
   return same < frames ? last : '';
 }"""
-_FRAMES = 10
+_FRAMES = 5
 
 
 @dataclass
