@@ -179,7 +179,7 @@ def fit(
     if not budgets:
         lmm, lmm_note = _mixed_model(moments)
     by_rows = by_clusters = None
-    if bootstrap:
+    if bootstrap and solution.status != "interrupted":  # Ctrl-C: what there is, and no more work
         say(f"resampling: {bootstrap} times rows, {bootstrap} times clusters ...")
         by_rows, by_clusters = _resampled(rows, budget, bootstrap, level, options)
     return FittedModel(

@@ -27,6 +27,7 @@ from scs.objective import Problem
 from scs.provenance import digest
 from scs.solvers import Solution, solve
 from scs.solvers.outer import outer
+from scs.solvers.solution import unless_stopped
 
 SIZES = (10, 20, 30, 50, 100, 300, 1_000, 3_000, 10_000, 30_000, 100_000, 300_000, 1_000_000)
 _CHUNK = 1_000_000  # rows in memory at a time
@@ -100,7 +101,7 @@ def measure(
     runs = []
     for _ in range(1 if n_clusters > _MANY else _REPEATS):
         wall, cpu = time.perf_counter(), time.process_time()
-        found = solve_by(moments, method, gap=gap, time_limit=time_limit)
+        found = unless_stopped(solve_by(moments, method, gap=gap, time_limit=time_limit))
         cpu, wall = time.process_time() - cpu, time.perf_counter() - wall
         runs.append((cpu, wall, found))
         if found.status != "optimal":

@@ -17,6 +17,7 @@ from scs.objective import Problem, profile
 from scs.provenance import digest
 from scs.simulate import Replication, Sample, Scenario, replication_rng, simulate
 from scs.solvers import Solution, paper_budgets, prediction_error, solve, tune_budget
+from scs.solvers.solution import unless_stopped
 
 ARMS = ("published", "equal")
 _BASELINES: dict[str, Callable[[Moments], Fit]] = {
@@ -144,7 +145,7 @@ def _tuned(data: _Data, ridge: float) -> Solution:
     """Section 2.2.1: budget by validation error, then a fit on both sets."""
     folds = [(data.train, data.validation)]
     tuning = tune_budget(folds, paper_budgets(data.train.n_clusters), ridge=ridge)
-    return solve(data.both, tuning.best, ridge=ridge)
+    return unless_stopped(solve(data.both, tuning.best, ridge=ridge))
 
 
 def _small_ridge(data: _Data) -> _Estimate:

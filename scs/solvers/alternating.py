@@ -231,7 +231,8 @@ def first_support(
     """
     if stop is None:
         with Stop() as stop:
-            return first_support(problem, budget, seed=seed, quick=quick, stop=stop)
+            found, broken = first_support(problem, budget, seed=seed, quick=quick, stop=stop)
+        return found, broken or stop.interrupted  # it may come at the very end
     try:
         found = alternating(problem, budget, seed=seed, quick=quick, stop=stop)
         return found, stop.interrupted

@@ -30,8 +30,9 @@ from scs.objective import (
     uniform_diagonal,
 )
 from scs.solvers.alternating import first_support
-from scs.solvers.scip import bare_model, include_handler, run
+from scs.solvers.scip import bare_model, heed, include_handler, run
 from scs.solvers.solution import Solution, Step, keep_step, make_solution, relative_gap
+from scs.solvers.stop import Stop
 
 _FEASIBILITY = 2e-10  # SCIP's tolerance, on an objective scaled to 1 at the first incumbent
 _FINEST_GAP = 1e-9  # what is left to prove with that tolerance
@@ -51,6 +52,7 @@ class _Search:
     bound: float
     delta: np.ndarray | float = 0.0
     verbose: bool = False
+    stop: Stop = field(default_factory=Stop)  # asked for Ctrl-C alone: SCIP has the clock
     cuts: list[Profile] = field(default_factory=list)
     history: list[Step] = field(default_factory=list)
 
@@ -84,6 +86,7 @@ class _OuterApproximation(pyscipopt.Conshdlr):
         return {"result": self._verdict(self._value_above(s, None))}
 
     def conssepalp(self, constraints, n_useful):
+        heed(self.model, self.search.stop)
         s = np.clip(self._point(None), 0.0, 1.0)
         at = self._tangent(s)
         theta = self.model.getSolVal(None, self.theta) * self.search.scale
@@ -192,22 +195,26 @@ def outer(
     if cuts not in ("strong", "plain"):
         raise ValueError(f"cuts must be 'strong' or 'plain', got {cuts!r}.")
     started = time.perf_counter()
-    best, interrupted = first_support(problem, budget, seed=seed)
-    if start is not None and len(start) <= budget:
-        given = profile(problem, indicator(problem.n_clusters, start))
-        best = min(best, given, key=lambda at: at.value)
-    delta = uniform_diagonal(problem) if cuts == "strong" else 0.0
-    root = profile(problem, np.full(problem.n_clusters, budget / problem.n_clusters), delta)
-    bound = lower_bound(problem, root, budget)
-    if budget in (0, problem.n_clusters):
-        # Nothing to choose: c falls as s grows. Other arithmetic may still round c lower.
-        bound, root = max(best.value - problem.margin, 0.0), best
-    finest = _attainable(gap, problem, best.value)
-    search = _Search(problem, budget, max(best.value, 1e-300), started, best, bound, delta, verbose)
-    search.log(bound, 0)
-    status, nodes = "interrupted" if interrupted else "heuristic", 0
-    if not interrupted and relative_gap(best.value, bound) > finest:
-        status, nodes = _branch_and_bound(search, finest, time_limit, seed)
+    with Stop() as stop:
+        best, interrupted = first_support(problem, budget, seed=seed, stop=stop)
+        if start is not None and len(start) <= budget:
+            given = profile(problem, indicator(problem.n_clusters, start))
+            best = min(best, given, key=lambda at: at.value)
+        delta = uniform_diagonal(problem) if cuts == "strong" else 0.0
+        root = profile(problem, np.full(problem.n_clusters, budget / problem.n_clusters), delta)
+        bound = lower_bound(problem, root, budget)
+        if budget in (0, problem.n_clusters):
+            # Nothing to choose: c falls as s grows. Other arithmetic may still round c lower.
+            bound, root = max(best.value - problem.margin, 0.0), best
+        finest = _attainable(gap, problem, best.value)
+        scale = max(best.value, 1e-300)
+        search = _Search(problem, budget, scale, started, best, bound, delta, verbose, stop)
+        search.log(bound, 0)
+        status, nodes = "interrupted" if interrupted else "heuristic", 0
+        if not interrupted and relative_gap(best.value, bound) > finest:
+            status, nodes = _branch_and_bound(search, finest, time_limit, seed)
+    if stop.interrupted:
+        status = "interrupted"
     proved = np.array(
         [membership(problem, cut, budget, search.best.value) for cut in [root, *search.cuts]]
     )
@@ -264,7 +271,7 @@ def _branch_and_bound(search: _Search, gap: float, time_limit: float, seed: int)
     for variable, value in zip(selection, search.best.s):
         model.setSolVal(first, variable, value)
     model.addSol(first)
-    return run(model, handler._note_bound, search.history)
+    return run(model, handler._note_bound, search.history, search.stop)
 
 
 def _combine(proved: np.ndarray) -> np.ndarray:

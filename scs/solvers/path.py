@@ -12,7 +12,7 @@ import numpy as np
 
 from scs.design import find_labels
 from scs.moments import Moments
-from scs.solvers.solution import Solution, relative_gap
+from scs.solvers.solution import Solution, relative_gap, unless_stopped
 
 # The paper's grid of shares of non-zero effects; it prints 2/3 and 1/3 as 66 % and 33 %.
 PAPER_SHARES = (0.1, 0.2, 0.25, 1 / 3, 0.4, 0.5, 0.6, 2 / 3, 0.75, 0.8, 0.9, 1.0)
@@ -100,10 +100,8 @@ def solve_path(
     found: dict[int, Solution] = {}
     support = None
     for budget in sorted(set(budgets)):
-        found[budget] = solve(moments, budget, start=support, **options)
+        found[budget] = unless_stopped(solve(moments, budget, start=support, **options))
         support = found[budget].support
-        if found[budget].status == "interrupted":
-            raise KeyboardInterrupt
     bound, gap = 0.0, options.get("gap", 1e-4)  # as in `solve`
     for budget in sorted(found, reverse=True):
         found[budget] = _raise_bound(found[budget], bound, gap)

@@ -160,11 +160,30 @@ def selection_gap(value: float, bound: float, explained: float, margin: float) -
 
 
 def final_status(status: str, reached: float, gap: float) -> str:
-    """Return why a solver stopped; "optimal" wins wherever the gap reached is within ``gap``."""
-    if reached <= gap:
+    """Return why a solver stopped; "optimal" where the gap reached is within ``gap``.
+
+    Ctrl-C is always told of, so that loops can end.
+    """
+    if reached <= gap and status != "interrupted":
         return "optimal"
     # Searched to the end, but rounding hides the gap asked for.
     return "heuristic" if status == "optimal" else status
+
+
+def unless_stopped(solution: Solution) -> Solution:
+    """Return a solution, unless Ctrl-C cut it off.
+
+    For whoever solves one of many: a solver takes Ctrl-C down and returns what it has, and a loop
+    that went on from there would have swallowed it.
+
+    Raises
+    ------
+    KeyboardInterrupt
+        The solution's status is "interrupted".
+    """
+    if solution.status == "interrupted":
+        raise KeyboardInterrupt
+    return solution
 
 
 def make_solution(
@@ -189,7 +208,7 @@ def make_solution(
     at : Profile
         The problem's profile at ``support``.
     status : str
-        Why the solver stopped; "optimal" wins wherever the gap reached is within ``gap``.
+        Why the solver stopped, see `final_status`.
     """
     # An effect that gains nothing is none: naming its cluster would report rounding.
     support = support[~negligible(problem, at.residual)[support]]

@@ -19,6 +19,7 @@ from scs.solvers.general.relaxation import base_extraction, make_frame, relax
 from scs.solvers.general.rules import Rules, make_rules
 from scs.solvers.general.tree import Search
 from scs.solvers.solution import Solution, final_status, relative_gap, selection_gap
+from scs.solvers.stop import Stop
 
 __all__ = ["general"]
 
@@ -75,24 +76,31 @@ def general(
     budgets = np.minimum(np.asarray(budgets, dtype=int), arrow.shape[0])
     rules = make_rules(moments, arrow, budgets, constraints)
     tight = base_extraction(arrow, rules)
-    root, bound = relax(arrow, rules, tight, rules.fixed_x, rules.fixed_z)
-    best, interrupted = first_selection(arrow, rules, tight, seed=seed, more=[root])
-    if start is not None:
-        best = _with_start(arrow, rules, tight, best, start)
-    bound = max(bound - arrow.margin, 0.0)
-    frame = make_frame(arrow, rules, best.value)
-    search = Search(arrow, rules, frame, tight, best, bound, started, verbose)
-    search.log(bound, 0)
-    status, nodes = "interrupted" if interrupted else "heuristic", 0
-    goal = max(gap, _FINEST_GAP, 4 * arrow.margin / best.value if best.value > 0 else 0.0)
-    if status == "heuristic" and method != "alternating" and relative_gap(best.value, bound) > goal:
-        if goal > gap:
-            warnings.warn(
-                f"gap={gap:g} is finer than rounding and SCIP's tolerances allow here: stopping "
-                f"at {min(goal, 1.0):.1e}.",
-                stacklevel=3,
-            )
-        status, nodes = branch_and_bound(search, goal, time_limit, seed)
+    with Stop() as stop:
+        root, bound = relax(arrow, rules, tight, rules.fixed_x, rules.fixed_z)
+        best, interrupted = first_selection(arrow, rules, tight, seed=seed, more=[root], stop=stop)
+        if start is not None:
+            best = _with_start(arrow, rules, tight, best, start)
+        bound = max(bound - arrow.margin, 0.0)
+        frame = make_frame(arrow, rules, best.value)
+        search = Search(arrow, rules, frame, tight, best, bound, started, verbose, stop=stop)
+        search.log(bound, 0)
+        status, nodes = "interrupted" if interrupted else "heuristic", 0
+        goal = max(gap, _FINEST_GAP, 4 * arrow.margin / best.value if best.value > 0 else 0.0)
+        if (
+            status == "heuristic"
+            and method != "alternating"
+            and relative_gap(best.value, bound) > goal
+        ):
+            if goal > gap:
+                warnings.warn(
+                    f"gap={gap:g} is finer than rounding and SCIP's tolerances allow here: "
+                    f"stopping at {min(goal, 1.0):.1e}.",
+                    stacklevel=3,
+                )
+            status, nodes = branch_and_bound(search, goal, time_limit, seed)
+    if stop.interrupted:
+        status = "interrupted"
     own_bound, membership = search.proved()
     if search.nodes:
         search.log(own_bound, nodes)

@@ -8,6 +8,7 @@ import numpy as np
 
 from scs.solvers.general.arrow import Arrow, Extraction, Point, evaluate, plain
 from scs.solvers.general.rules import IN, OPEN, Rules
+from scs.solvers.stop import Stop
 
 _MAX_STEPS = 30
 _CANDIDATES = 12  # on each side of a swap
@@ -87,7 +88,13 @@ def _better(arrow, rules, t, s, out, than: Point, otherwise: Point | None) -> Po
 
 
 def first_selection(
-    arrow: Arrow, rules: Rules, out: Extraction, *, seed: int = 0, more: list[Point] | None = None
+    arrow: Arrow,
+    rules: Rules,
+    out: Extraction,
+    *,
+    seed: int = 0,
+    more: list[Point] | None = None,
+    stop: Stop | None = None,
 ) -> tuple[Point, bool]:
     """Return the best selection of several starts, and whether Ctrl-C came meanwhile.
 
@@ -114,9 +121,12 @@ def first_selection(
         for _ in range(3):
             t0, s0 = rules.select(rng.uniform(size=P), rng.uniform(size=(K, R)))
             starts.append(value_of(arrow, rules, t0, s0, out))
-        ends = [end for start in starts if (end := improve(arrow, rules, start, out)) is not None]
-        ends.sort(key=lambda at: at.value)
-        best = ends[0] if ends else None
+        for start in starts:
+            end = improve(arrow, rules, start, out)
+            if end is not None and (best is None or end.value < best.value):
+                best = end
+            if stop is not None and stop.interrupted:
+                return best or _any(arrow, rules, out), True
         if best is not None:
             best = swap(arrow, rules, best, out)
     except KeyboardInterrupt:

@@ -17,7 +17,7 @@ from scs.solvers.general.branching import child_of, choose_split
 from scs.solvers.general.heuristic import gains, usable
 from scs.solvers.general.rules import IN, OUT, Rules
 from scs.solvers.general.tree import FINEST, Node, Search
-from scs.solvers.scip import bare_model, include_handler, run
+from scs.solvers.scip import bare_model, heed, include_handler, run
 
 _COARSEST = 1e-7  # of SCIP's tolerance, on an objective scaled to 1
 _ROUNDS = 3  # of fixing and extracting anew at a node
@@ -72,6 +72,7 @@ class _Handler(pyscipopt.Conshdlr):
     def _bounded_node(self) -> Node:
         """Return the current node's record, bounded; round its relaxation to an answer."""
         search = self.search
+        heed(self.model, search.stop)
         node = self._node(self.model.getCurrentNode().getNumber())
         before = search.best.value
         if node.bound <= before:
@@ -303,7 +304,7 @@ def branch_and_bound(search: Search, gap: float, time_limit: float, seed: int) -
     first = model.createSol()
     handler._fill(first)
     model.addSol(first)
-    return run(model, handler._note, search.history)
+    return run(model, handler._note, search.history, search.stop)
 
 
 def _add_rows(model: pyscipopt.Model, rules: Rules, columns: dict, effects: list) -> None:

@@ -17,6 +17,7 @@ from scs.solvers.general.heuristic import usable
 from scs.solvers.general.relaxation import Frame, box_extraction, relax
 from scs.solvers.general.rules import IN, OPEN, OUT, Rules
 from scs.solvers.solution import Step, keep_step
+from scs.solvers.stop import Stop
 
 CAPS = (0.0, 0.1, 0.3, 0.5, 0.7, 0.85, 0.93, 0.97, 0.99)  # shares of a cluster's convexity
 FINEST = 2e-10  # of SCIP's tolerance, on an objective scaled to 1
@@ -73,6 +74,7 @@ class Search:
     nodes: dict[int, Node] = field(default_factory=dict)
     cuts: int = 0
     history: list[Step] = field(default_factory=list)
+    stop: Stop = field(default_factory=Stop)  # asked for Ctrl-C alone: SCIP has the clock
 
     @property
     def margin(self) -> float:
