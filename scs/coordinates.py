@@ -1,0 +1,99 @@
+"""Coordinates of beta in which nothing cancels, found by orthogonal triangulation.
+
+Columns far from zero, or near to each other, make normal equations lose twice the digits that the
+columns themselves lose. So the stacked matrix of all that Eq. 5 squares,
+
+    A = [sqrt(n_k) x_k ; a root of the within products ; sqrt(ridge_fixed) I],
+
+is triangulated, A = Q R, and the problem is rewritten in z = R beta, where A'A is the identity. Any
+basis would do: what the solvers see are the data in it, whose rounding is no more than that of the
+columns themselves.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.linalg.lapack import dgeqp3, dtrtri
+
+_BLOCK = 8192  # clusters triangulated at a time
+_EPS = np.finfo(float).eps
+
+
+@dataclass(frozen=True)
+class Triangle:
+    """The basis and what is left of each column beside the others.
+
+    Attributes
+    ----------
+    basis : ndarray, shape (P, P)
+        beta = basis @ z.
+    root : ndarray, shape (2 P, P)
+        Of the within products and the ridge in z: root'root is positive semidefinite, where
+        products that were multiplied out need not be.
+    order : ndarray of int, shape (P,)
+        Columns in the order in which they were taken, the longest remainder first.
+    rank : int
+        How many of them have a remainder above what rounding of the data may make.
+    """
+
+    basis: np.ndarray
+    root: np.ndarray
+    order: np.ndarray
+    rank: int
+
+
+def triangulate(
+    n: np.ndarray, x: np.ndarray, within: np.ndarray, penalty: np.ndarray, origin: np.ndarray
+) -> Triangle:
+    """Return the basis in which between- and within-cluster products and ridge add up to I.
+
+    Parameters
+    ----------
+    n, x : ndarray (K,), ndarray (K, P)
+        Cluster sizes and means.
+    within : ndarray, shape (P, P)
+        Pooled within-cluster products.
+    penalty : ndarray, shape (P,)
+        Ridge on each column. A column of zeros needs one.
+    origin : ndarray, shape (P,)
+        What was subtracted from the means; it tells how many digits they have.
+    """
+    n_columns = len(penalty)
+    own = np.sqrt(np.diag(within))
+    between = np.sqrt(n @ x**2)
+    norms = np.sqrt(own**2 + between**2 + penalty)
+    # Far apart in size or not, all columns have norm 1 from here on.
+    scale = 1.0 / np.where(norms > 0, norms, 1.0)
+    root = np.vstack([_root(within, own), np.diag(np.sqrt(penalty))])
+    factor, pivots, *_ = dgeqp3(np.vstack([*_between(n, x, scale), root * scale]))
+    order = pivots - 1
+    upper = np.triu(factor[:n_columns])
+    diagonal = np.abs(np.diag(upper))
+    # Means have all their digits, but about their own origin; products about half of them.
+    far = np.sqrt(between**2 + n.sum() * origin**2)
+    noise = 8 * n_columns * _EPS * far + np.sqrt(8 * n_columns * _EPS) * own
+    left = diagonal > (noise * scale)[order]
+    rank = n_columns if left.all() else int(np.argmin(left))
+    basis = np.zeros((n_columns, n_columns))
+    upper[np.diag_indices(n_columns)] = np.where(diagonal > 0, np.diag(upper), 1.0)
+    basis[order] = dtrtri(upper)[0]
+    basis = scale[:, None] * basis
+    return Triangle(basis, root @ basis, order, rank)
+
+
+def _between(n: np.ndarray, x: np.ndarray, scale: np.ndarray) -> list[np.ndarray]:
+    """Return rows with the products of sqrt(n) x; triangles of blocks where clusters are many."""
+    root = np.sqrt(n)[:, None]
+    if len(n) <= 4 * len(scale):
+        return [root * x * scale]
+    blocks = [slice(first, first + _BLOCK) for first in range(0, len(n), _BLOCK)]
+    return [np.linalg.qr(root[some] * x[some] * scale, mode="r") for some in blocks]
+
+
+def _root(within: np.ndarray, own: np.ndarray) -> np.ndarray:
+    """Return a root of the within products, to rounding of each column's own size."""
+    size = np.where(own > 0, own, 1.0)
+    values, vectors = np.linalg.eigh(within / np.outer(size, size))
+    return np.sqrt(np.maximum(values, 0.0))[:, None] * vectors.T * own
