@@ -7,6 +7,7 @@ can differ is stated, and given away.
 
 from __future__ import annotations
 
+from math import inf, log2, sqrt
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -20,15 +21,17 @@ _EPS = np.finfo(float).eps
 
 def units(n_columns: int, n_clusters: int) -> tuple[float, float]:
     """Return the rounding of sums over columns, and of those over clusters as well."""
-    return 4 * (n_columns + 4) * _EPS, 12 * (n_columns + np.log2(n_clusters + 1.0) + 8.0) * _EPS
+    return 4 * (n_columns + 4) * _EPS, 12 * (n_columns + log2(n_clusters + 1.0) + 8.0) * _EPS
 
 
 def rounding(problem: Problem, at: Profile) -> float:
     """Return by how much the computed c(s) can differ from c(s), the inexact minimiser included."""
-    # A quadratic lies g'M^-1 g / 4 above its minimum where its gradient is g.
-    short, _ = dtrtrs(at.factor, _gradient(problem, at), lower=True)
-    above = float(short @ short) / 4
-    return problem.rounding(np.abs(at.beta), max(at.value, 0.0)) + above
+    if at.hidden is None:
+        # A quadratic lies g'M^-1 g / 4 above its minimum where its gradient is g.
+        short, _ = dtrtrs(at.factor, _gradient(problem, at), lower=True)
+        hidden = problem.rounding(np.abs(at.beta), max(at.value, 0.0)) + float(short @ short) / 4
+        object.__setattr__(at, "hidden", hidden)  # known once for all
+    return at.hidden
 
 
 def margin_below(problem: Problem, value: float) -> float:
@@ -44,13 +47,13 @@ def _reach_below(problem: Problem, value: float) -> tuple[np.ndarray, float]:
     """
     reach, slack = problem.reach, 0.0
     for _ in range(5):
-        room = np.sqrt(max(value + slack - reach.lowest, 0.0))
+        room = sqrt(max(value + slack - reach.lowest, 0.0))
         size = np.abs(reach.centre) + reach.spread * room
         margin = problem.rounding(size, max(value, 0.0))
         if margin <= slack:
             return size, margin
         slack = 2 * margin
-    return size, np.inf
+    return size, inf
 
 
 def _gradient(problem: Problem, at: Profile) -> np.ndarray:
@@ -143,7 +146,7 @@ def _tangent(problem: Problem, at: Profile, value: float) -> tuple[float, float]
 
 def _of_slopes(problem: Problem) -> float:
     """Return the relative rounding of a slope, and of a sum of them."""
-    return 4.0 * (np.log2(problem.n_clusters + 1.0) + 8.0) * _EPS
+    return 4.0 * (log2(problem.n_clusters + 1.0) + 8.0) * _EPS
 
 
 def _matters(problem: Problem, at: Profile) -> np.ndarray:

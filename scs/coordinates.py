@@ -15,7 +15,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.linalg.lapack import dgeqp3, dtrtri
+from scipy.linalg.lapack import dgeqp3, dpstrf, dtrtri
 
 _BLOCK = 8192  # clusters triangulated at a time
 _EPS = np.finfo(float).eps
@@ -66,20 +66,21 @@ def triangulate(
     norms = np.sqrt(own**2 + between**2 + penalty)
     # Far apart in size or not, all columns have norm 1 from here on.
     scale = 1.0 / np.where(norms > 0, norms, 1.0)
-    root = np.vstack([_root(within, own), np.diag(np.sqrt(penalty))])
-    factor, pivots, *_ = dgeqp3(np.vstack([*_between(n, x, scale), root * scale]))
+    root = np.concatenate([_root(within, own), np.diag(np.sqrt(penalty))])
+    factor, pivots, *_ = dgeqp3(np.concatenate([*_between(n, x, scale), root * scale]))
     order = pivots - 1
-    upper = np.triu(factor[:n_columns])
-    diagonal = np.abs(np.diag(upper))
+    upper = factor[:n_columns]
+    diagonal = np.abs(upper.diagonal())
     # Means have all their digits, but about their own origin; products about half of them.
     far = np.sqrt(between**2 + n.sum() * origin**2)
     noise = 8 * n_columns * _EPS * far + np.sqrt(8 * n_columns * _EPS) * own
     left = diagonal > (noise * scale)[order]
     rank = n_columns if left.all() else int(np.argmin(left))
-    basis = np.zeros((n_columns, n_columns))
-    upper[np.diag_indices(n_columns)] = np.where(diagonal > 0, np.diag(upper), 1.0)
-    basis[order] = dtrtri(upper)[0]
-    basis = scale[:, None] * basis
+    if not diagonal.all():
+        upper[diagonal == 0, diagonal == 0] = 1.0
+    basis = np.empty((n_columns, n_columns))
+    basis[order] = np.triu(dtrtri(upper)[0])
+    basis *= scale[:, None]
     return Triangle(basis, root @ basis, order, rank)
 
 
@@ -95,5 +96,7 @@ def _between(n: np.ndarray, x: np.ndarray, scale: np.ndarray) -> list[np.ndarray
 def _root(within: np.ndarray, own: np.ndarray) -> np.ndarray:
     """Return a root of the within products, to rounding of each column's own size."""
     size = np.where(own > 0, own, 1.0)
-    values, vectors = np.linalg.eigh(within / np.outer(size, size))
-    return np.sqrt(np.maximum(values, 0.0))[:, None] * vectors.T * own
+    factor, pivots, rank, _ = dpstrf(within / (size[:, None] * size), tol=len(own) * _EPS)
+    root = np.zeros_like(within)
+    root[:rank, pivots - 1] = np.triu(factor)[:rank]
+    return root * own

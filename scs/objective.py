@@ -23,6 +23,7 @@ from __future__ import annotations
 import warnings
 from dataclasses import dataclass, replace
 from functools import cached_property
+from math import sqrt
 
 import numpy as np
 from scipy.linalg import eigh
@@ -206,16 +207,21 @@ class Problem:
         """K."""
         return len(self.n)
 
-    @property
+    @cached_property
     def total(self) -> float:
         """Sum of squares of the outcome (about its mean where there is an intercept)."""
         return self.within_yy + float(self.n @ self.y**2)
 
     @cached_property
     def shares(self) -> tuple[np.ndarray, np.ndarray]:
-        """`between_shares` of the problem: rho (P,) and the basis (P, P); computed once."""
-        within = self.within_xx + np.diag(self.penalty)
-        return between_shares(within, normal_matrix(self, self.n))
+        """Shares rho (P,) that clusters explain, descending, and their directions V (P, P).
+
+        V'(G + W)V = I and V'GV = diag(rho), G between clusters and W within with the ridge. G + W
+        is the identity already, but for rounding, which makes rho larger.
+        """
+        own, basis = np.linalg.eigh(self.within_xx)
+        off = np.linalg.norm(normal_matrix(self, self.n) - np.eye(len(own)))
+        return np.clip(1.0 - own / (1.0 + off), 0.0, 1.0), basis
 
     @cached_property
     def margin(self) -> float:
@@ -231,9 +237,9 @@ class Problem:
         constants are several times the analysis's.
         """
         of_means, of_forms = units(len(size), self.n_clusters)
-        residual = of_means * (np.sqrt(self.total) + size @ self.sizes)
-        form = (np.sqrt(self.within_yy) + size @ self.within_sizes) ** 2 + value
-        return float(of_forms * form + 2 * np.sqrt(2 * value) * residual + residual**2)
+        residual = of_means * (sqrt(self.total) + float(size @ self.sizes))
+        form = (sqrt(self.within_yy) + float(size @ self.within_sizes)) ** 2 + value
+        return of_forms * form + 2 * sqrt(2 * value) * residual + residual**2
 
     def coefficients(self, beta: np.ndarray) -> np.ndarray:
         """Return coefficients in the data's units, about the data's own origin."""
@@ -283,6 +289,8 @@ class Profile:
         w_k(s_k).
     factor : ndarray, shape (P, P)
         Lower triangle of the normal matrix at these weights.
+    hidden : float, optional
+        By rounding, of the value: see `scs.certificates.rounding`.
     """
 
     s: np.ndarray
@@ -292,6 +300,7 @@ class Profile:
     slopes: np.ndarray
     weights: np.ndarray
     factor: np.ndarray
+    hidden: float | None = None
 
 
 def cluster_weights(problem: Problem, s: np.ndarray, delta: np.ndarray | float = 0.0) -> np.ndarray:
