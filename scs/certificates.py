@@ -42,17 +42,17 @@ def margin_below(problem: Problem, value: float) -> float:
 def _reach_below(problem: Problem, value: float) -> tuple[np.ndarray, float]:
     """Return the largest |z| at which a support can be as good as ``value``, and the margin there.
 
-    The ellipsoid is one of computed numbers, so it must hold what lies a margin above ``value``:
-    found by trying. By convexity nothing beyond can be as good. An infinite margin proves nothing.
+    The ellipsoid is one of computed numbers, and ``value`` is rounded by up to the margin itself,
+    so it must hold what lies two margins above: found by trying. By convexity nothing beyond can
+    be as good. An infinite margin proves nothing.
     """
     reach, slack = problem.reach, 0.0
-    for _ in range(5):
-        room = sqrt(max(value + slack - reach.lowest, 0.0))
-        size = np.abs(reach.centre) + reach.spread * room
-        margin = problem.rounding(size, max(value, 0.0))
-        if margin <= slack:
+    for _ in range(6):
+        size = reach.furthest + reach.spread * sqrt(max(value + slack - reach.lowest, 0.0))
+        margin = problem.rounding(size, max(value + slack, 0.0))
+        if 2 * margin <= slack:
             return size, margin
-        slack = 2 * margin
+        slack = 4 * margin
     return size, inf
 
 
@@ -83,7 +83,7 @@ def lower_bound(problem: Problem, at: Profile, budget: int, value: float | None 
         Objective of some support of the budget. The better it is, the less rounding can hide.
     """
     value = problem.reach.empty if value is None else min(value, problem.reach.empty)
-    base, size = _tangent(problem, at, value)
+    base, size, _ = _tangent(problem, at, value)
     best = float(np.sort(at.slopes)[:budget].sum())
     found = base + best - _of_slopes(problem) * (size - best)
     return max(min(found, value), 0.0)
@@ -119,9 +119,8 @@ def membership(problem: Problem, at: Profile, budget: int, incumbent: float) -> 
     chosen = np.zeros(n_clusters, dtype=bool)
     chosen[order[:budget]] = True
     last_in, first_out = at.slopes[order[budget - 1]], at.slopes[order[budget]]
-    # The incumbent's own objective is rounded too.
-    above = incumbent + margin_below(problem, incumbent)
-    base, size = _tangent(problem, at, above)
+    base, size, margin = _tangent(problem, at, incumbent)
+    above = incumbent + margin  # its own objective is rounded too
     best, unit = float(at.slopes[chosen].sum()), _of_slopes(problem)
     # Slopes cancel in what follows, and are far larger than the objective where the ridge is small.
     base += best - unit * (size - best - last_in - first_out)
@@ -131,17 +130,18 @@ def membership(problem: Problem, at: Profile, budget: int, incumbent: float) -> 
     return proved
 
 
-def _tangent(problem: Problem, at: Profile, value: float) -> tuple[float, float]:
-    """Return the tangent at s = 0 with rounding taken off, and the size of what cancels in it.
+def _tangent(problem: Problem, at: Profile, value: float) -> tuple[float, float, float]:
+    """Return the tangent at s = 0 less rounding, the size of what cancels in it, and the margin.
 
     It holds for all supports as good as ``value``: that says how far their coefficients can be, and
     so what an inexact minimiser and rounding can hide.
     """
     size, margin = _reach_below(problem, value)
-    tilt = np.abs(_gradient(problem, at)) @ (size + np.abs(at.beta))
-    own = problem.rounding(np.abs(at.beta), max(at.value, 0.0))
+    here = np.abs(at.beta)
+    tilt = float(np.abs(_gradient(problem, at)) @ (size + here))
+    margin = max(margin, problem.rounding(here, max(at.value, 0.0)))
     lifted = float(at.slopes @ at.s)
-    return at.value - lifted - float(tilt) - max(margin, own), -lifted
+    return at.value - lifted - tilt - margin, -lifted, margin
 
 
 def _of_slopes(problem: Problem) -> float:

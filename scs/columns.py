@@ -53,19 +53,24 @@ def check_columns(problem: Problem) -> Triangle:
     with np.errstate(over="ignore", invalid="ignore"):
         matrix = problem.within_xx + problem.x.T @ (problem.x * problem.n[:, None])
         squares = np.append(np.diag(matrix), problem.total)
-    if not np.isfinite(matrix).all() or not all(map(_in_range, squares)):
-        raise ValueError(_RESCALE)
-    if problem.total == 0 and problem.y.any():
+    least, most = _SQUARES
+    in_range = (squares == 0) | ((squares >= least) & (squares <= most))
+    if not (in_range.all() and np.isfinite(matrix).all()) or problem.total == 0 < abs(
+        problem.y
+    ).max(initial=0.0):
         raise ValueError(_RESCALE)
     sizes = np.sqrt(np.diag(matrix))
     if (problem.penalty[sizes == 0] == 0).any():
         raise ValueError(dependent_message(problem, matrix))
-    found = triangulate(problem.n, problem.x, problem.within_xx, problem.penalty, problem.origin_x)
+    found = triangulate(
+        problem.n, problem.x, problem.within_xx, matrix, problem.penalty, problem.origin_x
+    )
     if found.rank < len(sizes) and not problem.penalty.any():
         raise ValueError(dependent_message(problem, matrix, found))
     sizes[sizes == 0] = 1.0
     cosine = matrix / np.outer(sizes, sizes)
-    twins = np.argwhere(np.triu(np.abs(cosine) > 1 - 1e-12, k=1))
+    near = np.abs(cosine) > 1 - 1e-12
+    twins = np.argwhere(np.triu(near, k=1)) if np.count_nonzero(near) > len(near) else ()
     for i, j in twins:
         apart = problem.within_xx[i, i] + problem.within_xx[j, j] - 2 * problem.within_xx[i, j]
         apart += problem.n @ (problem.x[:, i] - problem.x[:, j]) ** 2
@@ -86,10 +91,6 @@ def check_columns(problem: Problem) -> Triangle:
                 stacklevel=4,
             )
     return found
-
-
-def _in_range(square: float) -> bool:
-    return square == 0 or _SQUARES[0] <= square <= _SQUARES[1]
 
 
 def dependent_message(problem: Problem, matrix: np.ndarray, found: Triangle | None = None) -> str:

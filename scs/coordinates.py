@@ -15,9 +15,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.linalg.lapack import dgeqp3, dpstrf, dtrtri
+from scipy.linalg.lapack import dgeqp3, dpotrf, dpstrf, dtrtri
 
 _BLOCK = 8192  # clusters triangulated at a time
+_CLEAR = 0.1  # of its length, left of a column that is far from dependent on others
 _EPS = np.finfo(float).eps
 
 
@@ -29,24 +30,27 @@ class Triangle:
     ----------
     basis : ndarray, shape (P, P)
         beta = basis @ z.
-    root : ndarray, shape (2 P, P)
-        Of the within products and the ridge in z: root'root is positive semidefinite, where
-        products that were multiplied out need not be.
+    within : ndarray, shape (P, P)
+        Within products and ridge in z, positive semidefinite but for its own rounding.
+    norms : ndarray, shape (P,)
+        Of the columns, within and ridge included.
     order : ndarray of int, shape (P,)
-        Columns in the order in which they were taken, the longest remainder first.
+        Columns in the order in which they were taken.
     rank : int
         How many of them have a remainder above what rounding of the data may make.
     """
 
     basis: np.ndarray
-    root: np.ndarray
+    within: np.ndarray
+    norms: np.ndarray
     order: np.ndarray
     rank: int
 
 
 def triangulate(
-    n: np.ndarray, x: np.ndarray, within: np.ndarray, penalty: np.ndarray, origin: np.ndarray
-) -> Triangle:
+    n: np.ndarray, x: np.ndarray, within: np.ndarray, total: np.ndarray, penalty: np.ndarray,
+    origin: np.ndarray,
+) -> Triangle:  # fmt: skip
     """Return the basis in which between- and within-cluster products and ridge add up to I.
 
     Parameters
@@ -55,33 +59,47 @@ def triangulate(
         Cluster sizes and means.
     within : ndarray, shape (P, P)
         Pooled within-cluster products.
+    total : ndarray, shape (P, P)
+        The same with those of the means.
     penalty : ndarray, shape (P,)
         Ridge on each column. A column of zeros needs one.
     origin : ndarray, shape (P,)
         What was subtracted from the means; it tells how many digits they have.
     """
     n_columns = len(penalty)
-    own = np.sqrt(np.diag(within))
-    between = np.sqrt(n @ x**2)
-    norms = np.sqrt(own**2 + between**2 + penalty)
+    total = total + np.diag(penalty)
+    norms = np.sqrt(total.diagonal())
     # Far apart in size or not, all columns have norm 1 from here on.
     scale = 1.0 / np.where(norms > 0, norms, 1.0)
-    root = np.concatenate([_root(within, own), np.diag(np.sqrt(penalty))])
+    # Means have all their digits, but about their own origin; products about half of them.
+    unit = 8 * n_columns * _EPS
+    far = np.sqrt(norms**2 + n.sum() * origin**2)
+    noise = (unit * far + np.sqrt(unit * within.diagonal())) * scale
+    # Columns that are far from dependent lose next to nothing in their products.
+    upper, failed = dpotrf(total * (scale[:, None] * scale))
+    if not failed and (upper.diagonal() > np.maximum(noise, _CLEAR)).all():
+        basis = np.triu(dtrtri(upper)[0]) * scale[:, None]
+        within = basis.T @ (within + np.diag(penalty)) @ basis
+        return Triangle(basis, (within + within.T) / 2, norms, np.arange(n_columns), n_columns)
+    return _from_rows(n, x, within, penalty, norms, scale, noise)
+
+
+def _from_rows(n, x, within, penalty, norms, scale, noise) -> Triangle:
+    """Triangulate the rows themselves, the longest remainder first."""
+    n_columns = len(penalty)
+    root = np.concatenate([_root(within), np.diag(np.sqrt(penalty))])
     factor, pivots, *_ = dgeqp3(np.concatenate([*_between(n, x, scale), root * scale]))
     order = pivots - 1
     upper = factor[:n_columns]
     diagonal = np.abs(upper.diagonal())
-    # Means have all their digits, but about their own origin; products about half of them.
-    far = np.sqrt(between**2 + n.sum() * origin**2)
-    noise = 8 * n_columns * _EPS * far + np.sqrt(8 * n_columns * _EPS) * own
-    left = diagonal > (noise * scale)[order]
+    left = diagonal > noise[order]
     rank = n_columns if left.all() else int(np.argmin(left))
-    if not diagonal.all():
-        upper[diagonal == 0, diagonal == 0] = 1.0
+    upper[diagonal == 0, diagonal == 0] = 1.0
     basis = np.empty((n_columns, n_columns))
     basis[order] = np.triu(dtrtri(upper)[0])
     basis *= scale[:, None]
-    return Triangle(basis, root @ basis, order, rank)
+    root = root @ basis
+    return Triangle(basis, root.T @ root, norms, order, rank)
 
 
 def _between(n: np.ndarray, x: np.ndarray, scale: np.ndarray) -> list[np.ndarray]:
@@ -93,8 +111,9 @@ def _between(n: np.ndarray, x: np.ndarray, scale: np.ndarray) -> list[np.ndarray
     return [np.linalg.qr(root[some] * x[some] * scale, mode="r") for some in blocks]
 
 
-def _root(within: np.ndarray, own: np.ndarray) -> np.ndarray:
+def _root(within: np.ndarray) -> np.ndarray:
     """Return a root of the within products, to rounding of each column's own size."""
+    own = np.sqrt(within.diagonal())
     size = np.where(own > 0, own, 1.0)
     factor, pivots, rank, _ = dpstrf(within / (size[:, None] * size), tol=len(own) * _EPS)
     root = np.zeros_like(within)

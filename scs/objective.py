@@ -31,6 +31,7 @@ from scipy.linalg.lapack import dpotrf, dpotri, dpotrs
 
 from scs.certificates import lower_bound, margin_below, membership, negligible, rounding, units
 from scs.columns import HOPELESS, check_columns, check_ridge, dependent_message
+from scs.coordinates import Triangle
 from scs.design import DesignWarning
 from scs.moments import Moments
 
@@ -40,6 +41,7 @@ __all__ = [
     "Reach",
     "between_shares",
     "cluster_weights",
+    "end",
     "effects",
     "indicator",
     "lower_bound",
@@ -157,8 +159,7 @@ class Problem:
             origin_y=origin_y,
             names=moments.names,
         )
-        triangle = check_columns(problem)
-        found = problem._in(triangle.basis, triangle.root)
+        found = problem._in(check_columns(problem))
         hidden = found._note_reach()
         if hidden > _HOPELESS * problem.total:
             raise ValueError(HOPELESS)
@@ -172,30 +173,30 @@ class Problem:
             )
         return problem if own_units else found
 
-    def _in(self, basis: np.ndarray, root: np.ndarray) -> Problem:
+    def _in(self, found: Triangle) -> Problem:
         """Return the problem in other coordinates, with the ridge among its products."""
-        own = np.diag(self.within_xx) + self.penalty
-        norms = np.sqrt(own + self.n @ self.x**2)
-        size = np.abs(basis)
+        size = np.abs(found.basis)
         return replace(
             self,
-            x=self.x @ basis,
-            within_xx=root.T @ root,
-            within_xy=self.within_xy @ basis,
-            penalty=np.zeros(len(basis)),
-            basis=basis,
-            sizes=norms @ size,
-            within_sizes=np.sqrt(own) @ size,
+            x=self.x @ found.basis,
+            within_xx=found.within,
+            within_xy=self.within_xy @ found.basis,
+            penalty=np.zeros_like(self.penalty),
+            basis=found.basis,
+            sizes=found.norms @ size,
+            within_sizes=np.sqrt(self.within_xx.diagonal() + self.penalty) @ size,
         )
 
     def _note_reach(self) -> float:
         """Set ``reach``; return what rounding hides of the values with no and all clusters."""
         none, every = (profile(self, np.full(self.n_clusters, s)) for s in (0.0, 1.0))
         inverse, _ = dpotri(every.factor, lower=True)
-        hidden = [rounding(self, at) for at in (none, every)]
+        hidden = rounding(self, none), rounding(self, every)
         reach = Reach(
-            centre=every.beta,
-            spread=np.sqrt(np.maximum(np.diag(inverse), 0.0)) * (1 + 1e-6),
+            none=none,
+            every=every,
+            furthest=np.abs(every.beta),
+            spread=np.sqrt(np.maximum(inverse.diagonal(), 0.0)) * (1 + 1e-6),
             lowest=every.value - hidden[1],
             empty=none.value + hidden[0],
         )
@@ -257,13 +258,17 @@ class Reach:
 
     Attributes
     ----------
-    centre, spread : ndarray, shape (P,)
-        Coefficients with all clusters selected; roots of the diagonal of M's inverse.
+    none, every : Profile
+        With no and with all clusters selected.
+    furthest, spread : ndarray, shape (P,)
+        Size of the centre; roots of the diagonal of M's inverse.
     lowest, empty : float
         Eq. 5 with all and with no clusters selected, rounding taken off and added.
     """
 
-    centre: np.ndarray
+    none: Profile
+    every: Profile
+    furthest: np.ndarray
     spread: np.ndarray
     lowest: float
     empty: float
@@ -389,6 +394,13 @@ def profile(problem: Problem, s: np.ndarray, delta: np.ndarray | float = 0.0) ->
     slopes = -kept * (problem.n * residual / ((problem.n - delta) * s + kept)) ** 2
     s = np.asarray(s, dtype=float)
     return Profile(s, value, beta, residual, slopes, weights, factor)
+
+
+def end(problem: Problem, selected: bool) -> Profile:
+    """Return the profile with no or with all clusters selected, which every problem knows."""
+    if problem.reach is None:
+        return profile(problem, np.full(problem.n_clusters, float(selected)))
+    return problem.reach.every if selected else problem.reach.none
 
 
 def indicator(n_clusters: int, support: np.ndarray) -> np.ndarray:

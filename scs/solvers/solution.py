@@ -11,9 +11,9 @@ from scs.objective import (
     Problem,
     Profile,
     effects,
+    end,
     negligible,
     objective,
-    profile,
     rounding,
 )
 
@@ -212,8 +212,7 @@ def make_solution(
     value = max(objective(problem, at.beta, gamma), 0.0)
     bound = max(min(bound, value), 0.0)
     hidden = rounding(problem, at) * (1 + len(idle))
-    empty = profile(problem, np.zeros(problem.n_clusters)).value
-    explained = empty - value
+    explained = end(problem, False).value - value
     reached = relative_gap(value, bound)
     return Solution(
         beta=problem.coefficients(at.beta),
