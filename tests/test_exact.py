@@ -226,7 +226,7 @@ def attack(seed, n_nodes=4):
     at = profile(problem, indicator(problem.n_clusters, supports[rng.integers(len(supports))]))
     canonical = Canonical.about(problem, at)
     ends = np.array([profile(problem, indicator(problem.n_clusters, s)).beta for s in supports])
-    ends = np.linalg.solve(canonical.basis, (ends @ problem.basis.T - canonical.origin).T).T
+    ends = np.linalg.solve(canonical.basis, (ends - canonical.origin).T).T
     lo, hi = canonical.root_box(at.value)
     good = values <= at.value
     assert ((ends[good] > lo) & (ends[good] < hi)).all(), seed

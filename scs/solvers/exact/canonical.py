@@ -70,7 +70,7 @@ class Canonical:
         such a box only clusters are decided, and what is extracted is what the within products and
         decided clusters pay for.
     basis : ndarray, shape (P, P)
-        V: beta = origin + V z, in the data's units, about the problem's origin.
+        V: coefficients = origin + V z, in the problem's coordinates.
     origin : ndarray, shape (P,)
         Coefficients of the incumbent.
     sizes, within_sizes : ndarray, shape (P,)
@@ -127,8 +127,8 @@ class Canonical:
             rho=rho,
             n_split=splits,
             boxed=boxes_pay(splits, n_clusters),
-            basis=problem.basis @ basis,
-            origin=problem.basis @ beta,
+            basis=basis,
+            origin=beta,
             sizes=problem.sizes @ np.abs(basis),
             within_sizes=problem.within_sizes @ np.abs(basis),
             offset=float(np.sqrt(problem.total) + problem.sizes @ np.abs(beta)),
