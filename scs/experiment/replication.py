@@ -159,10 +159,10 @@ def _refit(data: _Data) -> _Estimate:
     s = np.zeros(data.both.n_clusters)
     s[found.support] = 1.0
     at = profile(problem, s)
-    gamma = np.zeros_like(s)
-    means = data.both.mean_y - data.both.mean_x @ at.beta
+    gamma, beta = np.zeros_like(s), problem.coefficients(at.beta)
+    means = data.both.mean_y - data.both.mean_x @ beta
     gamma[found.support] = means[found.support]
-    return _of_solution(replace(found, beta=at.beta, gamma=gamma), data)
+    return _of_solution(replace(found, beta=beta, gamma=gamma), data)
 
 
 _VARIANT_FITS = dict(zip(VARIANTS, (_small_ridge, _refit)))

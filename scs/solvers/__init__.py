@@ -10,7 +10,7 @@ import numpy as np
 
 from scs.constraints import Constraint
 from scs.moments import Moments
-from scs.objective import Problem, lower_bound, membership, profile
+from scs.objective import Problem, lower_bound, membership, profile, rounding
 from scs.slopes import SlopeMoments
 from scs.solvers.alternating import first_support
 from scs.solvers.exact import exact, n_split
@@ -245,7 +245,7 @@ def _alternating(
     started = time.perf_counter()
     best, interrupted = first_support(problem, budget, seed=seed)
     root = profile(problem, np.full(problem.n_clusters, budget / problem.n_clusters))
-    bound = lower_bound(problem, root, budget)
+    bound = lower_bound(problem, root, budget, best.value + rounding(problem, best))
     return make_solution(
         moments,
         problem,

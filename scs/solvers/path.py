@@ -116,12 +116,13 @@ def _raise_bound(solution: Solution, bound: float, gap: float) -> Solution:
         return solution
     left = (solution.objective - bound) / (solution.objective - solution.bound)
     reached = relative_gap(solution.objective, bound)
+    surely = relative_gap(solution.objective + solution.rounding, bound)
     return replace(
         solution,
         bound=bound,
         gap=reached,
         selection_gap=left * solution.selection_gap if left else 0.0,
-        status="optimal" if reached <= gap else solution.status,
+        status="optimal" if surely <= gap else solution.status,
     )
 
 
@@ -141,6 +142,11 @@ def prediction_error(solution: Solution, rows: Moments) -> float:
     residual = rows.mean_y - rows.mean_x @ solution.beta - gamma
     within = solution.beta @ (rows.within_xx @ solution.beta - 2 * rows.within_xy)
     total = rows.within_yy + float(within) + float(rows.n @ residual**2)
+    if not np.isfinite(total):
+        raise ValueError(
+            "rows give a prediction error that is not finite: rescale X and y (divide each column "
+            "by its largest value)."
+        )
     return max(total, 0.0) / rows.n_rows
 
 

@@ -11,9 +11,10 @@ from scs.objective import (
     Problem,
     Profile,
     effects,
+    end,
     negligible,
     objective,
-    profile,
+    rounding,
 )
 
 STATUSES = ("optimal", "time_limit", "interrupted", "heuristic")
@@ -78,6 +79,9 @@ class Solution:
         Branch-and-bound nodes.
     history : tuple of Step
         The log.
+    rounding : float
+        By how much ``objective`` can differ from what Eq. 5 is for the stored moments, as real
+        numbers; ``status`` takes it into account.
     effect_names : tuple of str
         Names of the effects, the columns of ``gamma`` with random slopes.
     """
@@ -97,6 +101,16 @@ class Solution:
     nodes: int
     history: tuple[Step, ...] = field(repr=False)
     effect_names: tuple[str, ...] = ("intercept",)
+    rounding: float = 0.0
+
+    def __post_init__(self) -> None:
+        """Refuse what is not finite: it proves nothing, however it came about."""
+        for name in ("beta", "gamma", "objective", "bound", "gap", "rounding"):
+            if not np.isfinite(getattr(self, name)).all():
+                raise ValueError(
+                    f"the answer's {name} is not finite: rescale X and y (divide each column by "
+                    "its largest value), and take ridge and ridge_fixed nearer to 1."
+                )
 
     @property
     def selected(self) -> np.ndarray | tuple[np.ndarray, ...]:
@@ -211,12 +225,13 @@ def make_solution(
         Why the solver stopped, see `final_status`.
     """
     # An effect that gains nothing is none: naming its cluster would report rounding.
-    support = support[~negligible(problem, at.residual)[support]]
+    idle = support[negligible(problem, at)[support]]
+    support = np.setdiff1d(support, idle, assume_unique=True)
     gamma = effects(problem, at.residual, support)
     value = max(objective(problem, at.beta, gamma), 0.0)
     bound = max(min(bound, value), 0.0)
-    empty = profile(problem, np.zeros(problem.n_clusters)).value
-    explained = empty - value
+    hidden = rounding(problem, at) * (1 + len(idle))
+    explained = end(problem, False).value - value
     reached = relative_gap(value, bound)
     return Solution(
         beta=problem.coefficients(at.beta),
@@ -226,11 +241,12 @@ def make_solution(
         objective=value,
         bound=bound,
         gap=reached,
-        selection_gap=selection_gap(value, bound, explained, problem.margin),
+        selection_gap=selection_gap(value, bound, explained, hidden),
         membership=membership,
-        status=final_status(status, reached, gap),
+        status=final_status(status, relative_gap(value + hidden, bound), gap),
         method=method,
         seconds=seconds,
         nodes=nodes,
         history=history,
+        rounding=hidden,
     )

@@ -23,6 +23,7 @@ from scs.objective import (
     membership,
     negligible,
     profile,
+    rounding,
     uniform_diagonal,
 )
 from scs.solvers.alternating import alternate, first_support
@@ -105,10 +106,9 @@ def _exact(
         near = alternate(problem, near.residual, budget, stop=stop)
         best = min(best, near, key=lambda at: at.value)
     if budget in (0, n_clusters):
-        state, status = State(best, best.value - problem.margin), "optimal"
-        proved = np.full(n_clusters, "out" if budget == 0 else "in", dtype="<U4")
-        # All clusters are allowed; one without a residual is none the worse for being left out.
-        proved[(budget > 0) & negligible(problem, best.residual)] = "open"
+        state, status = State(best, max(best.value - rounding(problem, best), 0.0)), "optimal"
+        # Where all clusters are allowed, one without a residual is as good left out.
+        proved = membership(problem, best, budget, best.value)
         reporter(state)
     else:
         at_once = quick and n_clusters <= _SMALL and _at_once(problem, budget, best)
@@ -119,7 +119,7 @@ def _exact(
             state, status = search(problem, budget, best, gap=gap, stop=stop, log=reporter)
             proved = _membership(state, n_clusters)
         # One whose effect is 0 is none the worse for being left out, whatever the budget says.
-        proved[(proved == "in") & negligible(problem, state.best.residual)] = "open"
+        proved[(proved == "in") & negligible(problem, state.best)] = "open"
     reached = relative_gap(state.best.value, state.bound)
     if status == "optimal" and reached > gap:
         warnings.warn(
@@ -151,7 +151,9 @@ def _at_once(problem: Problem, budget: int, best: Profile) -> tuple[State, np.nd
     proved = membership(problem, at, budget, best.value)
     if (proved == "open").any():
         return None
-    return State(best, min(lower_bound(problem, at, budget), best.value), nodes=1), proved
+    above = best.value + rounding(problem, best)
+    bound = min(lower_bound(problem, at, budget, above), best.value)
+    return State(best, bound, nodes=1), proved
 
 
 def _membership(state: State, n_clusters: int) -> np.ndarray:

@@ -28,6 +28,7 @@ _AMPLE = 2.0  # diagonal to extract, in units of what is needed: fewest nodes of
 _SPARE = 1e3  # the most, where it costs nothing
 _SLACK = 1e-12  # of the PSD condition, in coordinates where all matrices are of order 1
 _RIDGE = 1e-9  # for a factor of what may be singular; the curvature of the box pays for it
+_THIN = 1e-5  # what is smaller is not scaled up to 1, nor its rounding beyond that ridge
 _SORT = 4096  # clusters up to which whole rows are sorted
 
 
@@ -90,6 +91,10 @@ class Cut:
     delta: np.ndarray  # (B, K)
 
 
+# Relative rounding of a slope, of a sum of them and of their differences.
+_OF_SLOPES = 128 * np.finfo(float).eps
+
+
 def largest(values: np.ndarray, count: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Return the sum of each row's ``count`` largest, the last of them, and the next one.
 
@@ -147,7 +152,7 @@ def extract(
     first = m if canonical.boxed else 0
     if canonical.n_columns > first:
         own = given[:, first:, first:]
-        scale = 1.0 / np.sqrt(np.maximum(np.einsum("bii->bi", own), _RIDGE))
+        scale = 1.0 / np.sqrt(np.maximum(np.einsum("bii->bi", own), _THIN))
         own = own * (scale[:, :, None] * scale[:, None, :])
         if m > first:
             own = own + _RIDGE * np.eye(own.shape[1])
@@ -334,14 +339,18 @@ def relax(
     slope_z = 2 * (np.einsum("bij,bj->bi", matrix, z) - right)
     base = f + np.minimum(slope_z * (nodes.lo - z), slope_z * (nodes.hi - z)).sum(axis=1)
     slopes = np.zeros_like(s)
+    cancels = 0.0
     if some.any():
         slopes = np.where(open_, (n * r / (inner * s + outer)) ** 2 * -outer, 0.0)
         best, _, _ = largest(np.where(open_, -slopes, -np.inf), safe_left)
-        base = base - np.einsum("bk,bk->b", slopes, np.where(open_, s, 0.0))
-        base -= np.where(some, best, 0.0)
+        lifted = -np.einsum("bk,bk->b", slopes, s)
+        best = np.where(some, best, 0.0)
+        base = base + lifted - best
+        cancels = _OF_SLOPES * (lifted + best)  # larger than F where the diagonal is small
     # A decided node stands for one support and its own minimiser, not for a box.
-    reach = np.where(some[:, None], np.maximum(np.abs(nodes.lo), np.abs(nodes.hi)), np.abs(z))
-    bound = base - canonical.margin(reach, np.maximum(f, value))
+    reach = np.where(some[:, None], np.maximum(np.abs(nodes.lo), np.abs(nodes.hi)), 0.0)
+    reach = np.maximum(reach, np.abs(z))
+    bound = base - canonical.margin(reach, np.maximum(f, value)) - cancels
     return Cut(bound, z, s, slopes, r, box, left, delta)
 
 
@@ -354,8 +363,10 @@ def fix(nodes: Nodes, cut: Cut, value: float) -> None:
     gain = np.where(open_, -cut.slopes, -np.inf)
     _, last, following = largest(gain, np.where(some, cut.budget, 1))
     room = (value - cut.bound)[:, None]
+    # Slopes are rounded too, and can be far larger than the room: the larger of two gives it away.
+    sure = 1 - 2 * _OF_SLOPES
     with np.errstate(invalid="ignore"):
-        out = open_ & (last[:, None] - gain > room)
-        in_ = open_ & (gain - following[:, None] > room)
+        out = open_ & (sure * last[:, None] - gain > room)
+        in_ = open_ & (sure * gain - following[:, None] > room)
     nodes.fixed[out] = OUT
     nodes.fixed[in_] = IN

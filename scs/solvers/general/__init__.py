@@ -71,7 +71,7 @@ def general(
     """
     started = time.perf_counter()
     base = moments.base if isinstance(moments, SlopeMoments) else moments
-    problem = Problem.from_moments(base, ridge=ridge, ridge_fixed=ridge_fixed)
+    problem = Problem.from_moments(base, ridge=ridge, ridge_fixed=ridge_fixed, own_units=True)
     arrow = make_arrow(moments, problem)
     budgets = np.minimum(np.asarray(budgets, dtype=int), arrow.shape[0])
     rules = make_rules(moments, arrow, budgets, constraints)
