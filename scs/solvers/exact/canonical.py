@@ -99,11 +99,17 @@ class Canonical:
     table: np.ndarray | None
 
     @classmethod
-    def about(cls, problem: Problem, best: Profile) -> Canonical:
-        """Transform a problem about the coefficients of its best known support."""
+    def about(
+        cls, problem: Problem, best: Profile, basis: np.ndarray | None = None
+    ) -> Canonical:
+        """Transform a problem about the coefficients of its best known support.
+
+        ``basis``: V, where the problem leaves a choice (rho is the same in all directions).
+        """
         within = problem.within_xx + np.diag(problem.penalty)
         total = normal_matrix(problem, problem.n)
-        rho, basis = problem.shares
+        rho, own = problem.shares
+        basis = own if basis is None else basis
         norms, within_norms = np.sqrt(np.diag(total)), np.sqrt(np.diag(within))
         sizes, within_sizes = norms @ np.abs(basis), within_norms @ np.abs(basis)
         beta = best.beta

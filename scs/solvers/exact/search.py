@@ -33,6 +33,26 @@ _SHRINKING = 0.25  # share of the time left that goes into a smaller first box, 
 _INNER = 0.15  # a box is split at the relaxation's z, kept this share off its sides
 
 
+@dataclass(frozen=True)
+class Known:
+    """What the caller knows of the supports that matter.
+
+    Attributes
+    ----------
+    ends : callable
+        Takes directions (m, P) and an origin (P,): the least and largest value of
+        ``directions @ (beta - origin)`` at the coefficients that matter.
+    slack : float
+        By how much a support must be worse than the incumbent not to matter.
+    basis : ndarray, shape (P, P), optional
+        Of the coordinates in which to box, see `Canonical.about`.
+    """
+
+    ends: Callable[[np.ndarray, np.ndarray], tuple[np.ndarray, np.ndarray]]
+    slack: float = 0.0
+    basis: np.ndarray | None = None
+
+
 @dataclass
 class State:
     """What a search knows: incumbent, open nodes, what is proved."""
@@ -43,6 +63,12 @@ class State:
     heap: list = field(default_factory=list)
     solved: list = field(default_factory=list)  # nodes without anything left to decide
     pending: list = field(default_factory=list)  # nodes in hand when the search was cut off
+    slack: float = 0.0  # by which a support must be worse than the incumbent to be given up
+
+    @property
+    def limit(self) -> float:
+        """Above this bound a node holds nothing that matters."""
+        return self.best.value + self.slack
 
 
 def search(
@@ -53,14 +79,20 @@ def search(
     gap: float,
     stop: Stop,
     log: Callable[[State], None],
+    known: Known | None = None,
 ) -> tuple[State, str]:
     """Prove ``best`` optimal to the gap, or find better; see `scs.solvers.exact.exact`.
 
     One step of the relaxation is made even if it is time to stop: without it nothing is proved.
     """
-    canonical = Canonical.about(problem, best)
+    canonical = Canonical.about(problem, best, None if known is None else known.basis)
     state = State(best, 0.0)
     lo, hi = canonical.root_box(best.value)
+    if known is not None:
+        state.slack = known.slack
+        low, high = known.ends(np.linalg.inv(canonical.basis), canonical.origin)
+        # The incumbent, z = 0, lies inside.
+        lo, hi = np.minimum(np.maximum(lo, low), 0.0), np.maximum(np.minimum(hi, high), 0.0)
     fixed = np.zeros((1, problem.n_clusters), dtype=np.int8)
     root = Nodes(lo[None], hi[None], fixed, np.zeros((1, len(lo))), np.zeros(1))
     count = itertools.count()
@@ -112,7 +144,7 @@ def _bound_plainly(
 
     With many directions to split this is far better than the boxes that a search can get through.
     """
-    value, z = state.best.value, root.z
+    value, z = state.limit, root.z
     for _ in range(_ROOT_STEPS):
         settle(root.fixed, budget)
         cut = relax(canonical, root, budget, value, spare=0.0)
@@ -139,7 +171,7 @@ def _shrink(
     in a share of the time only. Small problems try all shares of an end at once, which costs little
     more than one; others begin with a half.
     """
-    value, until = state.best.value, stop.after(_SHRINKING)
+    value, until = state.limit, stop.after(_SHRINKING)
     ends = [(side, j) for j in range(canonical.n_split) for side in ("lo", "hi")]
     at_once = len(ends) * len(_KEEP) < size
     keep = np.array(_KEEP if at_once else _KEEP[1:])
@@ -185,7 +217,7 @@ def _decide(canonical: Canonical, budget: int, state: State, size: int, stop: St
 
     Whether little or much diagonal decides more depends on the node: all are tried in turn.
     """
-    value = state.best.value
+    value = state.limit
     worth = (canonical.n * canonical.y) ** 2 / (canonical.n + canonical.ridge)
     # A reduced cost is no larger than the largest gain: with more room nothing can be decided.
     left = [entry for entry in state.heap if value - worth.max() < entry[0] <= value]
@@ -217,7 +249,7 @@ def _keep(state: State, decided: list, children: list, count) -> None:
     """Put what came of the nodes in hand where it belongs; only then are they forgotten."""
     for item in children:
         heapq.heappush(state.heap, (item[0], next(count), item))
-    value = state.best.value
+    value = state.limit
     state.solved += [(item[0], item[3]) for item in decided if item[0] <= value]
     state.pending = []
 
@@ -238,7 +270,7 @@ def _gather(picked: list) -> Nodes:
 
 def _process(canonical, batch: Nodes, budget: int, state: State, gap, stop: Stop) -> Cut:
     """Relax every node of a batch until it is pruned or stalls; the last cut of each."""
-    value = state.best.value
+    value = state.limit
     cutoff = value * (1 - gap)
     active = np.arange(len(batch))
     last: Cut | None = None
@@ -309,7 +341,7 @@ def _branch(canonical: Canonical, batch: Nodes, cuts: Cut, budget: int, state: S
     Where a box and a cluster could both be split, both are tried for one step of the relaxation,
     and the pair of larger product of gains is kept.
     """
-    value = state.best.value
+    value = state.limit
     open_ = batch.fixed == OPEN
     alive = np.flatnonzero((batch.bound <= value) & open_.any(axis=1))
     if not alive.size:
