@@ -99,8 +99,8 @@ def detect_outliers(
     intercept : bool
         Add an intercept.
     ridge : float
-        > 0; the largest weight that the search leaves on rows left out. It takes a smaller one where
-        the proof needs it, so the answer does not depend on it.
+        > 0; the largest weight that the search leaves on rows left out. It takes a smaller one
+        where the proof needs it, so the answer does not depend on it.
     gap, time_limit, seed
         As in `scs.solve`.
 

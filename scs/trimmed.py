@@ -14,7 +14,11 @@ they all leave out: far rows, as a rule, which then never meet the arithmetic of
 from __future__ import annotations
 
 import time
+import warnings
+from collections.abc import Callable
 from dataclasses import dataclass, field
+from itertools import combinations
+from math import comb
 
 import numpy as np
 from scipy.linalg import eigh, qr
@@ -32,6 +36,7 @@ _SHARE = 0.3  # of the gap asked for that the ridge may take
 _LEAST_RIDGE = 1e-18
 _FINEST_GAP = 1e-10
 _DEPENDENT = 1e-10  # relative size of a pivot that is rounding
+_FEW = 20_000  # trimmings that can be tried one by one
 _TIME_SHARE = 0.3  # of the time left that subsets may take, and no family is begun after
 
 
@@ -128,6 +133,11 @@ def prove(
         ridge=ridge, gap=gap, seed=seed, stop=stop,
         time_limit=max(time_limit - (time.perf_counter() - began), 1e-3),
     )  # fmt: skip
+    stopped = proof.status in ("time_limit", "interrupted")
+    if not stopped and comb(len(left), count - len(gone)) <= _FEW:
+        gap_left = 1.0 - min(proof.bound, best.value) / best.value
+        if gap_left > gap:  # rounding, or rows too far apart: few trimmings are tried one by one
+            return _all(X, y, count, gone, left, nothing)
     rows = np.sort(np.concatenate([gone, left[proof.rows]]))
     found = _Trimming.of(X, y, rows)
     if found.value > best.value:  # better with the ridge alone, or for the search's rounding
@@ -145,7 +155,9 @@ def prove(
 
 
 _METHOD = "exact (least trimmed squares)"
-_UNPROVED = "exact (least trimmed squares; too many subsets to prove anything)"
+_ONE_BY_ONE = "exact (least trimmed squares, every trimming tried)"
+_TOO_MANY = "exact (least trimmed squares; too many subsets to prove anything)"
+_TOO_FAR = "exact (least trimmed squares; rows too far apart to prove anything)"
 
 
 @dataclass(frozen=True, eq=False)
@@ -169,6 +181,25 @@ class _Trimming:
         error = 16.0 * (X.shape[1] + 2) * _EPS * float(np.linalg.norm(terms))
         margin = 2.0 * np.sqrt(value) * error + error**2
         return cls(np.sort(rows), beta, value, margin)
+
+
+def _all(
+    X: np.ndarray, y: np.ndarray, count: int, gone: np.ndarray, left: np.ndarray, nothing: float
+) -> Proof:
+    """Fit without each set of rows that can be the best; each fit is as exact as least squares."""
+    fits = [
+        _Trimming.of(X, y, np.concatenate([gone, rows]).astype(np.intp))
+        for rows in combinations(left, count - len(gone))
+    ]
+    best = min(fits, key=lambda fit: fit.value)
+    good = [fit.rows for fit in fits if fit.value - fit.margin <= best.value + best.margin]
+    times = np.bincount(np.concatenate(good), minlength=len(y))
+    membership = np.full(len(y), "open", dtype="<U4")
+    membership[times == len(good)], membership[times == 0] = "in", "out"
+    bound = max(min(fit.value - fit.margin for fit in fits), 0.0)
+    return Proof(
+        best.rows, best.value, bound, nothing, membership, "optimal", _ONE_BY_ONE, len(fits)
+    )
 
 
 @dataclass(frozen=True, eq=False)
@@ -227,35 +258,34 @@ def _search(
 ) -> Proof:  # fmt: skip
     """Search among the rows left, with a ridge that is small enough; say what holds without."""
     X, y = frame.X[left], frame.y[left]
+    start = np.flatnonzero(np.isin(left, best.rows))
     rest = min((region.left_out for region in regions), default=np.inf)
     wanted = _SHARE * max(gap, _FINEST_GAP) * best.value / max(rest, 1e-300)
     mu = ridge if not regions else float(np.clip(wanted, _LEAST_RIDGE, ridge))
     lost = mu / (1.0 + mu) * rest * (1.0 + 1e-9) if regions else np.inf
-
-    def ends(directions: np.ndarray, origin: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        low, high = zip(*(region.ends(directions, origin) for region in regions))
-        return np.max(low, axis=0), np.min(high, axis=0)
-
-    kept = X[~np.isin(left, best.rows)]
-    # Boxes along the axes of the ellipsoids of those kept, which are long where they say little.
-    basis = eigh(kept.T @ kept, X.T @ X)[1]
-    moments = Moments.from_arrays(X, y, np.arange(len(y)))
-    problem = Problem.from_moments(moments, ridge=mu, ridge_fixed=0.0)
-    found = exact(
-        moments,
-        problem,
-        count,
-        gap=(1.0 - 2.0 * _SHARE) * gap,
-        time_limit=time_limit,
-        seed=seed,
-        start=np.flatnonzero(np.isin(left, best.rows)),
-        known=Known(ends, 2.0 * lost, basis) if regions else None,
-    )
+    try:
+        moments = Moments.from_arrays(X, y, np.arange(len(y)))
+        problem = Problem.from_moments(moments, ridge=mu, ridge_fixed=0.0)
+        known = Known(*_own_box(problem, X, start, regions), 2.0 * lost) if regions else None
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", UserWarning)  # of a gap that nobody asked for
+            found = exact(
+                moments,
+                problem,
+                count,
+                gap=(1.0 - 2.0 * _SHARE) * gap,
+                time_limit=time_limit,
+                seed=seed,
+                start=start,
+                known=known,
+            )
+    except (ValueError, np.linalg.LinAlgError):
+        # A row so far out that beside it the others are rounding, and may not be left out.
+        return _unproved(left, start, "heuristic", _TOO_FAR)
     status = "interrupted" if stop.interrupted else found.status
     if not regions:
-        nothing = np.full(len(y), "open", dtype="<U4")
         status = "heuristic" if status == "optimal" else status
-        return Proof(found.support, np.nan, 0.0, 0.0, nothing, status, _UNPROVED, found.nodes)
+        return _unproved(left, found.support, status, _TOO_MANY)
     history = tuple(
         Step(step.seconds, step.objective, max(step.bound - lost, 0.0), step.nodes, step.cuts)
         for step in found.history
@@ -264,3 +294,29 @@ def _search(
     return Proof(
         found.support, np.nan, bound, 0.0, found.membership, status, _METHOD, found.nodes, history
     )
+
+
+def _own_box(
+    problem: Problem, X: np.ndarray, start: np.ndarray, regions: list[Region]
+) -> tuple[Callable, np.ndarray]:
+    """Return the ends of what the regions leave, and the axes to box along.
+
+    The problem may have coordinates of its own: ``back`` takes its coefficients to ours. Boxes lie
+    along the axes of the ellipsoid of the rows kept, which is long where they say little.
+    """
+    back = np.linalg.lstsq(X, problem.x, rcond=None)[0]
+    kept = np.delete(problem.x, start, axis=0)
+    basis = eigh(kept.T @ kept, problem.x.T @ problem.x)[1]
+
+    def ends(directions: np.ndarray, origin: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        ours = np.linalg.solve(back.T, directions.T).T
+        low, high = zip(*(region.ends(ours, back @ origin) for region in regions))
+        return np.max(low, axis=0), np.min(high, axis=0)
+
+    return ends, basis
+
+
+def _unproved(left: np.ndarray, rows: np.ndarray, status: str, method: str) -> Proof:
+    """Return rows found of which nothing is proved."""
+    membership = np.full(len(left), "open", dtype="<U4")
+    return Proof(rows, np.nan, 0.0, 0.0, membership, status, method)

@@ -99,9 +99,7 @@ class Canonical:
     table: np.ndarray | None
 
     @classmethod
-    def about(
-        cls, problem: Problem, best: Profile, basis: np.ndarray | None = None
-    ) -> Canonical:
+    def about(cls, problem: Problem, best: Profile, basis: np.ndarray | None = None) -> Canonical:
         """Transform a problem about the coefficients of its best known support.
 
         ``basis``: V, where the problem leaves a choice (rho is the same in all directions).

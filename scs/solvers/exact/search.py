@@ -42,15 +42,15 @@ class Known:
     ends : callable
         Takes directions (m, P) and an origin (P,): the least and largest value of
         ``directions @ (beta - origin)`` at the coefficients that matter.
-    slack : float
-        By how much a support must be worse than the incumbent not to matter.
     basis : ndarray, shape (P, P), optional
         Of the coordinates in which to box, see `Canonical.about`.
+    slack : float
+        By how much a support must be worse than the incumbent not to matter.
     """
 
     ends: Callable[[np.ndarray, np.ndarray], tuple[np.ndarray, np.ndarray]]
-    slack: float = 0.0
     basis: np.ndarray | None = None
+    slack: float = 0.0
 
 
 @dataclass
