@@ -180,8 +180,9 @@ def outer(
     budget : int
         0 to K.
     gap : float
-        Relative gap at which to stop. Where SCIP's tolerances (1e-9) or rounding do not allow it,
-        a warning says what they do, and the status is "heuristic" if that is all that is reached.
+        Relative gap at which to stop. Where SCIP's tolerances (2e-10 a cluster) or rounding do not
+        allow it, a warning says what they do, and the status is "heuristic" if that is all that is
+        reached.
     time_limit : float
         Seconds; at the limit, as at Ctrl-C, the best support and bound so far are returned.
     seed : int
@@ -226,6 +227,12 @@ def outer(
     status, nodes = "interrupted" if interrupted else "heuristic", 0
     if not interrupted and relative_gap(best.value, bound) > finest:
         status, nodes = _branch_and_bound(search, finest, time_limit, seed)
+        open_ = status == "heuristic" and relative_gap(search.best.value, search.bound) > finest
+        if open_ and search.best.value < 0.9 * search.scale:
+            # SCIP's tolerances were those of a far worse support: once more, in better units.
+            search.scale = max(search.best.value, 1e-300)
+            status, more = _branch_and_bound(search, finest, time_limit, seed)
+            nodes += more
     proved = np.array(
         [
             membership(problem, root, budget, search.best.value),

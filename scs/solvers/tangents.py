@@ -55,6 +55,11 @@ def clipped(base: float, slopes: np.ndarray, floor: float, *, steepest: float = 
     return np.maximum(slopes, -max(base - floor, steepest, 0.0))
 
 
+def lost_in_sums(n_terms: int, size: float) -> float:
+    """Return what rounding can hide of sums of so many terms, whose sizes add up to ``size``."""
+    return float(4.0 * (np.log2(n_terms + 1.0) + 8.0) * _EPS * size)
+
+
 def membership_of(cut: Tangent, budget: int, incumbent: float) -> np.ndarray:
     """Say of every cluster what a tangent proves about all optimal supports.
 
@@ -70,7 +75,7 @@ def membership_of(cut: Tangent, budget: int, incumbent: float) -> np.ndarray:
     last_in, first_out = cut.slopes[order[budget - 1]], cut.slopes[order[budget]]
     best = float(cut.slopes[chosen].sum())
     terms = abs(cut.base) + abs(incumbent) - best - 2.0 * cut.slopes[order[0]]
-    lowest = cut.base + best - 4.0 * (np.log2(n_clusters) + 8.0) * _EPS * terms
+    lowest = cut.base + best - lost_in_sums(n_clusters, terms)
     # Forcing a cluster in drops the weakest chosen one; leaving one out lets the next one in.
     proved[~chosen & (lowest - last_in + cut.slopes > incumbent)] = "out"
     proved[chosen & (lowest - cut.slopes + first_out > incumbent)] = "in"

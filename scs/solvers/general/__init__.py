@@ -19,6 +19,7 @@ from scs.solvers.general.relaxation import base_extraction, make_frame, relax
 from scs.solvers.general.rules import Rules, make_rules
 from scs.solvers.general.tree import Search
 from scs.solvers.solution import Solution, final_status, relative_gap, selection_gap
+from scs.solvers.tangents import consistent
 
 __all__ = ["general"]
 
@@ -126,6 +127,7 @@ def _solution(
 ) -> Solution:
     """Assemble the Solution; the objective is recomputed from coefficients and effects."""
     best = search.best
+    membership = consistent(membership, best.s > 0)
     beta, gamma = best.beta, best.gamma.copy()
     # Without other rules an effect that gains nothing is none: its name would report rounding.
     diagonal = np.diagonal(arrow.zz, axis1=1, axis2=2)
