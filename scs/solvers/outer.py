@@ -30,8 +30,10 @@ from scs.objective import (
     uniform_diagonal,
 )
 from scs.solvers.alternating import first_support
+from scs.solvers.polish import Polish
 from scs.solvers.scip import bare_model, include_handler, run
 from scs.solvers.solution import Solution, Step, keep_step, make_solution, relative_gap
+from scs.solvers.stop import Stop
 from scs.solvers.tangents import Tangent, consistent, membership_of, tangent
 
 _FEASIBILITY = 2e-10  # SCIP's tolerance, on an objective scaled to 1 at the first incumbent
@@ -54,6 +56,7 @@ class _Search:
     delta: np.ndarray | float = 0.0
     steepest: float = 0.0
     verbose: bool = False
+    polish: Polish | None = None
     cuts: list[Tangent] = field(default_factory=list)
     history: list[Step] = field(default_factory=list)
 
@@ -96,6 +99,7 @@ class _OuterApproximation(pyscipopt.Conshdlr):
         at = self._tangent(s)
         theta = self.model.getSolVal(None, self.theta) * self.search.scale
         self._note_bound()
+        self._polish()
         if at.value - theta <= _SEPARATION * self.search.scale:
             return {"result": SCIP_RESULT.DIDNOTFIND}
         return {"result": self._cut(at)}
@@ -127,6 +131,16 @@ class _OuterApproximation(pyscipopt.Conshdlr):
         cut = tangent(search.problem, self._tangent(s), search.bound, steepest=search.steepest)
         value = cut.base + float(cut.slopes @ s)
         return value / search.scale - self.model.getSolVal(solution, self.theta)
+
+    def _polish(self) -> None:
+        """Try to better the incumbent, and give SCIP what is found, so that it prunes by it."""
+        search = self.search
+        before = search.best.value
+        search.best = search.polish(search.best)
+        if search.best.value < before:
+            solution = self.model.createSol()
+            _fill(self.model, solution, self.theta, self.selection, search)
+            self.model.trySol(solution, printreason=False, checklprows=False)
 
     def _note_bound(self) -> None:
         search = self.search
@@ -209,7 +223,9 @@ def outer(
     if cuts not in ("strong", "plain"):
         raise ValueError(f"cuts must be 'strong' or 'plain', got {cuts!r}.")
     started = time.perf_counter()
-    best, interrupted = first_support(problem, budget, seed=seed)
+    with Stop(time_limit) as stop:
+        best, interrupted = first_support(problem, budget, seed=seed, stop=stop)
+    interrupted |= stop.interrupted
     if start is not None and len(start) <= budget:
         given = profile(problem, indicator(problem.n_clusters, start))
         best = min(best, given, key=lambda at: at.value)
@@ -223,6 +239,7 @@ def outer(
     scale = max(best.value, 1e-300)
     steepest = _STEEPEST * scale if cuts == "plain" else 0.0
     search = _Search(problem, budget, scale, started, best, bound, delta, steepest, verbose)
+    search.polish = Polish(problem, budget, seed=seed, stop=stop, started=started)
     search.log(bound, 0)
     status, nodes = "interrupted" if interrupted else "heuristic", 0
     if not interrupted and relative_gap(best.value, bound) > finest:
@@ -300,11 +317,16 @@ def _branch_and_bound(search: _Search, gap: float, time_limit: float, seed: int)
     handler = _OuterApproximation(search, theta, selection)
     include_handler(model, handler, "outer", "theta >= c(s)")
     first = model.createSol()
-    model.setSolVal(first, theta, search.best.value / search.scale)
-    for variable, value in zip(selection, search.best.s):
-        model.setSolVal(first, variable, value)
+    _fill(model, first, theta, selection, search)
     model.addSol(first)
     return run(model, handler._note_bound, search.history)
+
+
+def _fill(model, solution, theta, selection: list, search: _Search) -> None:
+    """Set a solution of SCIP to the best support."""
+    model.setSolVal(solution, theta, search.best.value / search.scale)
+    for variable, value in zip(selection, search.best.s):
+        model.setSolVal(solution, variable, value)
 
 
 def _combine(proved: np.ndarray) -> np.ndarray:

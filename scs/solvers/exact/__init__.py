@@ -29,6 +29,7 @@ from scs.solvers.alternating import alternate, first_support
 from scs.solvers.exact.canonical import n_split
 from scs.solvers.exact.relaxation import IN, OUT
 from scs.solvers.exact.search import Known, State, search
+from scs.solvers.polish import Polish
 from scs.solvers.solution import Solution, Step, make_solution, relative_gap
 from scs.solvers.stop import Stop
 
@@ -120,7 +121,14 @@ def _exact(
             reporter(state)
         else:
             state, status = search(
-                problem, budget, best, gap=gap, stop=stop, log=reporter, known=known
+                problem,
+                budget,
+                best,
+                gap=gap,
+                stop=stop,
+                log=reporter,
+                known=known,
+                polish=Polish(problem, budget, seed=seed, stop=stop, started=started),
             )
             proved = _membership(state, n_clusters)
         # One whose effect is 0 is none the worse for being left out, whatever the budget says.

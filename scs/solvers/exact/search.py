@@ -15,6 +15,7 @@ from scs.solvers.alternating import alternate, best_support
 from scs.solvers.alternating import gains as support_gains
 from scs.solvers.exact.canonical import Canonical, few
 from scs.solvers.exact.relaxation import IN, OPEN, OUT, Cut, Nodes, fix, relax, settle
+from scs.solvers.polish import Polish
 from scs.solvers.stop import Stop
 
 _STEPS = 8  # of the relaxation at one node
@@ -80,6 +81,7 @@ def search(
     stop: Stop,
     log: Callable[[State], None],
     known: Known | None = None,
+    polish: Polish | None = None,
 ) -> tuple[State, str]:
     """Prove ``best`` optimal to the gap, or find better; see `scs.solvers.exact.exact`.
 
@@ -115,6 +117,8 @@ def search(
                 status = stop.status
                 break
             _improve(problem, canonical, batch, cuts, budget, state, seen)
+            if polish is not None:
+                state.best = polish(state.best)
             children = _branch(canonical, batch, cuts, budget, state)
             new = [_item(children, i) for i in range(len(children))]
             decided = np.flatnonzero((batch.fixed != OPEN).all(axis=1))
