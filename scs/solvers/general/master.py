@@ -79,8 +79,9 @@ class _Handler(pyscipopt.Conshdlr):
             search.process(node, _ROUNDS)
             if node.out is not None and (search.rules.only_budgets or len(search.nodes) % 8 == 1):
                 search.offer(*search.rules.select(*gains(search.arrow, search.rules, node.at)))
-                if search.best.value < before:
-                    self._hand_over()
+        search.best = search.polish(search.best)
+        if search.best.value < before:
+            self._hand_over()
         return node
 
     def conslock(self, constraint, locktype, n_lock_positive, n_lock_negative):

@@ -14,6 +14,7 @@ import numpy as np
 
 from scs.solvers.general.arrow import Arrow, Extraction, Point, evaluate
 from scs.solvers.general.heuristic import usable
+from scs.solvers.general.polish import Polish
 from scs.solvers.general.relaxation import Frame, box_extraction, least_sum, relax
 from scs.solvers.general.rules import IN, OPEN, OUT, Rules
 from scs.solvers.solution import Step, keep_step
@@ -74,6 +75,7 @@ class Search:
     nodes: dict[int, Node] = field(default_factory=dict)
     cuts: int = 0
     history: list[Step] = field(default_factory=list)
+    polish: Polish | None = None
 
     @property
     def margin(self) -> float:
