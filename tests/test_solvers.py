@@ -58,7 +58,7 @@ def test_outer_finds_the_optimum_from_the_worst_support(seed, first, monkeypatch
     values = all_values(rows, 4, 1.0)
     start = {"best": min, "worst": max}[first](values, key=values.get)
 
-    def begin(problem, budget, *, seed=0):
+    def begin(problem, budget, **_):
         return profile(problem, indicator(9, np.array(start))), False
 
     monkeypatch.setattr(importlib.import_module("scs.solvers.outer"), "first_support", begin)
@@ -230,7 +230,7 @@ def test_a_finer_gap_than_can_be_proved_is_said():
     with pytest.warns(UserWarning, match=r"gap=1e-12 is finer than rounding"):
         solution = solve(moments, 3, method="outer", gap=1e-12)
     assert solution.status == "heuristic"  # "optimal" would claim the gap asked for
-    assert solution.gap <= 1e-9
+    assert solution.gap <= 5e-9  # SCIP's tolerance of 2e-10 at each variable is given away
 
 
 @pytest.mark.parametrize("method", ["auto", "exact", "outer", "alternating"])

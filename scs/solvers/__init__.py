@@ -27,6 +27,7 @@ from scs.solvers.path import (
     tune_budget,
 )
 from scs.solvers.solution import Solution, Step, make_solution
+from scs.solvers.stop import Stop
 
 __all__ = [
     "METHODS",
@@ -88,7 +89,7 @@ def solve(
     gap : float
         Stop at (objective - bound) / objective <= gap.
     time_limit : float
-        Seconds, > 0. The heuristic that begins every search is not cut short.
+        Seconds, > 0; the heuristic that begins every search is cut short too.
     seed : int
         Of random starts.
     verbose : bool
@@ -171,7 +172,7 @@ def solve(
     problem = Problem.from_moments(moments, ridge=ridge, ridge_fixed=ridge_fixed)
     budget = min(budget, problem.n_clusters)
     if method == "alternating":
-        return _alternating(moments, problem, budget, gap=gap, seed=seed)
+        return _alternating(moments, problem, budget, **limits)
     if method == "outer":
         kind = cuts or "strong"
         return outer(moments, problem, budget, cuts=kind, verbose=verbose, start=start, **limits)
@@ -239,11 +240,14 @@ def _reason(problem: Problem) -> str:
 
 
 def _alternating(
-    moments: Moments, problem: Problem, budget: int, *, gap: float, seed: int
+    moments: Moments, problem: Problem, budget: int, *, gap: float, time_limit: float, seed: int
 ) -> Solution:
     """Run the heuristic alone; the bound is the cut at the evenly spread relaxation point."""
     started = time.perf_counter()
-    best, interrupted = first_support(problem, budget, seed=seed)
+    with Stop(time_limit) as stop:
+        best, interrupted = first_support(problem, budget, seed=seed, stop=stop)
+        late = bool(stop)
+    stop.interrupted |= interrupted
     root = profile(problem, np.full(problem.n_clusters, budget / problem.n_clusters))
     bound = lower_bound(problem, root, budget, best.value + rounding(problem, best))
     return make_solution(
@@ -253,7 +257,7 @@ def _alternating(
         np.flatnonzero(best.s),
         bound=bound,
         membership=membership(problem, root, budget, best.value),
-        status="interrupted" if interrupted else "heuristic",
+        status=stop.status if late or stop.interrupted else "heuristic",
         method="alternating",
         seconds=time.perf_counter() - started,
         nodes=0,

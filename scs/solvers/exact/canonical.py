@@ -102,9 +102,13 @@ class Canonical:
     table: np.ndarray | None
 
     @classmethod
-    def about(cls, problem: Problem, best: Profile) -> Canonical:
-        """Transform a problem about the coefficients of its best known support."""
-        rho, basis = problem.shares
+    def about(cls, problem: Problem, best: Profile, basis: np.ndarray | None = None) -> Canonical:
+        """Transform a problem about the coefficients of its best known support.
+
+        ``basis``: V, where the problem leaves a choice (rho is the same in all directions).
+        """
+        rho, own = problem.shares
+        basis = own if basis is None else basis
         within, beta = problem.within_xx, best.beta
         pull = problem.within_xy - within @ beta
         value = problem.within_yy - 2 * problem.within_xy @ beta + beta @ within @ beta

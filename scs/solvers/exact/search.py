@@ -15,6 +15,7 @@ from scs.solvers.alternating import alternate, best_support
 from scs.solvers.alternating import gains as support_gains
 from scs.solvers.exact.canonical import Canonical, few
 from scs.solvers.exact.relaxation import IN, OPEN, OUT, Cut, Nodes, fix, relax, settle
+from scs.solvers.polish import Polish
 from scs.solvers.stop import Stop
 
 _STEPS = 8  # of the relaxation at one node
@@ -33,6 +34,26 @@ _SHRINKING = 0.25  # share of the time left that goes into a smaller first box, 
 _INNER = 0.15  # a box is split at the relaxation's z, kept this share off its sides
 
 
+@dataclass(frozen=True)
+class Known:
+    """What the caller knows of the supports that matter.
+
+    Attributes
+    ----------
+    ends : callable
+        Takes directions (m, P) and an origin (P,): the least and largest value of
+        ``directions @ (beta - origin)`` at the coefficients that matter.
+    basis : ndarray, shape (P, P), optional
+        Of the coordinates in which to box, see `Canonical.about`.
+    slack : float
+        By how much a support must be worse than the incumbent not to matter.
+    """
+
+    ends: Callable[[np.ndarray, np.ndarray], tuple[np.ndarray, np.ndarray]]
+    basis: np.ndarray | None = None
+    slack: float = 0.0
+
+
 @dataclass
 class State:
     """What a search knows: incumbent, open nodes, what is proved."""
@@ -44,11 +65,12 @@ class State:
     solved: list = field(default_factory=list)  # nodes without anything left to decide
     pending: list = field(default_factory=list)  # nodes in hand when the search was cut off
     hidden: float = 0.0  # by rounding, of the incumbent's objective
+    slack: float = 0.0  # by which a support must be worse than the incumbent to be given up
 
     @property
     def limit(self) -> float:
-        """Above this bound a node holds nothing as good as the incumbent."""
-        return self.best.value + self.hidden
+        """Above this bound a node holds nothing that matters."""
+        return self.best.value + self.hidden + self.slack
 
     def take(self, problem: Problem, found: Profile) -> None:
         """Make a support the incumbent."""
@@ -63,15 +85,23 @@ def search(
     gap: float,
     stop: Stop,
     log: Callable[[State], None],
+    known: Known | None = None,
+    polish: Polish | None = None,
 ) -> tuple[State, str]:
     """Prove ``best`` optimal to the gap, or find better; see `scs.solvers.exact.exact`.
 
     One step of the relaxation is made even if it is time to stop: without it nothing is proved.
     """
-    canonical = Canonical.about(problem, best)
+    canonical = Canonical.about(problem, best, None if known is None else known.basis)
     state = State(best, 0.0)
     state.take(problem, best)
+    if known is not None:
+        state.slack = known.slack
     lo, hi = canonical.root_box(state.limit)
+    if known is not None:
+        low, high = known.ends(np.linalg.inv(canonical.basis), canonical.origin)
+        # The incumbent, z = 0, lies inside.
+        lo, hi = np.minimum(np.maximum(lo, low), 0.0), np.maximum(np.minimum(hi, high), 0.0)
     fixed = np.zeros((1, problem.n_clusters), dtype=np.int8)
     root = Nodes(lo[None], hi[None], fixed, np.zeros((1, len(lo))), np.zeros(1))
     count = itertools.count()
@@ -94,6 +124,8 @@ def search(
                 status = stop.status
                 break
             _improve(problem, canonical, batch, cuts, budget, state, seen)
+            if polish is not None:
+                state.take(problem, polish(state.best))
             children = _branch(canonical, batch, cuts, budget, state)
             new = [_item(children, i) for i in range(len(children))]
             decided = np.flatnonzero((batch.fixed != OPEN).all(axis=1))
@@ -250,7 +282,7 @@ def _gather(picked: list) -> Nodes:
 def _process(canonical, batch: Nodes, budget: int, state: State, gap, stop: Stop) -> Cut:
     """Relax every node of a batch until it is pruned or stalls; the last cut of each."""
     value = state.limit
-    cutoff = state.best.value * (1 - gap)
+    cutoff = value * (1 - gap)
     active = np.arange(len(batch))
     last: Cut | None = None
     steps, stall = (_ROOT_STEPS, _STALL / 10) if state.nodes == 0 else (_STEPS, _STALL)

@@ -51,7 +51,10 @@ def improve(arrow: Arrow, rules: Rules, at: Point, out: Extraction) -> Point:
     return best
 
 
-def swap(arrow: Arrow, rules: Rules, at: Point, out: Extraction, rounds: int = 20) -> Point:
+def swap(
+    arrow: Arrow, rules: Rules, at: Point, out: Extraction, *,
+    rounds: int = 20, candidates: int = _CANDIDATES, stop: Stop | None = None,
+) -> Point:  # fmt: skip
     """Exchange selected effects for others of the same kind, most promising first."""
     for _ in range(rounds):
         _, gain_z = gains(arrow, rules, at)
@@ -59,22 +62,24 @@ def swap(arrow: Arrow, rules: Rules, at: Point, out: Extraction, rounds: int = 2
         for r in range(arrow.shape[1]):
             inside = np.flatnonzero((at.s[:, r] == 1) & (rules.fixed_z[:, r] == OPEN))
             outside = np.flatnonzero((at.s[:, r] == 0) & (rules.fixed_z[:, r] == OPEN))
-            inside = inside[np.argsort(gain_z[inside, r])][:_CANDIDATES]
-            outside = outside[np.argsort(-gain_z[outside, r])][:_CANDIDATES]
+            inside = inside[np.argsort(gain_z[inside, r])][:candidates]
+            outside = outside[np.argsort(-gain_z[outside, r])][:candidates]
             for j in inside:
-                for k in outside:
+                for k in [] if stop else outside:
                     s = at.s.copy()
                     s[j, r], s[k, r] = 0.0, 1.0
                     better = _better(arrow, rules, at.t, s, out, better or at, better)
         chosen = rules.selectable & (rules.fixed_x == OPEN)
-        for i in np.flatnonzero(chosen & (at.t == 1))[:_CANDIDATES]:
-            for j in np.flatnonzero(chosen & (at.t == 0))[:_CANDIDATES]:
+        for i in np.flatnonzero(chosen & (at.t == 1))[:candidates]:
+            for j in np.flatnonzero(chosen & (at.t == 0))[:candidates]:
                 t = at.t.copy()
                 t[i], t[j] = 0.0, 1.0
                 better = _better(arrow, rules, t, at.s, out, better or at, better)
         if better is None:
             return at
         at = better
+        if stop:
+            break
     return at
 
 
@@ -97,6 +102,8 @@ def first_selection(
     stop: Stop | None = None,
 ) -> tuple[Point, bool]:
     """Return the best selection of several starts, and whether Ctrl-C came meanwhile.
+
+    When it is time to stop, an answer from the starts so far is enough.
 
     Raises
     ------
@@ -125,10 +132,10 @@ def first_selection(
             end = improve(arrow, rules, start, out)
             if end is not None and (best is None or end.value < best.value):
                 best = end
-            if stop is not None and stop.interrupted:
-                return best or _any(arrow, rules, out), True
+            if stop and best is not None:
+                break
         if best is not None:
-            best = swap(arrow, rules, best, out)
+            best = swap(arrow, rules, best, out, stop=stop)
     except KeyboardInterrupt:
         interrupted = True
     if best is None:
