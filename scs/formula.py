@@ -240,7 +240,7 @@ def _refuse_with_slopes(bootstrap: int, validation: Any) -> None:
 def _held_out(rows: ModelRows, validation: Any, groups: str) -> Design:
     """Read validation rows by the coding of the fitted ones."""
     try:
-        outcome = model_rows(f"{rows.outcome} ~ 1", validation, groups).design
+        outcome = model_rows(f"{rows.left} ~ 1", validation, groups).design
     except (ValueError, TypeError) as error:
         raise type(error)(f"validation: {error}") from None
     X = new_rows(rows, validation, "validation")

@@ -14,6 +14,8 @@ import numpy as np
 import pandas as pd
 from formulaic.transforms import TRANSFORMS
 
+from scs.wilkinson import breaks_quotes
+
 MOST_LEVELS = 100  # of a text column used as it is: more are likely an identifier
 _WITH_UNIT = r"\s*[$€£]\s*[+-]?\d[\d.,]*\s*|\s*[+-]?\d[\d.,]*\s*[%$€£]\s*"
 
@@ -82,6 +84,8 @@ def quoted(column: str) -> str:
     """
     if "`" in column:
         raise ValueError(f"column {column!r} has a backtick in its name: rename it.")
+    if breaks_quotes(column):
+        raise ValueError(f"column {column!r} has a name that ends in a backslash: rename it.")
     if re.fullmatch(r"[\d.]+([eE][+-]?\d+)?", column):  # a formula would take it for a constant
         raise ValueError(f"column {column!r} has a number for a name: rename it, or --exclude it.")
     plain = column.isidentifier() and not keyword.iskeyword(column) and column not in TRANSFORMS

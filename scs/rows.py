@@ -21,11 +21,13 @@ from scs.frames import (
     listed,
     missing_counts,
     outcome_numbers,
+    quoted,
     refuse_identifier,
     whole_again,
     without_missing,
 )
 from scs.terms import as_they_are, columns_of, factors, first_line, parse, parse_random
+from scs.wilkinson import build_matrix
 
 INTERCEPT = "Intercept"  # as formulaic, statsmodels and patsy name it
 MISSING = ("refuse", "drop")
@@ -98,6 +100,8 @@ class ModelRows:
         Rows left out because of them.
     slopes : RandomSlopes or None
         None with a random intercept alone.
+    left : str
+        The outcome as a formula has to write it, in backticks where its name needs them.
     """
 
     design: Design
@@ -110,6 +114,7 @@ class ModelRows:
     missing: Mapping[str, int]
     n_dropped: int
     slopes: RandomSlopes | None = None
+    left: str = ""
 
 
 def model_rows(
@@ -204,6 +209,7 @@ def model_rows(
         missing=counts,
         n_dropped=len(frame) - len(table),
         slopes=_random_slopes(effects, random, table, tuple(slope_columns)),
+        left=quoted(outcome) if outcome in as_they_are(left) else outcome,
     )
 
 
@@ -284,7 +290,7 @@ def _evaluate(
     with warnings.catch_warnings():
         warnings.simplefilter("error", DataMismatchWarning)
         try:
-            return side.get_model_matrix(table, na_action="ignore", output="pandas")
+            return build_matrix(side, table)
         except DataMismatchWarning as error:
             found = re.search(r"\{.*\}", str(error))
             levels = "; ".join(
@@ -296,7 +302,7 @@ def _evaluate(
                 f"({found[0] if found else error}): recode or leave out these rows. "
                 f"Known: {levels}."
             ) from None
-        except Exception as error:  # the formula may hold any Python
+        except Exception as error:  # text in a calculation, knots out of range ...
             where = "" if argument == "data" else f" on {argument}"
             raise ValueError(
                 f"formula cannot be evaluated{where}: {first_line(error).rstrip('.')}: correct "

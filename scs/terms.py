@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-import ast
-import builtins
 import re
 from collections.abc import Iterable
 
 from formulaic import Formula, ModelSpec
 from formulaic.errors import FormulaicError
 from formulaic.parser.types import Factor
-from formulaic.transforms import TRANSFORMS
 
+from scs.expressions import parse_expression
 from scs.frames import check_column, quoted
-
-_ASSUMED = "__formulaic_variables_available__"  # what formulaic's `.` stands for
+from scs.wilkinson import FormulaError, read_formula
 
 
 def formula_columns(
@@ -38,7 +35,7 @@ def parse(formula: str, columns: list[str]) -> tuple[Formula, Formula]:
     """Return the left and the right side of a formula."""
     if not isinstance(formula, str):
         raise TypeError(f"formula must be text, got {type(formula).__name__}: 'score ~ age + sex'.")
-    if "|" in re.sub(r"`[^`]*`|'[^']*'|\"[^\"]*\"", "", formula):
+    if "|" in _without_pieces(formula):
         raise ValueError(
             f"formula {formula!r} has a bar: name the clusters by groups= instead of (1 | group)."
         )
@@ -46,17 +43,16 @@ def parse(formula: str, columns: list[str]) -> tuple[Formula, Formula]:
         for name in columns:
             quoted(name)  # refuses what `.` would take for a constant
     try:
-        parsed = Formula(formula, _context={_ASSUMED: columns})
-        left, right = parsed.lhs, parsed.rhs
-    except AttributeError:
-        raise ValueError(
-            f"formula {formula!r} has no outcome: write outcome ~ covariates."
-        ) from None
+        left, right = read_formula(formula, columns)
+    except FormulaError as error:
+        raise ValueError(f"formula: {error}; or compute the column in the table.") from None
     except (FormulaicError, SyntaxError) as error:
         raise ValueError(
             f"formula {formula!r} cannot be read ({first_line(error)}): write it as "
             "'score ~ age + sex', names with spaces in `backticks`."
         ) from None
+    if left is None:
+        raise ValueError(f"formula {formula!r} has no outcome: write outcome ~ covariates.")
     if len(list(left)) != 1:
         raise ValueError(f"formula {formula!r} has {len(list(left))} outcomes: pass one.")
     return left, right
@@ -72,10 +68,12 @@ def parse_random(random: str | None) -> Formula:
     if re.search(r"[|~]", re.sub(r"`[^`]*`", "", random)):
         raise ValueError(f"random={random!r}: {remedy}, and name the clusters by groups=.")
     try:
-        parsed = Formula(random)
+        _, parsed = read_formula(random)
         if len(list(parsed)) == 0:
             raise ValueError(f"random={random!r} leaves clusters no effect: {remedy}.")
         return parsed
+    except FormulaError as error:
+        raise ValueError(f"random: {error}; or compute the column in the table.") from None
     except (FormulaicError, SyntaxError) as error:
         raise ValueError(
             f"random={random!r} cannot be read ({first_line(error)}): {remedy}."
@@ -90,11 +88,9 @@ def columns_of(side: Formula, names: list[str], argument: str) -> list[str]:
             check_column(factor.expr, names, argument)
             found[factor.expr] = None
         elif factor.eval_method is Factor.EvalMethod.PYTHON:
-            for name in _names_in(factor.expr):
-                if name in names:
-                    found[name] = None
-                elif name not in TRANSFORMS and not hasattr(builtins, name):
-                    check_column(name, names, argument)
+            for name in parse_expression(factor.expr).columns:
+                check_column(name, names, argument)
+                found[name] = None
     return list(found)
 
 
@@ -115,18 +111,7 @@ def first_line(error: BaseException) -> str:
     return next(iter(text.strip().splitlines()), type(error).__name__)
 
 
-def _names_in(expression: str) -> list[str]:
-    """Return the names in a piece of Python that may hold `names in backticks`."""
-    kept: list[str] = []
-
-    def keep(match: re.Match) -> str:
-        kept.append(match[1])
-        return f"_quoted_{len(kept) - 1}_"
-
-    try:
-        tree = ast.parse(re.sub(r"`([^`]*)`", keep, expression), mode="eval")
-    except SyntaxError as error:
-        raise ValueError(f"formula: {expression!r} is no Python ({error.msg}).") from None
-    places = {f"_quoted_{j}_": name for j, name in enumerate(kept)}
-    names = [node.id for node in ast.walk(tree) if isinstance(node, ast.Name)]
-    return [places.get(name, name) for name in names]
+def _without_pieces(formula: str) -> str:
+    """Return a formula without names in backticks, text constants, and calculations."""
+    plain = re.sub(r"`[^`]*`|'[^']*'|\"[^\"]*\"", "", formula)
+    return re.sub(r"\{[^{}]*\}|[\w.]+\([^()]*(?:\([^()]*\)[^()]*)*\)", "", plain)
