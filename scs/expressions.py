@@ -21,7 +21,6 @@ import pandas as pd
 from scs.functions import CONSTANTS, CONTRASTS, Function, check_option, find_function
 
 MOST_TEXT, MOST_DEPTH = 5_000, 40
-_PLACE = "_scs_column_"  # stands for a name in backticks while the text is parsed
 _ARITHMETIC: Mapping[type, Callable] = {
     ast.Add: operator.add,
     ast.Sub: operator.sub,
@@ -361,7 +360,7 @@ def _column_of(node: ast.AST, places: Mapping[str, str]) -> str | None:
 def _dotted(node: ast.AST) -> str | None:
     """Return ``f``, ``np.f`` or ``contr.f``; None for anything else."""
     if isinstance(node, ast.Name):
-        return None if node.id.startswith(_PLACE) else node.id
+        return node.id
     if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name):
         return f"{node.value.id}.{node.attr}"
     return None
@@ -369,15 +368,16 @@ def _dotted(node: ast.AST) -> str | None:
 
 def _without_backticks(text: str) -> tuple[str, dict[str, str]]:
     """Put a plain name in the place of each name in backticks that is in no text constant."""
-    if _PLACE in text:
-        raise ValueError(f"{_short(text)} cannot be evaluated: {_PLACE!r} is used by this package")
+    mark = "_column_"
+    while mark in text:
+        mark += "_"
     kept: dict[str, str] = {}
 
     def replace(match: re.Match) -> str:
         if match["name"] is None:
             return match[0]
         place = next((p for p, name in kept.items() if name == match["name"]), None)
-        place = place or f"{_PLACE}{len(kept)}_"
+        place = place or f"{mark}{len(kept)}_"
         kept[place] = match["name"]
         return f" {place} "
 
@@ -388,7 +388,7 @@ def _without_backticks(text: str) -> tuple[str, dict[str, str]]:
 def _written(node: ast.AST, places: Mapping[str, str]) -> str:
     """Write a node in one spelling, names that are no plain words in backticks."""
     text = ast.unparse(node).replace("\n", " ")
-    return re.sub(rf"{_PLACE}\d+_", lambda match: f"`{places.get(match[0], match[0])}`", text)
+    return re.sub("|".join(places), lambda match: f"`{places[match[0]]}`", text) if places else text
 
 
 def _short(text: str) -> str:

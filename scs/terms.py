@@ -11,7 +11,7 @@ from formulaic.parser.types import Factor
 
 from scs.expressions import parse_expression
 from scs.frames import check_column, quoted
-from scs.wilkinson import FormulaError, read_formula
+from scs.wilkinson import BarError, FormulaError, check_length, read_formula
 
 
 def formula_columns(
@@ -35,26 +35,28 @@ def parse(formula: str, columns: list[str]) -> tuple[Formula, Formula]:
     """Return the left and the right side of a formula."""
     if not isinstance(formula, str):
         raise TypeError(f"formula must be text, got {type(formula).__name__}: 'score ~ age + sex'.")
-    if "|" in _without_pieces(formula):
-        raise ValueError(
-            f"formula {formula!r} has a bar: name the clusters by groups= instead of (1 | group)."
-        )
+    check_length(formula, "formula")
     if re.search(r"(?:^|[~+*:/(\s-])\.(?:$|[+*:/)\s-])", formula):
         for name in columns:
             quoted(name)  # refuses what `.` would take for a constant
     try:
         left, right = read_formula(formula, columns)
+    except BarError:
+        raise ValueError(
+            f"formula {_shown(formula)} has a bar: name the clusters by groups= instead of "
+            "(1 | group)."
+        ) from None
     except FormulaError as error:
         raise ValueError(f"formula: {error}; or compute the column in the table.") from None
     except (FormulaicError, SyntaxError) as error:
         raise ValueError(
-            f"formula {formula!r} cannot be read ({first_line(error)}): write it as "
+            f"formula {_shown(formula)} cannot be read ({first_line(error)}): write it as "
             "'score ~ age + sex', names with spaces in `backticks`."
         ) from None
     if left is None:
-        raise ValueError(f"formula {formula!r} has no outcome: write outcome ~ covariates.")
+        raise ValueError(f"formula {_shown(formula)} has no outcome: write outcome ~ covariates.")
     if len(list(left)) != 1:
-        raise ValueError(f"formula {formula!r} has {len(list(left))} outcomes: pass one.")
+        raise ValueError(f"formula {_shown(formula)} has {len(list(left))} outcomes: pass one.")
     return left, right
 
 
@@ -65,18 +67,19 @@ def parse_random(random: str | None) -> Formula:
         random = "1"
     if not isinstance(random, str):
         raise TypeError(f"random must be text, got {type(random).__name__}: {remedy}.")
+    check_length(random, "random")
     if re.search(r"[|~]", re.sub(r"`[^`]*`", "", random)):
-        raise ValueError(f"random={random!r}: {remedy}, and name the clusters by groups=.")
+        raise ValueError(f"random={_shown(random)}: {remedy}, and name the clusters by groups=.")
     try:
         _, parsed = read_formula(random)
         if len(list(parsed)) == 0:
-            raise ValueError(f"random={random!r} leaves clusters no effect: {remedy}.")
+            raise ValueError(f"random={_shown(random)} leaves clusters no effect: {remedy}.")
         return parsed
     except FormulaError as error:
         raise ValueError(f"random: {error}; or compute the column in the table.") from None
     except (FormulaicError, SyntaxError) as error:
         raise ValueError(
-            f"random={random!r} cannot be read ({first_line(error)}): {remedy}."
+            f"random={_shown(random)} cannot be read ({first_line(error)}): {remedy}."
         ) from None
 
 
@@ -111,7 +114,5 @@ def first_line(error: BaseException) -> str:
     return next(iter(text.strip().splitlines()), type(error).__name__)
 
 
-def _without_pieces(formula: str) -> str:
-    """Return a formula without names in backticks, text constants, and calculations."""
-    plain = re.sub(r"`[^`]*`|'[^']*'|\"[^\"]*\"", "", formula)
-    return re.sub(r"\{[^{}]*\}|[\w.]+\([^()]*(?:\([^()]*\)[^()]*)*\)", "", plain)
+def _shown(text: str) -> str:
+    return repr(text if len(text) <= 200 else text[:199] + "…")

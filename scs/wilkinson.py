@@ -12,6 +12,7 @@ from typing import Any
 
 import pandas as pd
 from formulaic import Formula, ModelSpec, SimpleFormula
+from formulaic.errors import FormulaicError
 from formulaic.materializers import PandasMaterializer
 from formulaic.parser import DefaultFormulaParser
 from formulaic.parser.algos.tokenize import tokenize
@@ -21,12 +22,16 @@ from interface_meta import override
 from scs.expressions import Expression, evaluate, parse_expression
 
 ASSUMED = "__formulaic_variables_available__"  # what formulaic's `.` stands for
-MOST_TEXT, MOST_TERMS, MOST_NESTED, MOST_POWER = 1_000_000, 20_000, 50, 10
+MOST_TEXT, MOST_TERMS, MOST_NESTED, MOST_POWER = 200_000, 20_000, 50, 10
 MOST_COLUMNS = 50_000  # that one term may make
 
 
 class FormulaError(ValueError):
     """A formula that cannot be read: the message is a clause, without its formula."""
+
+
+class BarError(FormulaError):
+    """A bar among the terms, as in lme4's (1 | group)."""
 
 
 @dataclass(frozen=True)
@@ -42,6 +47,19 @@ class Plain:
 
     text: str
     pieces: Mapping[str, Expression]
+
+
+def check_length(text: str, argument: str) -> None:
+    """Refuse a text that would take too long to read.
+
+    Raises
+    ------
+    ValueError
+    """
+    if len(text) > MOST_TEXT:
+        raise ValueError(
+            f"{argument} has {len(text):,} characters, more than {MOST_TEXT:,}: shorten it."
+        )
 
 
 def read_formula(text: str, columns: Iterable[str] | None = None) -> tuple[Formula | None, Formula]:
@@ -66,8 +84,10 @@ def read_formula(text: str, columns: Iterable[str] | None = None) -> tuple[Formu
         context = {ASSUMED: [name for name in columns if name not in left]}
         _check_size(plain.text, len(columns), context)
         parsed = Formula(plain.text, _parser=_parser(), _context=context)
-    except RecursionError:
-        raise FormulaError("it is nested too deep") from None
+    except (FormulaError, FormulaicError, SyntaxError):
+        raise
+    except Exception as error:  # formulaic takes some texts for a formula that are none
+        raise FormulaError(f"it is no formula ({type(error).__name__})") from None
     if isinstance(parsed, SimpleFormula):
         return None, _put_back(parsed, plain.pieces)
     return _put_back(parsed.lhs, plain.pieces), _put_back(parsed.rhs, plain.pieces)
@@ -85,8 +105,6 @@ def _parser() -> DefaultFormulaParser:
 
 
 def _plain(text: str, columns: list[str], dot: bool) -> Plain:
-    if len(text) > MOST_TEXT:
-        raise FormulaError(f"it has {len(text):,} characters, more than {MOST_TEXT:,}")
     mark = "\ue000"  # of no meaning to anybody; made longer until it is in no name
     while mark in text or any(mark in name for name in columns):
         mark += "\ue000"
@@ -111,10 +129,14 @@ def _plain(text: str, columns: list[str], dot: bool) -> Plain:
             parts.append(f"`{word}`")
         elif kind is Token.Kind.OPERATOR and word.isalpha():
             parts.append(f"%{word}%")
+        elif kind is Token.Kind.OPERATOR and "|" in word:
+            raise BarError("it has a bar")
         else:
             if word == "." and not dot:
                 raise FormulaError("'.' stands for no columns here: name them")
-            depth += {"(": 1, "[": 1, ")": -1, "]": -1}.get(word, 0)
+            depth += {"(": 1, ")": -1}.get(word, 0)
+            if word in ("[", "]") or depth < 0:
+                raise FormulaError(f"there is a {word!r} in it that opens or closes nothing")
             if depth > MOST_NESTED:
                 raise FormulaError(f"its brackets are nested more than {MOST_NESTED} deep")
             parts.append(word)

@@ -241,7 +241,7 @@ def test_the_command_runs_no_code(table, tmp_path, capsys, option, code):
     [
         ("I(x.values)", "x.values is not allowed"),
         ("I(np.random)", "np.random is not allowed"),
-        ("log(x).sum()", "cannot be read"),
+        ("log(x).sum()", "no calculation"),
         ("I((lambda: x)())", "only functions of the list"),
         ("I(lambda: x)", "lambda"),
         ("I([x for x in y])", "a comprehension"),
@@ -257,8 +257,11 @@ def test_the_command_runs_no_code(table, tmp_path, capsys, option, code):
         ("I(x + b'a')", "b'a'"),
         ("I(x + ...)", "Ellipsis"),
         ("bs(x, df=4, **z)", "'**'"),
-        ("bs(x, df=4, df=5)", "repeated"),
+        ("bs(x, df=4, df=5)", "twice"),
         ("bs(x, 4, df=5)", "twice"),
+        ("`log`(x)", "Missing operator"),
+        ("I(`log`(x))", "is no function"),
+        ("[x]", "'['"),
         ("I(3)", "no column"),
         ("{1 + 1}", "no column"),
     ],
@@ -350,7 +353,6 @@ NAMES = [
     "x:z",
     "x*z",
     "~",
-    ".",
     "-1",
     "x~z",
     "a\\b",
@@ -368,7 +370,7 @@ NAMES = [
     "#x",
     "é",
     "class",
-    "_scs_column_0_",
+    "_column_0_",
     "\ue0000\ue000",
     "f'{x}'",
 ]
@@ -381,8 +383,8 @@ def test_a_column_of_any_name_is_data(table, name):
     odd = table.assign(**{name: table["x"] ** 2})
     quoted = name.replace("\\", "\\\\").replace("'", "\\'").replace("\n", "\\n")
     for piece in (f"log(`{name}`)", f"log(Q('{quoted}'))", f"{{log(`{name}`)}}"):
-        if name.startswith("_scs") and "`" in piece:
-            continue
+        if "Q(" in piece and name in ("(x", "x)"):
+            continue  # brackets that do not close in a text constant: refused, never misread
         model = scs.fit(f"y ~ x + z + {piece}", odd, "g", 1)
         np.testing.assert_allclose(model.coef, plain.coef, rtol=1e-9)
         np.testing.assert_allclose(
@@ -437,7 +439,7 @@ def test_a_name_that_would_end_its_quotes_is_refused(table, name, capsys):
     assert "rename it" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize("outcome", [_OPEN, "C(x)", "log(x)", "a b", "exec"])
+@pytest.mark.parametrize("outcome", [_OPEN, "C(x)", "log(x)", "c d", "exec"])
 def test_an_outcome_of_any_name_is_data_in_validation_too(table, outcome):
     odd = table.rename(columns={"y": outcome})
     model = scs.fit(f"`{outcome}` ~ x", odd[::2], "g", validation=odd[1::2])
