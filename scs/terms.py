@@ -102,6 +102,17 @@ def as_they_are(side: Formula) -> list[str]:
     return [f.expr for f in factors(side) if f.eval_method is Factor.EvalMethod.LOOKUP]
 
 
+def measured(side: Formula) -> list[str]:
+    """Return the columns that are used other than as ``C(column)``, where they name categories."""
+    found: dict[str, None] = {}
+    for factor in factors(side):
+        if factor.eval_method is Factor.EvalMethod.LOOKUP:
+            found[factor.expr] = None
+        elif factor.eval_method is Factor.EvalMethod.PYTHON and not factor.expr.startswith("C("):
+            found |= dict.fromkeys(parse_expression(factor.expr).columns)
+    return list(found)
+
+
 def factors(side: Formula | ModelSpec) -> list[Factor]:
     """Return the factors of all terms, in order."""
     formula = side.formula if isinstance(side, ModelSpec) else side
