@@ -89,7 +89,7 @@ def selected_clusters(model: FittedModel, effect: str | None = None) -> pd.DataF
         # The resamples' own search may name others where the proof had more time.
         for name, column in (("low", "low"), ("high", "high"), ("chosen", "frequency")):
             table[name] = intervals[column].reindex(table.index).to_numpy()
-        small = table["rows"] < FEWEST_ROWS
+        small = (table["rows"] < FEWEST_ROWS).to_numpy()
         if small.any():
             # The model's need no resample, so they are there where the search names others, too.
             own = _model_intervals(model).loc[small, ["low", "high"]]
