@@ -252,8 +252,8 @@ class _Check:
     def why(self, node: ast.AST) -> str:
         """Say what a node is that is not allowed, and what to write."""
         if isinstance(node, ast.BinOp) and isinstance(node.op, ast.BitXor):
-            left, right = (_written(each, self.places) for each in (node.left, node.right))
-            return f"'^' is no power in a calculation: write {left}**{right}"
+            power = _written(ast.BinOp(node.left, ast.Pow(), node.right), self.places)
+            return f"'^' is no power in a calculation: write {power.replace(' ** ', '**')}"
         kind = type(getattr(node, "op", node))
         if kind in _BITS or type(node) in _BITS:
             return _BITS.get(kind) or _BITS[type(node)]

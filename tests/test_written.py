@@ -39,7 +39,7 @@ REFUSED = {
     "accountant": lambda j, v: f"({v:.2f})",
     "some negative": lambda j, v: f"({v:.2f})" if j % 3 == 0 else f"{v:.2f}",
     "unicode minus": lambda j, v: f"\u2212{v:.1f}",
-    "some unicode minus": lambda j, v: f"{'\u2212' if j % 2 else ''}{v:.1f}",
+    "some unicode minus": lambda j, v: ("\u2212" if j % 2 else "") + f"{v:.1f}",
     "percent": lambda j, v: f"{v:.0f} %",
     "euro": lambda j, v: f"\u20ac{v:,.2f}",
     "code before": lambda j, v: f"USD {v:.0f}",
@@ -180,7 +180,7 @@ def test_batches_say_what_a_category_of_many_levels_is(tmp_path):
     options = {"outcome": "y", "cluster": "g", "intercept": True}
     with pytest.warns(DesignWarning, match=r"'value' has 60 levels.*kg"):
         scs.Moments.from_files(tmp_path / "t.parquet", categories=["value"], **options)
-    with pytest.raises(TypeError, match="'value' holds text.*units and thousands"):
+    with pytest.raises(TypeError, match=r"'value' holds text.*units and thousands"):
         table.to_csv(tmp_path / "t.csv", index=False)
         scs.Moments.from_files(tmp_path / "t.csv", **options)
 
