@@ -24,6 +24,7 @@ from scipy import stats
 
 from scs.baselines import fit_ols
 from scs.design import Design, DesignWarning
+from scs.intervals import FEWEST_ROWS, model_intervals
 from scs.metrics import ratio_of_means
 from scs.moments import INTERCEPT, Moments
 from scs.resampling import CentredRows, resampled_clusters, resampled_rows
@@ -56,6 +57,10 @@ class Bootstrap:
         Of the intervals, in (0, 1).
     seed : int
         Of the random streams.
+    moments : Moments
+        Of the data themselves.
+    ridge, ridge_fixed : float
+        Of every fit.
     """
 
     labels: np.ndarray
@@ -66,6 +71,9 @@ class Bootstrap:
     resample: str
     level: float
     seed: int
+    moments: Moments | None = field(default=None, repr=False)
+    ridge: float = 1.0
+    ridge_fixed: float = 1.0
 
     @property
     def reps(self) -> int:
@@ -111,19 +119,25 @@ class Bootstrap:
             index=pd.Index(self.names, name="column"),
         )
 
-    def effects(self, level: float | None = None) -> pd.DataFrame:
-        """Return percentile intervals of the selected effects, given that they are selected.
+    def effects(
+        self, level: float | None = None, *, fewest_rows: int = FEWEST_ROWS
+    ) -> pd.DataFrame:
+        """Return intervals of the selected effects, given that they are selected.
 
         Parameters
         ----------
         level : float, optional
             In (0, 1); that of the bootstrap if None.
+        fewest_rows : int
+            Clusters of fewer rows have the interval of `scs.intervals.model_intervals`: to draw a
+            few rows anew does not show how they vary. 0: percentiles for all.
 
         Returns
         -------
         DataFrame, indexed by the labels selected from the data themselves
             ``estimate``; ``low`` and ``high``, quantiles over those replications that select the
-            cluster too (NaN if none does); ``frequency``, their share of those that drew it.
+            cluster too (NaN if none does), or the model's; ``frequency``, their share of those that
+            drew it; ``interval``, "resampled" or "model".
 
         Notes
         -----
@@ -138,12 +152,26 @@ class Bootstrap:
         bounds = np.full((2, len(support)), np.nan)
         ever = ~np.isnan(chosen).all(axis=0)
         bounds[:, ever] = np.nanquantile(chosen[:, ever], tails, axis=0)
+        small = np.zeros(len(support), dtype=bool)
+        if self.moments is not None:
+            small = self.moments.n[support] < fewest_rows
+        if small.any():
+            model = model_intervals(
+                self.moments,
+                self.solution.beta,
+                self.solution.gamma,
+                ridge=self.ridge,
+                ridge_fixed=self.ridge_fixed,
+                level=self.level if level is None else level,
+            )
+            bounds[:, small] = model[["low", "high"]].to_numpy().T[:, small]
         return pd.DataFrame(
             {
                 "estimate": self.solution.gamma[support],
                 "low": bounds[0],
                 "high": bounds[1],
                 "frequency": self.selection_frequency[support],
+                "interval": np.where(small, "model", "resampled"),
             },
             index=pd.Index(self.labels[support], name="cluster", tupleize_cols=False),
         )
@@ -234,6 +262,8 @@ def bootstrap(
     design = Design.from_table(X, y, clusters)
     moments = Moments.from_design(design, intercept=intercept)
     solution = unless_stopped(solve(moments, budget, **options))
+    ridge = options.get("ridge", 1.0)
+    ridge_fixed = options.get("ridge_fixed")
     rows = CentredRows.of(design, intercept)
     batches = [range(start, min(start + _BATCH, reps)) for start in range(0, reps, _BATCH)]
     work = (delayed(_replicate)(rows, batch, resample, seed, budget, options) for batch in batches)
@@ -247,6 +277,9 @@ def bootstrap(
         resample=resample,
         level=level,
         seed=int(seed),
+        moments=moments,
+        ridge=float(ridge),
+        ridge_fixed=float(ridge if ridge_fixed is None else ridge_fixed),
     )
 
 

@@ -57,7 +57,8 @@ def fit(
     formula : str
         As in R, statsmodels and patsy, ``"score ~ age + sex"``: text columns become indicators
         against their first level, transformations such as ``np.log(x)``, ``bs(x, df=4)``, ``C(x)``
-        and interactions work, ``.`` is every other column. Without the clusters.
+        and interactions work, ``.`` is every other column. Without the clusters. None of it is run:
+        columns, arithmetic, comparisons and the functions of `scs.functions`, all else is refused.
     data : data frame (pandas, polars, pyarrow) or dict of columns
     groups : str
         Column of cluster labels.
@@ -77,8 +78,9 @@ def fit(
     missing : {"refuse", "drop"}
         Rows that miss a value in a column that is used.
     bootstrap : int
-        Replications for intervals: of effects, from rows drawn within clusters; of coefficients,
-        from whole clusters drawn. 0: no intervals.
+        Replications for intervals: of effects, from rows drawn within clusters (below ten rows
+        from the model's errors, see `scs.intervals`); of coefficients, from whole clusters drawn.
+        0: no intervals.
     level : float
         Of the intervals.
     seed : int
@@ -240,7 +242,7 @@ def _refuse_with_slopes(bootstrap: int, validation: Any) -> None:
 def _held_out(rows: ModelRows, validation: Any, groups: str) -> Design:
     """Read validation rows by the coding of the fitted ones."""
     try:
-        outcome = model_rows(f"{rows.outcome} ~ 1", validation, groups).design
+        outcome = model_rows(f"{rows.left} ~ 1", validation, groups).design
     except (ValueError, TypeError) as error:
         raise type(error)(f"validation: {error}") from None
     X = new_rows(rows, validation, "validation")

@@ -14,8 +14,8 @@ import numpy as np
 import pandas as pd
 from formulaic.transforms import TRANSFORMS
 
-MOST_LEVELS = 100  # of a text column used as it is: more are likely an identifier
-_WITH_UNIT = r"\s*[$€£]\s*[+-]?\d[\d.,]*\s*|\s*[+-]?\d[\d.,]*\s*[%$€£]\s*"
+from scs.wilkinson import breaks_quotes
+from scs.written import refuse_text
 
 
 def as_frame(data: Any, name: str = "data") -> nw.DataFrame:
@@ -82,6 +82,8 @@ def quoted(column: str) -> str:
     """
     if "`" in column:
         raise ValueError(f"column {column!r} has a backtick in its name: rename it.")
+    if breaks_quotes(column):
+        raise ValueError(f"column {column!r} has a name that ends in a backslash: rename it.")
     if re.fullmatch(r"[\d.]+([eE][+-]?\d+)?", column):  # a formula would take it for a constant
         raise ValueError(f"column {column!r} has a number for a name: rename it, or --exclude it.")
     plain = column.isidentifier() and not keyword.iskeyword(column) and column not in TRANSFORMS
@@ -183,33 +185,8 @@ def codable(column: pd.Series, name: str) -> pd.Series:
 
 
 def refuse_identifier(column: pd.Series, name: str) -> None:
-    """Refuse text that names the rows, or that is numbers but for a few entries."""
-    if not pd.api.types.is_string_dtype(column) or isinstance(column.dtype, pd.CategoricalDtype):
-        return
-    levels = column.drop_duplicates()
-    broken = levels[pd.to_numeric(levels, errors="coerce").isna()]
-    if 0 < len(broken) <= len(levels) / 2:
-        raise ValueError(
-            f"column {name!r} holds numbers but for {str(broken.iloc[0])!r} in row "
-            f"{broken.index[0]}: correct it, or write C({quoted(name)}) (--categorical) if each is "
-            "a category."
-        )
-    if len(broken) == 0 and not (pd.to_numeric(levels) % 1 == 0).all():
-        raise ValueError(
-            f"column {name!r} holds numbers as text, such as {levels.iloc[0]!r}: convert it, or "
-            f"write C({quoted(name)}) (--categorical) if each is a category."
-        )
-    if levels.str.fullmatch(_WITH_UNIT).all():
-        raise ValueError(
-            f"column {name!r} holds numbers with a unit, such as {levels.iloc[0]!r}: take the unit "
-            f"out, or write C({quoted(name)}) (--categorical) if each is a category."
-        )
-    if (n_levels := len(levels)) > MOST_LEVELS:
-        raise ValueError(
-            f"column {name!r} holds {n_levels:,} different texts, such as {column.iloc[0]!r}: "
-            "leave it out if it names the rows (--exclude), "
-            f"or write C({quoted(name)}) (--categorical) if each is a category."
-        )
+    """Refuse text that names the rows, or that is numbers or dates."""
+    refuse_text(column, name, f"write C({quoted(name)}) (--categorical) if each is a category")
 
 
 def _squeezed(name: str) -> str:

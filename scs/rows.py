@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import warnings
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -21,11 +21,22 @@ from scs.frames import (
     listed,
     missing_counts,
     outcome_numbers,
+    quoted,
     refuse_identifier,
     whole_again,
     without_missing,
 )
-from scs.terms import as_they_are, columns_of, factors, first_line, parse, parse_random
+from scs.terms import (
+    as_they_are,
+    columns_of,
+    factors,
+    first_line,
+    measured,
+    parse,
+    parse_random,
+)
+from scs.wilkinson import build_matrix
+from scs.written import Convention, outcome_note, read_by, read_written
 
 INTERCEPT = "Intercept"  # as formulaic, statsmodels and patsy name it
 MISSING = ("refuse", "drop")
@@ -64,6 +75,8 @@ class RandomSlopes:
         formulaic's record, for new rows.
     used : tuple of str
         Columns of the data behind ``Z``.
+    written : dict
+        As of `ModelRows`.
     """
 
     Z: np.ndarray
@@ -71,6 +84,7 @@ class RandomSlopes:
     intercept: bool
     spec: ModelSpec
     used: tuple[str, ...]
+    written: Mapping[str, Convention] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, eq=False)
@@ -98,6 +112,14 @@ class ModelRows:
         Rows left out because of them.
     slopes : RandomSlopes or None
         None with a random intercept alone.
+    left : str
+        The outcome as a formula has to write it, in backticks where its name needs them.
+    written : dict
+        Column to the way in which its text writes numbers, of those read as numbers.
+    notes : tuple of str
+        What was read as numbers, in words.
+    outcome_note : str
+        Of an outcome of two values or of counts: that it is fitted as any number is.
     """
 
     design: Design
@@ -110,6 +132,10 @@ class ModelRows:
     missing: Mapping[str, int]
     n_dropped: int
     slopes: RandomSlopes | None = None
+    left: str = ""
+    written: Mapping[str, Convention] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
+    outcome_note: str = ""
 
 
 def model_rows(
@@ -174,6 +200,10 @@ def model_rows(
     table = frame.select(columns).to_pandas().reset_index(drop=True)
     table, counts = without_missing(table, missing)
     table[groups] = whole_again(table[groups], counts.get(groups, 0))
+    read, written, notes = read_written(
+        table, [*outcome_columns, *measured(right), *measured(effects)]
+    )
+    table = table.assign(**read)
     for name in outcome_columns:
         table[name] = outcome_numbers(table[name], name)
     for name in dict.fromkeys([*as_they_are(right), *as_they_are(effects)]):
@@ -203,7 +233,11 @@ def model_rows(
         n_read=len(frame),
         missing=counts,
         n_dropped=len(frame) - len(table),
-        slopes=_random_slopes(effects, random, table, tuple(slope_columns)),
+        slopes=_random_slopes(effects, random, table, tuple(slope_columns), written),
+        left=quoted(outcome) if outcome in as_they_are(left) else outcome,
+        written=written,
+        notes=tuple(notes),
+        outcome_note=outcome_note(y, outcome),
     )
 
 
@@ -215,7 +249,7 @@ def new_rows(rows: ModelRows, data: Any, name: str = "data") -> np.ndarray:
     ValueError
         A column is not there, holds missing values, or a category that fitting never saw.
     """
-    return _new_matrix(rows.spec, rows.used, data, name, rows.intercept)
+    return _new_matrix(rows.spec, rows.used, data, name, rows.intercept, rows.written)
 
 
 def new_slopes(slopes: RandomSlopes, data: Any, name: str = "data") -> np.ndarray:
@@ -226,11 +260,16 @@ def new_slopes(slopes: RandomSlopes, data: Any, name: str = "data") -> np.ndarra
     ValueError
         As `new_rows`.
     """
-    return _new_matrix(slopes.spec, slopes.used, data, name, slopes.intercept)
+    return _new_matrix(slopes.spec, slopes.used, data, name, slopes.intercept, slopes.written)
 
 
 def _new_matrix(
-    spec: ModelSpec, used: tuple[str, ...], data: Any, name: str, intercept: bool
+    spec: ModelSpec,
+    used: tuple[str, ...],
+    data: Any,
+    name: str,
+    intercept: bool,
+    written: Mapping[str, Convention],
 ) -> np.ndarray:
     frame = as_frame(data, name)
     if len(frame) == 0:
@@ -245,13 +284,18 @@ def _new_matrix(
         raise ValueError(
             f"{name} has missing values ({listed(counts)}): fill them in, or leave these rows out."
         )
+    table = read_by(table, written)
     for column in used:
         table[column] = codable(table[column], column)
     return _matrix(_evaluate(spec, table, name), intercept)
 
 
 def _random_slopes(
-    effects: Formula, random: str | None, table: pd.DataFrame, used: tuple[str, ...]
+    effects: Formula,
+    random: str | None,
+    table: pd.DataFrame,
+    used: tuple[str, ...],
+    written: Mapping[str, Convention],
 ) -> RandomSlopes | None:
     """Evaluate the columns of random slopes, or None without any."""
     if not used:
@@ -274,7 +318,7 @@ def _random_slopes(
             f"random={random!r}: Z is of a size whose squares leave the range of floating point in "
             f"{names[j]!r}: rescale it, for example by its largest value."
         )
-    return RandomSlopes(Z, names, intercept, matrix.model_spec, used)
+    return RandomSlopes(Z, names, intercept, matrix.model_spec, used, written)
 
 
 def _evaluate(
@@ -284,7 +328,7 @@ def _evaluate(
     with warnings.catch_warnings():
         warnings.simplefilter("error", DataMismatchWarning)
         try:
-            return side.get_model_matrix(table, na_action="ignore", output="pandas")
+            return build_matrix(side, table)
         except DataMismatchWarning as error:
             found = re.search(r"\{.*\}", str(error))
             levels = "; ".join(
@@ -296,7 +340,7 @@ def _evaluate(
                 f"({found[0] if found else error}): recode or leave out these rows. "
                 f"Known: {levels}."
             ) from None
-        except Exception as error:  # the formula may hold any Python
+        except Exception as error:  # text in a calculation, knots out of range ...
             where = "" if argument == "data" else f" on {argument}"
             raise ValueError(
                 f"formula cannot be evaluated{where}: {first_line(error).rstrip('.')}: correct "

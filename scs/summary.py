@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
+from scs.intervals import FEWEST_ROWS, model_intervals, within_variance
 from scs.rows import INTERCEPT
 
 if TYPE_CHECKING:
@@ -71,8 +72,9 @@ def selected_clusters(model: FittedModel, effect: str | None = None) -> pd.DataF
     -------
     DataFrame, indexed by label
         ``rows``, ``effect``; with a bootstrap ``low``, ``high`` and ``chosen`` (share of the
-        resamples that select the cluster too); ``proved`` ("in", "open"); with an LMM ``BLUP`` and
-        ``rank``, that of its size among all clusters.
+        resamples that select the cluster too), and where one has fewer than ten rows ``interval``
+        ("resampled", or "model", which it then is); ``proved`` ("in", "open"); with an LMM
+        ``BLUP`` and ``rank``, that of its size among all clusters.
     """
     solution, names = model.solution, model.effect_names
     r = 0 if effect is None else names.index(effect)
@@ -87,12 +89,29 @@ def selected_clusters(model: FittedModel, effect: str | None = None) -> pd.DataF
         # The resamples' own search may name others where the proof had more time.
         for name, column in (("low", "low"), ("high", "high"), ("chosen", "frequency")):
             table[name] = intervals[column].reindex(table.index).to_numpy()
+        small = (table["rows"] < FEWEST_ROWS).to_numpy()
+        if small.any():
+            # The model's need no resample, so they are there where the search names others, too.
+            own = _model_intervals(model).loc[small, ["low", "high"]]
+            table.loc[small, ["low", "high"]] = own.to_numpy()
+            table["interval"] = np.where(small, "model", "resampled")
     table["proved"] = solution.membership.reshape(-1, len(names))[support, r]
     if model.lmm is not None:
         table["BLUP"] = model.lmm.effects[support]
         rank = pd.Series(-np.abs(model.lmm.effects)).rank(method="min").astype(int)
         table["rank"] = rank.to_numpy()[support]
     return table.sort_values("effect", ascending=False, kind="stable")
+
+
+def _model_intervals(model: FittedModel) -> pd.DataFrame:
+    return model_intervals(
+        model.moments,
+        model.solution.beta,
+        model.solution.gamma,
+        ridge=model.ridge,
+        ridge_fixed=model.ridge_fixed,
+        level=model.boot_rows.level,
+    )
 
 
 def _selections(model: FittedModel, top: int) -> list[tuple[str, pd.DataFrame, int]]:
@@ -143,6 +162,7 @@ def data_notes(model: FittedModel) -> list[tuple[str, str]]:
             f"{m.n_clusters:,} by {model.groups}, {sizes} row{'' if largest == 1 else 's'} each",
         ),
     ]
+    notes += [("read", text) for text in rows.notes]
     for coding in rows.codings:
         reference = f"reference {coding.reference}" if coding.reference else "no reference"
         levels = ", ".join(coding.levels[:12]) + (", ..." if len(coding.levels) > 12 else "")
@@ -188,6 +208,8 @@ def remarks(model: FittedModel, *, left_out: int = 0) -> list[str]:
     found = []
     if left_out:
         found.append(f"{left_out} more are selected; the largest effects are shown.")
+    if model.rows.outcome_note:
+        found.append(model.rows.outcome_note)
     slopes = () if model.rows.slopes is None else model.rows.slopes.names
     alone = [name for name in slopes if name not in model.rows.design.names]
     if alone:
@@ -196,12 +218,7 @@ def remarks(model: FittedModel, *, left_out: int = 0) -> list[str]:
             "a slope of 0."
         )
     if model.boot_rows is not None:
-        found.append(
-            f"Intervals: {model.boot_rows.level:.0%} percentiles of {model.boot_rows.reps} "
-            "bootstrap resamples, of rows within clusters for effects (given that the cluster is "
-            "chosen, so that the estimate itself can lie outside), of whole clusters for "
-            "coefficients. After a selection they cover less than they say."
-        )
+        found.append(_about_intervals(model))
     if model.tuning is not None and model.budget == model.moments.n_clusters:
         found.append(
             "Held-out rows are predicted best with an effect for every cluster: no few of them "
@@ -216,6 +233,28 @@ def remarks(model: FittedModel, *, left_out: int = 0) -> list[str]:
     elif model.lmm_note:
         found.append(f"Gaussian LMM: {model.lmm_note}")
     return found
+
+
+def _about_intervals(model: FittedModel) -> str:
+    boot, n = model.boot_rows, model.moments.n[model.solution.gamma != 0]
+    small = ""
+    if (n < FEWEST_ROWS).any():
+        small = (
+            f" For clusters below {FEWEST_ROWS} rows, too few to draw anew, they are the model's "
+            "(t intervals from the errors within clusters, around the effect before its shrinkage, "
+            "and extended to the effect printed)."
+        )
+        if within_variance(model.moments)[1] <= 0:
+            small = (
+                f" Clusters below {FEWEST_ROWS} rows have none: no cluster has rows enough to tell "
+                "the errors' variance."
+            )
+    return (
+        f"Intervals: {boot.level:.0%} percentiles of {boot.reps} bootstrap resamples, of rows "
+        "within clusters for effects (given that the cluster is chosen, so that the estimate "
+        f"itself can lie outside), of whole clusters for coefficients.{small} After a selection "
+        "they cover less than they say."
+    )
 
 
 def icc_text(model: FittedModel) -> str:

@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-import ast
-import builtins
 import re
 from collections.abc import Iterable
 
 from formulaic import Formula, ModelSpec
 from formulaic.errors import FormulaicError
 from formulaic.parser.types import Factor
-from formulaic.transforms import TRANSFORMS
 
+from scs.expressions import parse_expression
 from scs.frames import check_column, quoted
-
-_ASSUMED = "__formulaic_variables_available__"  # what formulaic's `.` stands for
+from scs.wilkinson import BarError, FormulaError, check_length, read_formula
 
 
 def formula_columns(
@@ -38,27 +35,28 @@ def parse(formula: str, columns: list[str]) -> tuple[Formula, Formula]:
     """Return the left and the right side of a formula."""
     if not isinstance(formula, str):
         raise TypeError(f"formula must be text, got {type(formula).__name__}: 'score ~ age + sex'.")
-    if "|" in re.sub(r"`[^`]*`|'[^']*'|\"[^\"]*\"", "", formula):
-        raise ValueError(
-            f"formula {formula!r} has a bar: name the clusters by groups= instead of (1 | group)."
-        )
+    check_length(formula, "formula")
     if re.search(r"(?:^|[~+*:/(\s-])\.(?:$|[+*:/)\s-])", formula):
         for name in columns:
             quoted(name)  # refuses what `.` would take for a constant
     try:
-        parsed = Formula(formula, _context={_ASSUMED: columns})
-        left, right = parsed.lhs, parsed.rhs
-    except AttributeError:
+        left, right = read_formula(formula, columns)
+    except BarError:
         raise ValueError(
-            f"formula {formula!r} has no outcome: write outcome ~ covariates."
+            f"formula {_shown(formula)} has a bar: name the clusters by groups= instead of "
+            "(1 | group)."
         ) from None
+    except FormulaError as error:
+        raise ValueError(f"formula: {error}; or compute the column in the table.") from None
     except (FormulaicError, SyntaxError) as error:
         raise ValueError(
-            f"formula {formula!r} cannot be read ({first_line(error)}): write it as "
+            f"formula {_shown(formula)} cannot be read ({first_line(error)}): write it as "
             "'score ~ age + sex', names with spaces in `backticks`."
         ) from None
+    if left is None:
+        raise ValueError(f"formula {_shown(formula)} has no outcome: write outcome ~ covariates.")
     if len(list(left)) != 1:
-        raise ValueError(f"formula {formula!r} has {len(list(left))} outcomes: pass one.")
+        raise ValueError(f"formula {_shown(formula)} has {len(list(left))} outcomes: pass one.")
     return left, right
 
 
@@ -69,16 +67,19 @@ def parse_random(random: str | None) -> Formula:
         random = "1"
     if not isinstance(random, str):
         raise TypeError(f"random must be text, got {type(random).__name__}: {remedy}.")
+    check_length(random, "random")
     if re.search(r"[|~]", re.sub(r"`[^`]*`", "", random)):
-        raise ValueError(f"random={random!r}: {remedy}, and name the clusters by groups=.")
+        raise ValueError(f"random={_shown(random)}: {remedy}, and name the clusters by groups=.")
     try:
-        parsed = Formula(random)
+        _, parsed = read_formula(random)
         if len(list(parsed)) == 0:
-            raise ValueError(f"random={random!r} leaves clusters no effect: {remedy}.")
+            raise ValueError(f"random={_shown(random)} leaves clusters no effect: {remedy}.")
         return parsed
+    except FormulaError as error:
+        raise ValueError(f"random: {error}; or compute the column in the table.") from None
     except (FormulaicError, SyntaxError) as error:
         raise ValueError(
-            f"random={random!r} cannot be read ({first_line(error)}): {remedy}."
+            f"random={_shown(random)} cannot be read ({first_line(error)}): {remedy}."
         ) from None
 
 
@@ -90,17 +91,26 @@ def columns_of(side: Formula, names: list[str], argument: str) -> list[str]:
             check_column(factor.expr, names, argument)
             found[factor.expr] = None
         elif factor.eval_method is Factor.EvalMethod.PYTHON:
-            for name in _names_in(factor.expr):
-                if name in names:
-                    found[name] = None
-                elif name not in TRANSFORMS and not hasattr(builtins, name):
-                    check_column(name, names, argument)
+            for name in parse_expression(factor.expr).columns:
+                check_column(name, names, argument)
+                found[name] = None
     return list(found)
 
 
 def as_they_are(side: Formula) -> list[str]:
     """Return the names of the factors that are columns, not functions of columns."""
     return [f.expr for f in factors(side) if f.eval_method is Factor.EvalMethod.LOOKUP]
+
+
+def measured(side: Formula) -> list[str]:
+    """Return the columns that are used other than as ``C(column)``, where they name categories."""
+    found: dict[str, None] = {}
+    for factor in factors(side):
+        if factor.eval_method is Factor.EvalMethod.LOOKUP:
+            found[factor.expr] = None
+        elif factor.eval_method is Factor.EvalMethod.PYTHON and not factor.expr.startswith("C("):
+            found |= dict.fromkeys(parse_expression(factor.expr).columns)
+    return list(found)
 
 
 def factors(side: Formula | ModelSpec) -> list[Factor]:
@@ -115,18 +125,5 @@ def first_line(error: BaseException) -> str:
     return next(iter(text.strip().splitlines()), type(error).__name__)
 
 
-def _names_in(expression: str) -> list[str]:
-    """Return the names in a piece of Python that may hold `names in backticks`."""
-    kept: list[str] = []
-
-    def keep(match: re.Match) -> str:
-        kept.append(match[1])
-        return f"_quoted_{len(kept) - 1}_"
-
-    try:
-        tree = ast.parse(re.sub(r"`([^`]*)`", keep, expression), mode="eval")
-    except SyntaxError as error:
-        raise ValueError(f"formula: {expression!r} is no Python ({error.msg}).") from None
-    places = {f"_quoted_{j}_": name for j, name in enumerate(kept)}
-    names = [node.id for node in ast.walk(tree) if isinstance(node, ast.Name)]
-    return [places.get(name, name) for name in names]
+def _shown(text: str) -> str:
+    return repr(text if len(text) <= 200 else text[:199] + "…")

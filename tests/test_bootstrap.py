@@ -151,7 +151,7 @@ def test_labels_and_column_names_are_the_users():
 def test_intervals_are_quantiles_and_those_of_effects_are_given_selection():
     X, y, clusters, _ = _sparse(np.random.default_rng(6), size=0.8)
     found = bootstrap(X, y, clusters, 3, resample="rows", reps=60, level=0.8)
-    table = found.effects()
+    table = found.effects(fewest_rows=0)
     for label, row in table.iterrows():
         values = found.gamma[:, label]
         values = values[values != 0]
@@ -217,7 +217,7 @@ def _split(X, y, clusters, seed):
 
 def _rows(X, y, clusters, seed):
     options = {"resample": "rows", "reps": 40, "ridge": 1e-6, "intercept": True}
-    return bootstrap(X, y, clusters, 3, seed=seed, **options).effects()
+    return bootstrap(X, y, clusters, 3, seed=seed, **options).effects(fewest_rows=0)
 
 
 def test_split_intervals_keep_their_level_where_the_rest_has_no_effect():

@@ -22,7 +22,7 @@ from scs.solvers.general.rules import IN, OUT, make_rules
 def general_parts(rows, budgets, ridge=1.0, constraints=()):
     moments = rows.moments()
     base = getattr(moments, "base", moments)
-    arrow = make_arrow(moments, Problem.from_moments(base, ridge=ridge))
+    arrow = make_arrow(moments, Problem.from_moments(base, ridge=ridge, own_units=True))
     return arrow, make_rules(moments, arrow, np.array(budgets), constraints)
 
 

@@ -162,8 +162,8 @@ def check_types(schema: pa.Schema, columns: Columns, where: str = "") -> None:
                 ""
                 if types.is_dictionary(type_)
                 else (
-                    " (numbers that are read as text: see csv={'decimal_point': ','} and "
-                    "csv={'null_values': ['.']} for CSV files)"
+                    " (numbers that are read as text: take units and thousands separators out, see "
+                    "csv={'decimal_point': ','} and csv={'null_values': ['.']} for CSV files)"
                 )
             )
             raise TypeError(f"{part} {name!r}{place} holds text: {remedy}{comma}.")

@@ -28,6 +28,7 @@ from scs.large.columns import (
 from scs.large.sources import Piece, Source, open_source, scan
 from scs.merge import Part, merge_parts, part_of_rows
 from scs.moments import Moments
+from scs.written import doubtful_levels
 
 BATCH_ROWS = 1 << 17
 _FAN_IN = 8  # parts that one Dask task merges
@@ -209,7 +210,11 @@ def _with_levels(
     unknown = [name for name, levels in columns.levels.items() if not levels]
     if not unknown:
         return columns
-    return replace(columns, levels={**columns.levels, **find_levels(values(unknown), unknown)})
+    found = find_levels(values(unknown), unknown)
+    for name, levels in found.items():
+        if doubt := doubtful_levels(name, levels):
+            warnings.warn(doubt, DesignWarning, stacklevel=4)
+    return replace(columns, levels={**columns.levels, **found})
 
 
 def _batches(source: Source, names: Sequence[str], batch_rows: int) -> Iterator[pa.RecordBatch]:
