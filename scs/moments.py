@@ -23,6 +23,7 @@ from scs.design import (
     label_order,
     refuse_other_kind,
 )
+from scs.labels import note_alike
 from scs.merge import Part, merge_parts, part_of_rows
 
 INTERCEPT = "intercept"
@@ -96,6 +97,7 @@ class Moments:
         matrix, names = as_matrix(X, min_columns=0 if intercept else 1)
         outcome = as_outcome(y, len(matrix))
         codes, labels = as_clusters(clusters, len(matrix))
+        note_alike(labels)
         return cls.from_design(Design(matrix, outcome, codes, labels, names), intercept=intercept)
 
     @classmethod
@@ -166,6 +168,7 @@ class Moments:
                 yield part_of_rows(matrix, outcome, *as_codes(clusters, len(matrix)))
 
         total = merge_parts(parts())
+        note_alike(total.labels)
         return cls.from_part(total, names, intercept=intercept)
 
     @classmethod
@@ -308,6 +311,7 @@ class Moments:
         refuse_other_kind(self.labels[:1], other.labels[:1])
         _refuse_other_columns(self.names, other.names, "other")
         total = merge_parts([self._part(), other._part()])
+        note_alike(total.labels)
         return self.from_part(total, self.names[int(self.intercept) :], intercept=self.intercept)
 
     def __radd__(self, other: int) -> Moments:

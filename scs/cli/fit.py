@@ -15,6 +15,8 @@ from scs.cli.errors import UsageError
 if TYPE_CHECKING:
     import pyarrow as pa
 
+    from scs.tables import Source
+
 RESAMPLES, MOST_ROWS = 200, 200_000
 _BOOTSTRAP = f"resamples for intervals (default: {RESAMPLES} up to {MOST_ROWS:,} rows), 0: none"
 _BUDGET = "clusters that may differ, or auto (default); with --random one for each effect: 2,3"
@@ -66,6 +68,7 @@ def add_parser(commands: argparse._SubParsersAction) -> None:
     add("--decimal", default="", metavar="C", help="of a CSV file: . or ,")
     add("--encoding", default="", help="of a CSV file: utf-8, latin-1, ...")
     add("--na", metavar="TEXT", nargs="+", default=[], help="also missing in a CSV file, such as .")
+    add("--keep-na-text", action="store_true", help="NA, null ... are text in columns of text")
     parser.set_defaults(command=run)
 
 
@@ -91,6 +94,7 @@ def run(arguments: argparse.Namespace) -> None:
 
 def _run(arguments: argparse.Namespace, report: Path | None) -> None:
     # Imported here: `scs --help` should not wait for the numerical libraries.
+    from scs.files import offered
     from scs.formula import fit
     from scs.frames import check_column
     from scs.report import write_report
@@ -108,11 +112,14 @@ def _run(arguments: argparse.Namespace, report: Path | None) -> None:
         decimal=arguments.decimal,
         encoding=arguments.encoding,
         missing=arguments.na,
+        keep_na_text=arguments.keep_na_text,
     )
     print(source)
     check_column(arguments.cluster, source.names, "--cluster")
-    formula = arguments.formula or _formula(arguments, source.names)
-    columns = formula_columns(formula, source.names, arguments.cluster, arguments.random)
+    formula = arguments.formula or _formula(arguments, source)
+    asked = f"{formula} {arguments.random}"
+    names = offered(source.names, source.index, asked)
+    columns = formula_columns(formula, names, arguments.cluster, arguments.random)
     table = read_columns(source, [*columns, arguments.cluster], labels=[arguments.cluster])
     if arguments.formula is None:
         table = as_categories(table, arguments.categorical)
@@ -200,10 +207,11 @@ def _report_path(text: str | None) -> Path | None:
     return path
 
 
-def _formula(arguments: argparse.Namespace, names: tuple[str, ...]) -> str:
+def _formula(arguments: argparse.Namespace, source: Source) -> str:
     """Write the formula that --outcome and --covariates stand for."""
     from scs.frames import check_column, quoted
 
+    names = source.names
     if arguments.outcome is None:
         raise ValueError("--outcome is missing: name the column to explain (or pass --formula).")
     check_column(arguments.outcome, names, "--outcome")
@@ -218,6 +226,14 @@ def _formula(arguments: argparse.Namespace, names: tuple[str, ...]) -> str:
         covariates = [name for name in names if name]
         if len(covariates) < len(names):
             print("scs: note: the column without a name is left out.", file=sys.stderr)
+        index = [name for name in source.index if name not in taken]
+        if index:
+            print(
+                f"scs: note: {index[0]!r} is the index of a pandas data frame, and is left out; "
+                "--covariates takes it in.",
+                file=sys.stderr,
+            )
+        covariates = [name for name in covariates if name not in index]
     chosen = [name for name in covariates if name not in taken]
     for name in arguments.covariates or ():
         if name in taken:
