@@ -28,11 +28,6 @@ def index_columns(schema: pa.Schema | None, names: Iterable[str]) -> tuple[str, 
     return tuple(name for name in names if name in named or UNNAMED_INDEX.fullmatch(name))
 
 
-def offered(names: Iterable[str], index: Collection[str], text: str = "") -> list[str]:
-    """Return the names without those of an index that ``text`` does not hold."""
-    return [name for name in names if name not in index or name in text]
-
-
 def is_text(type_: pa.DataType) -> bool:
     """Say if a column is text that may stand for a missing value."""
     if pa.types.is_dictionary(type_):

@@ -8,15 +8,12 @@ is `str`, dates are days, times are nanoseconds without a zone.
 
 from __future__ import annotations
 
-import math
 import re
 import unicodedata
 import warnings
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Sequence
-from datetime import UTC, date, datetime, timedelta
+from collections.abc import Sequence
 from itertools import count
-from numbers import Integral, Number
 from typing import Any
 
 import narwhals as nw
@@ -24,7 +21,8 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 
-EXACT = 2**53  # from here on float64 does not hold every whole number
+from scs.label_types import integers, label_kinds, nanoseconds, objects, of_one_type
+
 _PLAIN_INTEGER = re.compile(r"0|-?[1-9][0-9]{0,19}")
 
 
@@ -99,9 +97,9 @@ def coded_labels(clusters: Any, numbers: np.ndarray | None = None) -> tuple[np.n
     rows = np.flatnonzero(~missing)
     called = rows if numbers is None else numbers[rows]
     if values.dtype.kind in "mM":
-        values = _nanoseconds(values, lambda j: called[j])
+        values = nanoseconds(values, lambda j: called[j])
     found, distinct = _factorized(values)
-    labels = _of_one_type(distinct, lambda j: called[np.argmax(found == j)])
+    labels = of_one_type(distinct, lambda j: called[np.argmax(found == j)])
     again, labels = _factorized(labels)  # 1 and 1.0 are equal only now
     codes = np.full(len(missing), -1, dtype=np.intp)
     codes[rows] = again[found]
@@ -118,7 +116,7 @@ def label_values(clusters: Any) -> np.ndarray:
     if not missing.any():
         return labels[codes]
     if labels.dtype.kind not in "fmM":
-        labels = _objects(labels.tolist())
+        labels = objects(labels.tolist())
     nothing = {"f": np.nan, "m": "NaT", "M": "NaT"}.get(labels.dtype.kind)
     values = np.full(len(codes), nothing, dtype=labels.dtype)
     values[~missing] = labels[codes[~missing]]
@@ -142,15 +140,6 @@ def label_order(labels: np.ndarray) -> np.ndarray:
             f"clusters holds labels that cannot be sorted ({error}): convert them to text or "
             "numbers first."
         ) from None
-
-
-def label_kinds(values: np.ndarray) -> set[str]:
-    """Return the kinds of labels among values, such as "number" or "str", without missing ones."""
-    if values.dtype.kind != "O":
-        names = {"b": "bool", "U": "str", "T": "str", "S": "bytes"}
-        names |= {"M": "datetime", "m": "timedelta"}
-        return {names.get(values.dtype.kind, "number")}
-    return {_kind(type_) for type_ in set(map(type, values[~pd.isna(values)]))}
 
 
 def find_labels(labels: np.ndarray, values: Any) -> np.ndarray:
@@ -198,7 +187,7 @@ def as_written(texts: np.ndarray) -> np.ndarray:
         return texts
     if not all(_PLAIN_INTEGER.fullmatch(label) for label in labels):
         return texts
-    numbers = _integers([int(label) for label in labels])
+    numbers = integers([int(label) for label in labels])
     return texts if numbers.dtype.kind == "O" else numbers  # more than 64 bits: text, as in Arrow
 
 
@@ -207,12 +196,10 @@ def note_alike(labels: np.ndarray) -> None:
 
     That is blanks around them, the kind of blank, invisible characters, case and Unicode form.
     """
-    if labels.dtype.kind != "O":
+    if label_kinds(labels) != {"str"} or labels.dtype.kind != "O":
         return
     seen: dict[str, str] = {}
-    for label in labels.tolist():
-        if not isinstance(label, str):
-            return
+    for label in sorted(labels.tolist()):
         first = seen.setdefault(_squeezed(label), label)
         if first is not label:
             forms = {unicodedata.normalize("NFC", each) for each in (first, label)}
@@ -249,7 +236,7 @@ def _present(clusters: Any) -> tuple[np.ndarray, np.ndarray]:
         raise TypeError(f"clusters is the single value {clusters!r}: pass one label per row.")
     else:
         # Through an array of objects: NumPy would turn [1, "a"] into text without a word.
-        values = _objects(list(clusters))
+        values = objects(list(clusters))
         hidden = np.zeros(len(values), dtype=bool)
     values, absent = _without_missing(values)
     missing = hidden.copy()
@@ -274,7 +261,7 @@ def _of_series(series: nw.Series) -> tuple[np.ndarray, np.ndarray]:
         return _of_arrow(native)
     if series.implementation.is_polars():  # its own way to NumPy takes NULs off the end of text
         if series.dtype in (nw.Int128, nw.UInt128, nw.Object):
-            return _objects(series.to_list()), np.zeros(len(series), dtype=bool)
+            return objects(series.to_list()), np.zeros(len(series), dtype=bool)
         return _of_arrow(pa.chunked_array([native.to_arrow()]))
     hidden = np.asarray(series.is_null().to_numpy(), dtype=bool)
     there = series if not hidden.any() else series.filter(~series.is_null())
@@ -341,142 +328,12 @@ def _factorized(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         raise TypeError(
             f"clusters holds labels that cannot be hashed ({error}): use numbers, text or tuples."
         ) from None
-    return codes, _objects(list(table))
-
-
-def _of_one_type(labels: np.ndarray, row: Callable[[int], int]) -> np.ndarray:
-    """Give distinct labels of one kind one type; ``row`` says where the j-th one stands first."""
-    kind = labels.dtype.kind
-    if kind in "iu":
-        return _integers_again(labels)
-    if kind == "f":
-        return _floats(labels, row)
-    kinds = label_kinds(labels) if kind == "O" else set()
-    if kinds == {"number"}:
-        return _numbers(labels.tolist(), row)
-    if kinds == {"bool"}:
-        return labels.astype(bool)
-    if kinds == {"str"}:
-        return _objects([v if type(v) is str else str.__str__(v) for v in labels.tolist()])
-    if kinds in ({"datetime"}, {"date"}, {"timedelta"}):
-        return _times(labels.tolist(), row)
-    return labels
-
-
-def _kind(type_: type) -> str:
-    """Return what kind of label a type is."""
-    kinds = {
-        "timedelta": (timedelta, np.timedelta64),  # NumPy calls its own a whole number
-        "bool": (bool, np.bool_),
-        "number": Number,
-        "str": str,
-        "bytes": bytes,
-        "datetime": (datetime, np.datetime64),
-        "date": date,
-    }
-    return next((name for name, of in kinds.items() if issubclass(type_, of)), type_.__name__)
-
-
-def _integers_again(values: np.ndarray) -> np.ndarray:
-    if values.dtype.kind == "i" or not len(values) or values.max() < 2**63:
-        return values.astype(np.int64)
-    return values.astype(np.uint64)
-
-
-def _integers(values: list[int]) -> np.ndarray:
-    """Return whole numbers of any size in the narrowest of int64, uint64 and objects."""
-    low, high = min(values, default=0), max(values, default=0)
-    if low >= -(2**63) and high < 2**63:
-        return np.array(values, dtype=np.int64)
-    if low >= 0 and high < 2**64:
-        return np.array(values, dtype=np.uint64)
-    return _objects(values)
-
-
-def _floats(values: np.ndarray, row: Callable[[int], int]) -> np.ndarray:
-    """Return floats as whole numbers if all are; refuse those too large to tell neighbours."""
-    exact = min(EXACT, 2 ** (np.finfo(values.dtype).nmant + 1))
-    rounded = np.flatnonzero(np.isfinite(values) & (np.abs(values) >= exact))
-    if rounded.size:
-        raise ValueError(_was_rounded(values[rounded[0]], values.dtype, row(rounded[0])))
-    if np.isfinite(values).all() and (values % 1 == 0).all():
-        return values.astype(np.int64)
-    return values.astype(np.float64)
-
-
-def _was_rounded(value: Any, type_: Any, row: int) -> str:
-    return (
-        f"clusters holds {value:.0f} in row {row} as {type_}, which does not tell whole numbers of "
-        "that size apart: pass labels as whole numbers (in pandas 'Int64' where some are missing) "
-        "or as text."
-    )
-
-
-def _numbers(values: list, row: Callable[[int], int]) -> np.ndarray:
-    """Return numbers of any types: whole ones as such where all are, none ever rounded."""
-    plain = []
-    for j, value in enumerate(values):
-        if isinstance(value, Integral):
-            plain.append(int(value))
-        elif isinstance(value, (float, np.floating)):
-            type_ = value.dtype if isinstance(value, np.floating) else np.dtype(float)
-            number = _floats(np.array([value], dtype=type_), lambda _, j=j: row(j))
-            plain.append(number.item())
-        elif isinstance(value, complex):
-            plain.append(value)
-        else:  # Decimal, Fraction
-            whole = math.isfinite(value) and value == int(value)
-            plain.append(int(value) if whole else value)
-    if all(type(value) is int for value in plain):
-        return _integers(plain)
-    small = all(type(v) is float or (type(v) is int and abs(v) < EXACT) for v in plain)
-    return np.array(plain, dtype=float) if small else _objects(plain)
-
-
-def _times(values: list, row: Callable[[int], int]) -> np.ndarray:
-    """Return dates, times or durations as NumPy's, those with a zone as UTC."""
-    zones = {getattr(value, "tzinfo", None) is not None for value in values}
-    if len(zones) > 1:
-        raise TypeError(
-            "clusters holds times with and without a zone, which have no common order: give all "
-            "of them a zone, or none."
-        )
-    found = [_nanoseconds(_time(value), lambda _, j=j: row(j)) for j, value in enumerate(values)]
-    return np.concatenate(found)
-
-
-def _time(value: Any) -> np.ndarray:
-    """Return one date, time or duration as NumPy's, in the unit it has."""
-    if isinstance(value, (pd.Timestamp, pd.Timedelta)):
-        if getattr(value, "tzinfo", None) is not None:
-            value = value.tz_convert("UTC").tz_localize(None)
-        return np.array([value.to_numpy()])
-    if isinstance(value, datetime) and value.tzinfo is not None:
-        value = value.astimezone(UTC).replace(tzinfo=None)
-    return np.array([value], dtype=f"{'m' if isinstance(value, timedelta) else 'M'}8")
-
-
-def _nanoseconds(values: np.ndarray, row: Callable[[int], int]) -> np.ndarray:
-    """Return times in nanoseconds and dates in days, or say which of them has no nanoseconds."""
-    found = values.astype(f"{values.dtype.kind}8[ns]")
-    moved = np.flatnonzero(found.astype(values.dtype) != values)
-    if moved.size:
-        raise ValueError(
-            f"clusters holds {values[moved[0]]} in row {row(moved[0])}, which 64 bits of "
-            "nanoseconds do not hold: pass such labels as text."
-        )
-    return values if np.datetime_data(values.dtype)[0] == "D" else found
+    return codes, objects(list(table))
 
 
 def _keys(labels: np.ndarray) -> list:
     """Return labels as Python objects that are equal where the labels are."""
     return (labels.astype("M8[ns]") if labels.dtype.kind == "M" else labels).tolist()
-
-
-def _objects(values: Iterable) -> np.ndarray:
-    """Return a one-dimensional array of objects, whatever these are."""
-    values = list(values)
-    return np.fromiter(values, dtype=object, count=len(values))
 
 
 def _one_dimension(values: np.ndarray) -> np.ndarray:

@@ -183,6 +183,7 @@ class Moments:
         intercept: bool = False,
         missing: str = "raise",
         csv: Mapping[str, Any] | None = None,
+        keep_na_text: bool = False,
         batch_rows: int = 131_072,
         n_jobs: int = 1,
         progress: bool = False,
@@ -200,9 +201,12 @@ class Moments:
         outcome : str
             Column of the outcome: numbers.
         cluster : str
-            Column of the cluster labels: whole numbers, text (dictionaries too), dates.
+            Column of the cluster labels: whole numbers, text (dictionaries too), dates. In CSV
+            files they are text as written, and whole numbers only if all are plainly written
+            ones: ``007`` is not ``7``.
         covariates : list of str, optional
-            Columns of X, numbers or booleans; all the other columns if None.
+            Columns of X, numbers or booleans; all the other columns if None, but for the index of
+            a pandas data frame.
         categories : list of str, or dict of str to levels
             Covariates to be dummy-coded: each level but the first gives a column
             ``name[T.level]``. The levels of a list are found in a pass of their own.
@@ -213,6 +217,9 @@ class Moments:
         csv : dict, optional
             How to read CSV, such as ``{"delimiter": ";", "decimal_point": ",", "encoding":
             "latin-1"}``: see `scs.large.open_source`.
+        keep_na_text : bool
+            In CSV files take NA, NaN, null ... for text in columns of text (Namibia's labels),
+            not for missing values.
         batch_rows : int
             Rows in memory at a time.
         n_jobs : int
@@ -247,6 +254,7 @@ class Moments:
             intercept=intercept,
             missing=missing,
             csv=csv,
+            keep_na_text=keep_na_text,
             batch_rows=batch_rows,
             n_jobs=n_jobs,
             progress=progress,

@@ -14,7 +14,7 @@ from formulaic import Formula, ModelSpec
 from formulaic.errors import DataMismatchWarning
 
 from scs.design import Design, as_clusters, as_matrix, as_outcome
-from scs.files import index_columns, offered
+from scs.files import index_columns
 from scs.frames import (
     as_frame,
     as_pandas,
@@ -147,8 +147,8 @@ def model_rows(
     frame = as_frame(data)
     names = list(frame.columns)
     check_column(groups, names, "groups")
-    index = index_columns(getattr(data, "schema", None), names)
-    left, right = parse(formula, [name for name in offered(names, index) if name != groups])
+    unnamed = {groups, *index_columns(getattr(data, "schema", None), names)}
+    left, right = parse(formula, [name for name in names if name not in unnamed])
     outcome_columns = columns_of(left, names, "formula")
     used = columns_of(right, names, "formula")
     effects = parse_random(random)

@@ -173,7 +173,7 @@ def read_columns(source: Source, columns: Iterable[str], labels: Sequence[str] =
     """
     columns = list(dict.fromkeys(columns))
     if source.kind == "Parquet":
-        table = pq.read_table(source.path, columns=columns).replace_schema_metadata(None)
+        table = pq.read_table(source.path, columns=columns)
     else:
         table = _texts_read(_read_csv(source, columns, labels), source, labels)
     for j, name in enumerate(table.column_names):

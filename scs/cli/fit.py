@@ -94,7 +94,6 @@ def run(arguments: argparse.Namespace) -> None:
 
 def _run(arguments: argparse.Namespace, report: Path | None) -> None:
     # Imported here: `scs --help` should not wait for the numerical libraries.
-    from scs.files import offered
     from scs.formula import fit
     from scs.frames import check_column
     from scs.report import write_report
@@ -117,9 +116,8 @@ def _run(arguments: argparse.Namespace, report: Path | None) -> None:
     print(source)
     check_column(arguments.cluster, source.names, "--cluster")
     formula = arguments.formula or _formula(arguments, source)
-    asked = f"{formula} {arguments.random}"
-    names = offered(source.names, source.index, asked)
-    columns = formula_columns(formula, names, arguments.cluster, arguments.random)
+    cluster = arguments.cluster
+    columns = formula_columns(formula, source.names, cluster, arguments.random, source.index)
     table = read_columns(source, [*columns, arguments.cluster], labels=[arguments.cluster])
     if arguments.formula is None:
         table = as_categories(table, arguments.categorical)

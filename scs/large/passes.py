@@ -6,7 +6,7 @@ import warnings
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -15,6 +15,8 @@ from joblib import Parallel, delayed
 from tqdm.auto import tqdm
 
 from scs.design import DesignWarning
+from scs.files import index_columns, note_words
+from scs.labels import as_written, note_alike
 from scs.large.columns import (
     Columns,
     Rows,
@@ -25,7 +27,7 @@ from scs.large.columns import (
     schema_of_frame,
     text_labels,
 )
-from scs.large.sources import Piece, Source, open_source, scan
+from scs.large.sources import Piece, Source, labels_as_text, open_source, scan
 from scs.merge import Part, merge_parts, part_of_rows
 from scs.moments import Moments
 
@@ -57,12 +59,16 @@ class Reading:
 
 @dataclass(frozen=True)
 class _Done:
-    """What some rows gave: their part (None without rows) and counts."""
+    """What some rows gave: their part (None without rows) and counts.
+
+    ``told`` counts the texts that stood for a missing value, by column.
+    """
 
     part: Part | None
     n_read: int
     n_dropped: int
     missing: Counter
+    told: Mapping[str, Counter] = field(default_factory=dict)
 
 
 def read_files(
@@ -75,6 +81,7 @@ def read_files(
     intercept: bool = False,
     missing: str = "raise",
     csv: Mapping[str, Any] | None = None,
+    keep_na_text: bool = False,
     batch_rows: int = BATCH_ROWS,
     n_jobs: int = 1,
     progress: bool = False,
@@ -84,7 +91,10 @@ def read_files(
     ``source`` may also be a `Source` that is open already.
     """
     _check_options(missing, batch_rows)
-    files = source if isinstance(source, Source) else open_source(source, csv=csv)
+    files = source
+    if not isinstance(source, Source):
+        files = open_source(source, csv=csv, keep_na_text=keep_na_text)
+    files, written = labels_as_text(files, cluster)
     columns = choose_columns(
         files.schema,
         outcome=outcome,
@@ -97,6 +107,9 @@ def read_files(
     columns = _with_levels(columns, lambda names: _batches(files, names, batch_rows))
     with _bar(files, progress) as step:
         done = _merged(_work(files, columns, missing, batch_rows, n_jobs, step))
+    note_words(done.told, files.asked)
+    if written and done.part is not None:
+        done = replace(done, part=replace(done.part, labels=as_written(done.part.labels)))
     return _reading(done, columns, intercept, "source")
 
 
@@ -104,6 +117,8 @@ def read_batches(
     source: Source, columns: Columns, *, missing: str = "raise", batch_rows: int = BATCH_ROWS
 ) -> Iterator[Rows]:
     """Read validated rows in batches, file by file, in memory that does not grow with the rows.
+
+    Labels of CSV files come as text, for only all of them tell if they are whole numbers.
 
     Parameters
     ----------
@@ -115,6 +130,7 @@ def read_batches(
         See `Moments.from_files`.
     """
     _check_options(missing, batch_rows)
+    source, _ = labels_as_text(source, columns.cluster)
     for piece in source.pieces:
         yield from _rows(source, piece, columns, missing, batch_rows)
 
@@ -138,12 +154,17 @@ def check_files(source: Source, columns: Columns, *, every_column: bool = False)
                 "other: store it as one type, or for CSV files pass "
                 f"csv={{'column_types': {{{columns.cluster!r}: 'string'}}}}."
             )
-        odd = sorted(set(schema.names) ^ set(expected.names))
+        odd = sorted(set(_own(schema)) ^ set(_own(expected)))
         if every_column and odd:
             raise ValueError(
                 f"source: {odd[0]!r} is a column of only one of {first} and {path}: name the "
                 "covariates to use."
             )
+
+
+def _own(schema: pa.Schema) -> list[str]:
+    """Return the columns that are not pandas' index."""
+    return [name for name in schema.names if name not in index_columns(schema, schema.names)]
 
 
 def read_dask(
@@ -225,6 +246,7 @@ def _rows(
     batch_rows: int,
     *,
     threads: bool = True,
+    told: dict[str, Counter] | None = None,
 ) -> Iterator[Rows]:
     row = piece.first_row
     batches = scan(
@@ -234,6 +256,7 @@ def _rows(
         numbers=columns.numbers,
         batch_rows=batch_rows,
         threads=threads,
+        told=told,
     )
     for batch in batches:
         yield rows_of(batch, columns, missing=missing, where=piece.path, first_row=row)
@@ -248,6 +271,7 @@ def _sums(rows: Rows) -> _Done:
 def _merged(some: Iterable[_Done], step: Callable[[int], Any] = int) -> _Done:
     """Merge in the order given; ``step`` is told of the rows of each."""
     n_read, n_dropped, missing = 0, 0, Counter()
+    told: dict[str, Counter] = {}
 
     def parts() -> Iterator[Part]:
         nonlocal n_read, n_dropped
@@ -255,12 +279,14 @@ def _merged(some: Iterable[_Done], step: Callable[[int], Any] = int) -> _Done:
             n_read += done.n_read
             n_dropped += done.n_dropped
             missing.update(done.missing)
+            for name, counts in done.told.items():
+                told.setdefault(name, Counter()).update(counts)
             step(done.n_read)
             if done.part is not None:
                 yield done.part
 
     part = merge_parts(parts())
-    return _Done(part, n_read, n_dropped, missing)
+    return _Done(part, n_read, n_dropped, missing, told)
 
 
 def _piece_sums(
@@ -273,8 +299,9 @@ def _piece_sums(
     threads: bool = True,
     step: Callable[[int], Any] = int,
 ) -> _Done:
-    rows = _rows(source, piece, columns, missing, batch_rows, threads=threads)
-    return _merged(map(_sums, rows), step)
+    told: dict[str, Counter] = {}
+    rows = _rows(source, piece, columns, missing, batch_rows, threads=threads, told=told)
+    return replace(_merged(map(_sums, rows), step), told=told)
 
 
 def _work(
@@ -329,6 +356,7 @@ def _reading(done: _Done, columns: Columns, intercept: bool, name: str) -> Readi
             f"{name} has no row without a missing value ({_counts(done)}): leave out the columns "
             "that are mostly missing."
         )
+    note_alike(done.part.labels)
     moments = Moments.from_part(done.part, columns.names, intercept=intercept)
     missing = {name: done.missing[name] for name in columns.needed if done.missing[name]}
     return Reading(moments, columns, done.n_read, done.n_dropped, missing)
