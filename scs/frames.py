@@ -7,6 +7,7 @@ import keyword
 import re
 from collections.abc import Iterable, Mapping
 from datetime import date, time
+from numbers import Integral
 from typing import Any
 
 import narwhals as nw
@@ -14,6 +15,8 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 from formulaic.transforms import TRANSFORMS
+
+from scs.label_types import EXACT, objects
 
 MOST_LEVELS = 100  # of a text column used as it is: more are likely an identifier
 _WITH_UNIT = r"\s*[$€£]\s*[+-]?\d[\d.,]*\s*|\s*[+-]?\d[\d.,]*\s*[%$€£]\s*"
@@ -29,7 +32,7 @@ def as_frame(data: Any, name: str = "data") -> nw.DataFrame:
     """
     if isinstance(data, Mapping):
         try:
-            data = pd.DataFrame(data)
+            data = pd.DataFrame({key: _whole(column) for key, column in data.items()})
         except ValueError as error:
             raise ValueError(
                 f"{name} is no table ({error}): pass columns (lists) of one length."
@@ -215,6 +218,17 @@ def refuse_identifier(column: pd.Series, name: str) -> None:
             "leave it out if it names the rows (--exclude), "
             f"or write C({quoted(name)}) (--categorical) if each is a category."
         )
+
+
+def _whole(column: Any) -> Any:
+    """Return a column whose whole numbers pandas will not round for a missing value beside them."""
+    if isinstance(column, np.ma.MaskedArray):
+        column = [None if entry is np.ma.masked else entry for entry in column]
+    if not isinstance(column, (list, tuple)) or not any(
+        isinstance(entry, Integral) and abs(entry) >= EXACT for entry in column
+    ):
+        return column
+    return objects(column)
 
 
 def _squeezed(name: str) -> str:
