@@ -7,6 +7,7 @@ import warnings
 from collections import Counter
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
+from functools import cache
 
 import numpy as np
 import pandas as pd
@@ -119,6 +120,11 @@ def numbers(labels):
 
 def expected(labels):
     """The labels there are, and the moments and the solution with these numbered by hand."""
+    return _expected(tuple(labels))
+
+
+@cache
+def _expected(labels):
     kept = [row for row, label in enumerate(labels) if label is not None]
     names = sorted({labels[row] for row in kept})
     x, y = (values[kept] for values in numbers(labels))
@@ -228,9 +234,8 @@ def test_estimators_arrays_chunks_and_sums_agree(case):
     for build in CONTAINERS.values():
         clusters = build(kept, family)
         whole = Moments.from_arrays(X, y, clusters, intercept=True)
-        assert_as_expected(whole, solve(whole, 1), labels)
         model = SignificantClusterRegressor(1).fit(X, y, clusters)
-        assert as_plain(model.solution_.labels) == whole.labels.tolist() or family == "date"
+        assert_as_expected(whole, model.solution_, labels)
         own = model.predict(X, clusters) - model.intercept_ - X["x"].to_numpy() * model.coef_
         codes = as_clusters(kept, len(kept))[0]
         np.testing.assert_allclose(own, model.solution_.gamma[codes], atol=1e-12)
