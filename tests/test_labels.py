@@ -372,6 +372,7 @@ def eight(first=BIG):
     return pa.table({"y": y, "x": x, "g": pa.array(labels, pa.uint64())})
 
 
+@quiet
 @pytest.mark.parametrize("first", [BIG, LARGER])
 def test_eight_large_ids_stay_eight(tmp_path, capsys, first):
     table = eight(first)
@@ -396,6 +397,7 @@ def test_eight_large_ids_stay_eight(tmp_path, capsys, first):
         assert f"\n  {first + 3} " in out
 
 
+@quiet
 def test_decimals_are_whole_numbers_where_they_are_whole(tmp_path):
     """As data bases export keys of twenty digits."""
     table = eight().set_column(2, "g", eight()["g"].cast(pa.decimal128(20, 0)))
@@ -811,3 +813,14 @@ def test_an_array_of_another_library_gives_its_values():
             return iter([object() for _ in self.values])
 
     assert coded_labels(Tensor([4, 2, 4]))[0].tolist() == [0, 1, 0]
+
+
+def test_a_row_left_out_still_tells_how_labels_are_written(tmp_path):
+    """Both readers look at all labels of the file, also at those of rows without a covariate."""
+    path = tmp_path / "t.csv"
+    path.write_text("y,x,g\n" + "1,2,7\n3,5,8\n2,1,7\n4,4,8\n" * 3 + "1,,007\n")
+    with pytest.warns(scs.DesignWarning, match="1 of 13 rows"):
+        found = Moments.from_files(path, outcome="y", cluster="g", missing="drop", batch_rows=2)
+    read = read_columns(open_table(path), ["y", "x", "g"], labels=["g"])
+    model = scs.fit("y ~ x", read, "g", 1, missing="drop")
+    assert found.labels.tolist() == model.solution.labels.tolist() == ["7", "8"]

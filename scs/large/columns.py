@@ -60,7 +60,8 @@ class Columns:
 class Rows:
     """Some rows as arrays: ``X (N, P)``, ``y (N,)``, ``codes (N,)`` into ``labels (K,)``.
 
-    ``missing`` counts the entries missing by column, ``dropped`` the rows left out for them.
+    ``missing`` counts the entries missing by column, ``dropped`` the rows left out for them, whose
+    labels of text, of those that have one, are ``left``.
     """
 
     X: np.ndarray
@@ -69,6 +70,7 @@ class Rows:
     labels: np.ndarray
     missing: dict[str, int]
     dropped: int
+    left: frozenset[str] = frozenset()
 
 
 def choose_columns(
@@ -269,9 +271,16 @@ def rows_of(
     codes, found = _codes(labels.filter(pa.array(keep)), first_row + np.flatnonzero(keep), where)
     counts = {name: int(hole.sum()) for name, hole in holes.items()}
     values = values[keep]
-    return Rows(
-        values[:, :-1], values[:, -1], codes, found, counts, batch.num_rows - int(keep.sum())
-    )
+    n_dropped = batch.num_rows - int(keep.sum())
+    left = _texts(labels.filter(pa.array(~keep)))
+    return Rows(values[:, :-1], values[:, -1], codes, found, counts, n_dropped, left)
+
+
+def _texts(labels: pa.Array) -> frozenset[str]:
+    """Return the distinct labels if they are text."""
+    if not types.is_string(labels.type):
+        return frozenset()
+    return frozenset(labels.unique().drop_null().to_pylist())
 
 
 def _require(argument: str, name: Any, names: list[str]) -> None:

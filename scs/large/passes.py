@@ -61,7 +61,8 @@ class Reading:
 class _Done:
     """What some rows gave: their part (None without rows) and counts.
 
-    ``told`` counts the texts that stood for a missing value, by column.
+    ``told`` counts the texts that stood for a missing value, by column; ``left`` are the labels of
+    rows left out.
     """
 
     part: Part | None
@@ -69,6 +70,7 @@ class _Done:
     n_dropped: int
     missing: Counter
     told: Mapping[str, Counter] = field(default_factory=dict)
+    left: frozenset[str] = frozenset()
 
 
 def read_files(
@@ -109,7 +111,10 @@ def read_files(
         done = _merged(_work(files, columns, missing, batch_rows, n_jobs, step))
     note_words(done.told, files.asked)
     if written and done.part is not None:
-        done = replace(done, part=replace(done.part, labels=as_written(done.part.labels)))
+        # All labels of the file decide, as they do where it is read at once.
+        labels = done.part.labels
+        every = np.array([*labels, *done.left], dtype=object)
+        done = replace(done, part=replace(done.part, labels=as_written(every)[: len(labels)]))
     return _reading(done, columns, intercept, "source")
 
 
@@ -265,13 +270,15 @@ def _rows(
 
 def _sums(rows: Rows) -> _Done:
     part = part_of_rows(rows.X, rows.y, rows.codes, rows.labels) if len(rows.y) else None
-    return _Done(part, len(rows.y) + rows.dropped, rows.dropped, Counter(rows.missing))
+    n_read = len(rows.y) + rows.dropped
+    return _Done(part, n_read, rows.dropped, Counter(rows.missing), left=rows.left)
 
 
 def _merged(some: Iterable[_Done], step: Callable[[int], Any] = int) -> _Done:
     """Merge in the order given; ``step`` is told of the rows of each."""
     n_read, n_dropped, missing = 0, 0, Counter()
     told: dict[str, Counter] = {}
+    left: set[str] = set()
 
     def parts() -> Iterator[Part]:
         nonlocal n_read, n_dropped
@@ -279,6 +286,7 @@ def _merged(some: Iterable[_Done], step: Callable[[int], Any] = int) -> _Done:
             n_read += done.n_read
             n_dropped += done.n_dropped
             missing.update(done.missing)
+            left.update(done.left)
             for name, counts in done.told.items():
                 told.setdefault(name, Counter()).update(counts)
             step(done.n_read)
@@ -286,7 +294,7 @@ def _merged(some: Iterable[_Done], step: Callable[[int], Any] = int) -> _Done:
                 yield done.part
 
     part = merge_parts(parts())
-    return _Done(part, n_read, n_dropped, missing, told)
+    return _Done(part, n_read, n_dropped, missing, told, frozenset(left))
 
 
 def _piece_sums(
