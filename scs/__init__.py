@@ -15,6 +15,7 @@ from scs.design import DesignWarning
 from scs.experiment import run_experiment
 from scs.fitted import FittedModel
 from scs.formula import fit
+from scs.labels import LabelWarning
 from scs.model import SignificantClusterRegressor, SignificantClusterRegressorCV
 from scs.moments import Moments
 from scs.outliers import Outliers, detect_outliers
@@ -27,6 +28,7 @@ __all__ = [
     "DesignWarning",
     "Fit",
     "FittedModel",
+    "LabelWarning",
     "Moments",
     "Outliers",
     "Scenario",

@@ -8,8 +8,6 @@ from __future__ import annotations
 
 import warnings
 from dataclasses import dataclass
-from datetime import datetime
-from numbers import Number
 from typing import Any
 
 import narwhals as nw
@@ -18,6 +16,30 @@ import pandas as pd
 from scipy import sparse
 
 from scs._guard import refuse_foreign_package
+from scs.labels import (  # whoever reads a table finds all of its reading here
+    as_clusters,
+    as_codes,
+    find_labels,
+    joined_labels,
+    label_order,
+    label_values,
+    note_alike,
+    refuse_other_kind,
+)
+
+__all__ = [
+    "Design",
+    "DesignWarning",
+    "as_clusters",
+    "as_codes",
+    "as_matrix",
+    "as_outcome",
+    "find_labels",
+    "label_order",
+    "label_values",
+    "refuse_other_kind",
+    "stacked",
+]
 
 # Everything imports this module, so a foreign `scs` laid over ours is found from any entry.
 refuse_foreign_package()
@@ -74,7 +96,17 @@ class Design:
         matrix, names = as_matrix(X)
         outcome = as_outcome(y, len(matrix))
         codes, labels = as_clusters(clusters, len(matrix))
+        note_alike(labels)
         return cls(matrix, outcome, codes, labels, names)
+
+
+def stacked(a: Design, b: Design) -> Design:
+    """Put two designs of the same columns on top of each other."""
+    labels = joined_labels([a.labels, b.labels])
+    at = np.concatenate([a.codes, b.codes + len(a.labels)])
+    codes, labels = as_clusters(labels[at], len(at))
+    note_alike(labels)
+    return Design(np.vstack([a.X, b.X]), np.concatenate([a.y, b.y]), codes, labels, a.names)
 
 
 def as_matrix(X: Any, name: str = "X", *, min_columns: int = 1) -> tuple[np.ndarray, tuple]:
@@ -174,153 +206,6 @@ def as_outcome(y: Any, n_rows: int) -> np.ndarray:
     return outcome
 
 
-def as_clusters(clusters: Any, n_rows: int) -> tuple[np.ndarray, np.ndarray]:
-    """Return cluster codes 0..K-1 and the sorted labels they index.
-
-    Parameters
-    ----------
-    clusters : array-like or series, shape (N,)
-        Hashable labels (numbers, text, dates, tuples ...), all sortable with each other.
-    n_rows : int
-        N.
-
-    Returns
-    -------
-    codes : ndarray of int, shape (N,)
-    labels : ndarray, shape (K,)
-
-    Raises
-    ------
-    ValueError
-        A label is missing, or the length is not ``n_rows``.
-    TypeError
-        Labels cannot be sorted with each other (mixed types) or cannot be hashed.
-    """
-    codes, found = as_codes(clusters, n_rows)
-    order = label_order(found)
-    rank = np.empty_like(order)
-    rank[order] = np.arange(len(order))
-    return rank[codes], found[order]
-
-
-def as_codes(clusters: Any, n_rows: int) -> tuple[np.ndarray, np.ndarray]:
-    """Return cluster codes and labels as `as_clusters` does, but the labels as they appear."""
-    if clusters is None:
-        raise ValueError("clusters is missing: pass one cluster label per row.")
-    values = label_values(clusters)
-    _refuse_length(values, n_rows, "clusters")
-    # Over all values, before equal labels of different type (1 and True) can merge.
-    kinds = label_kinds(values)
-    if len(kinds) > 1:
-        raise TypeError(
-            f"clusters holds labels of mixed type ({', '.join(sorted(kinds))}), which have no "
-            "common order: convert them to one type first, for example with map(str, clusters)."
-        )
-    try:
-        codes, found = pd.factorize(values)
-    except TypeError as error:
-        raise TypeError(
-            f"clusters holds labels that cannot be hashed ({error}): use numbers, text or tuples."
-        ) from None
-    missing = np.flatnonzero(codes < 0)
-    if missing.size:
-        raise ValueError(
-            f"clusters has a missing label in row {missing[0]} ({missing.size} in all): "
-            "drop these rows, or give them a label of their own."
-        )
-    return codes, np.asarray(found)
-
-
-def label_order(labels: np.ndarray) -> np.ndarray:
-    """Return the order that sorts distinct labels.
-
-    Raises
-    ------
-    TypeError
-        They cannot be sorted with each other.
-    """
-    try:
-        if labels.dtype.kind in "iufbmM":
-            return np.argsort(labels)
-        return np.array(sorted(range(len(labels)), key=labels.__getitem__), dtype=np.intp)
-    except TypeError as error:
-        raise TypeError(
-            f"clusters holds labels that cannot be sorted ({error}): convert them to text or "
-            "numbers first."
-        ) from None
-
-
-def label_values(clusters: Any) -> np.ndarray:
-    """Return labels as a one-dimensional array that keeps each label's own type.
-
-    Dates and times come in one unit (nanoseconds), so that equal moments are equal labels.
-
-    Raises
-    ------
-    ValueError
-        ``clusters`` has more than one dimension.
-    TypeError
-        ``clusters`` is one label, not one per row.
-    """
-    frame = nw.from_native(clusters, eager_only=True, allow_series=True, pass_through=True)
-    if isinstance(frame, nw.DataFrame):
-        if len(frame.columns) != 1:
-            raise ValueError(
-                f"clusters has {len(frame.columns)} columns, expected one: pass one label per row "
-                "(join several columns into tuples or text)."
-            )
-        frame = next(frame.iter_columns())
-    if isinstance(frame, nw.Series):
-        values = np.asarray(frame.to_numpy())
-    elif isinstance(clusters, np.ma.MaskedArray):
-        values = clusters.astype(object).filled(None)
-    elif isinstance(clusters, np.ndarray):
-        values = clusters
-    elif isinstance(clusters, (str, bytes)) or not hasattr(clusters, "__iter__"):
-        raise TypeError(f"clusters is the single value {clusters!r}: pass one label per row.")
-    else:
-        # A list goes through an object array: NumPy would turn [1, "a"] into text without a word.
-        rows = clusters.to_pylist() if hasattr(clusters, "to_pylist") else list(clusters)
-        values = np.empty(len(rows), dtype=object)
-        values[:] = rows
-    if values.ndim != 1:
-        raise ValueError(
-            f"clusters has shape {values.shape}, expected one dimension: pass one label "
-            "per row (join several columns into tuples or text)."
-        )
-    if values.dtype.kind == "O" and len(label_kinds(values)) == 1:
-        values = pd.Series(values, dtype=object).infer_objects().to_numpy()
-    if values.dtype.kind in "mM":
-        values = values.astype(f"{values.dtype.kind}8[ns]")
-    return values
-
-
-def label_kinds(values: np.ndarray) -> set[str]:
-    """Return the kinds of labels among values, such as "number" or "str", without missing ones."""
-    if values.dtype.kind != "O":
-        names = {"b": "bool", "U": "str", "T": "str", "S": "bytes"}
-        names |= {"M": "datetime", "m": "timedelta"}
-        return {names.get(values.dtype.kind, "number")}
-    kinds = set()
-    for kind in {type(value) for value in values}:
-        if kind in (type(None), type(pd.NA), type(pd.NaT)):
-            continue
-        if issubclass(kind, (bool, np.bool_)):
-            kinds.add("bool")
-        elif issubclass(kind, Number):
-            kinds.add("number")
-        elif issubclass(kind, str):
-            kinds.add("str")
-        else:
-            kinds.add("datetime" if issubclass(kind, (datetime, np.datetime64)) else kind.__name__)
-    if kinds - {"number"} and "number" in kinds:
-        # A missing value among text or dates is often a NaN, which is a float.
-        others = [value for value in values if isinstance(value, Number)]
-        if all(value != value for value in others):
-            kinds.discard("number")
-    return kinds
-
-
 def _unmasked(values: Any) -> np.ndarray:
     """Return an array in which masked entries are missing values, as they were meant to be."""
     if isinstance(values, np.ma.MaskedArray):
@@ -384,29 +269,3 @@ def _refuse_non_finite(matrix: np.ndarray, name: str, names: tuple | None) -> No
         f"{name} has {kind} in {place} ({(~finite).sum()} such entries in all): drop these rows "
         "or fill the values in before fitting."
     )
-
-
-def find_labels(labels: np.ndarray, values: np.ndarray) -> np.ndarray:
-    """Return the index of each value among ``labels``, -1 where it is not one of them.
-
-    Raises
-    ------
-    TypeError
-        The values are of another kind than the labels, so that none could ever be found.
-    """
-    values = label_values(values)
-    refuse_other_kind(labels, values)
-    where = {label: k for k, label in enumerate(np.asarray(labels).tolist())}
-    codes, unique = pd.factorize(values)
-    found = [where.get(value, -1) for value in np.asarray(unique).tolist()]
-    return np.array([*found, -1], dtype=np.intp)[codes]  # a missing value has code -1, the last
-
-
-def refuse_other_kind(labels: np.ndarray, values: np.ndarray) -> None:
-    """Raise if two sets of labels are of different kinds, such as numbers and text."""
-    known, given = label_kinds(labels), label_kinds(values)
-    if known and given and known != given and not pd.isna(values).all():
-        raise TypeError(
-            f"clusters holds labels of type {', '.join(sorted(given))}, but those known are of "
-            f"type {', '.join(sorted(known))}: convert them, or they would all count as new."
-        )

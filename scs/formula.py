@@ -15,9 +15,10 @@ import pandas as pd
 from scs.baselines import Fit, fit_gaussian
 from scs.bootstrap import Bootstrap
 from scs.bootstrap import bootstrap as resample
-from scs.design import Design, DesignWarning, as_clusters, refuse_other_kind
+from scs.design import Design, DesignWarning, refuse_other_kind, stacked
 from scs.fitted import FittedModel, budget_grid
 from scs.frames import check_column
+from scs.labels import LabelWarning
 from scs.model import folds_within_clusters
 from scs.moments import Moments
 from scs.rows import INTERCEPT, ModelRows, model_rows, new_rows
@@ -166,7 +167,7 @@ def fit(
         tuning = tune_budget(folds, grid, gap=max(gap, 1e-4), time_limit=each, **options)
         budget = tuning.best
     if held_out is not None:
-        rows = replace(rows, design=_stacked(rows.design, held_out))
+        rows = replace(rows, design=stacked(rows.design, held_out))
     if budgets:
         moments = SlopeMoments.from_design(
             rows.design, rows.slopes.Z, rows.slopes.names, intercept=rows.intercept
@@ -250,12 +251,6 @@ def _held_out(rows: ModelRows, validation: Any, groups: str) -> Design:
     return Design(X, outcome.y, outcome.codes, outcome.labels, rows.design.names)
 
 
-def _stacked(a: Design, b: Design) -> Design:
-    labels = np.concatenate([a.labels[a.codes], b.labels[b.codes]])
-    codes, labels = as_clusters(labels, len(labels))
-    return Design(np.vstack([a.X, b.X]), np.concatenate([a.y, b.y]), codes, labels, a.names)
-
-
 def _mixed_model(moments: Moments) -> tuple[Fit | None, str]:
     """Fit the Gaussian LMM beside; where that cannot be done, say why instead of failing."""
     try:
@@ -289,6 +284,7 @@ def _resampled(
     with warnings.catch_warnings():
         # What is said of the rows need not be said of each resample.
         warnings.simplefilter("ignore", DesignWarning)
+        warnings.simplefilter("ignore", LabelWarning)
         try:
             return tuple(
                 resample(table, design.y, labels, budget, resample=what, **shared)

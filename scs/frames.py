@@ -7,13 +7,16 @@ import keyword
 import re
 from collections.abc import Iterable, Mapping
 from datetime import date, time
+from numbers import Integral
 from typing import Any
 
 import narwhals as nw
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 from formulaic.transforms import TRANSFORMS
 
+from scs.label_types import EXACT, objects
 from scs.wilkinson import breaks_quotes
 from scs.written import refuse_text
 
@@ -28,11 +31,13 @@ def as_frame(data: Any, name: str = "data") -> nw.DataFrame:
     """
     if isinstance(data, Mapping):
         try:
-            data = pd.DataFrame(data)
+            data = pd.DataFrame({key: _whole(column) for key, column in data.items()})
         except ValueError as error:
             raise ValueError(
                 f"{name} is no table ({error}): pass columns (lists) of one length."
             ) from None
+    if isinstance(data, pa.Table):  # what pandas wrote beside it speaks of columns not chosen
+        data = data.replace_schema_metadata(None)
     if not any(hasattr(type(data), name) for name in ("columns", "schema")):
         raise TypeError(
             f"{name} must be a data frame or a dict of columns, got {type(data).__name__}: for "
@@ -48,6 +53,15 @@ def as_frame(data: Any, name: str = "data") -> nw.DataFrame:
             f"{name} is of type {type(data).__name__}, whose rows are not in memory: pass its "
             "collect() or compute()."
         ) from None
+
+
+def as_pandas(frame: nw.DataFrame, columns: list[str]) -> pd.DataFrame:
+    """Return columns as pandas has them of its own; Arrow's types become what Arrow makes them."""
+    table = frame.select(columns).to_pandas().reset_index(drop=True)
+    for name in columns:
+        if isinstance(table[name].dtype, pd.ArrowDtype):
+            table[name] = pa.chunked_array(pa.array(table[name])).to_pandas()
+    return table
 
 
 def check_column(column: str, names: Iterable[str], argument: str) -> None:
@@ -110,8 +124,8 @@ def without_missing(table: pd.DataFrame, missing: str) -> tuple[pd.DataFrame, di
     if missing == "refuse":
         raise ValueError(
             f"data has missing values ({listed(counts)}; {int((~whole).sum()):,} of "
-            f"{len(table):,} rows): fill them in, or drop these rows with missing='drop' "
-            "(--missing drop)."
+            f"{len(table):,} rows, the first in row {int(whole.argmin())}): fill them in, or drop "
+            "these rows with missing='drop' (--missing drop)."
         )
     if not whole.any():
         raise ValueError(
@@ -119,13 +133,6 @@ def without_missing(table: pd.DataFrame, missing: str) -> tuple[pd.DataFrame, di
             "that miss most."
         )
     return table[whole].reset_index(drop=True), counts
-
-
-def whole_again(labels: pd.Series, n_missing: int) -> pd.Series:
-    """Undo what missing values do to whole numbers in pandas: 12 became 12.0."""
-    if n_missing and labels.dtype.kind == "f" and (labels % 1 == 0).all():
-        return labels.astype("int64")
-    return labels
 
 
 def outcome_numbers(column: pd.Series, name: str) -> pd.Series:
@@ -187,6 +194,17 @@ def codable(column: pd.Series, name: str) -> pd.Series:
 def refuse_identifier(column: pd.Series, name: str) -> None:
     """Refuse text that names the rows, or that is numbers or dates."""
     refuse_text(column, name, f"write C({quoted(name)}) (--categorical) if each is a category")
+
+
+def _whole(column: Any) -> Any:
+    """Return a column whose whole numbers pandas will not round for a missing value beside them."""
+    if isinstance(column, np.ma.MaskedArray):
+        column = [None if entry is np.ma.masked else entry for entry in column]
+    if not isinstance(column, (list, tuple)) or not any(
+        isinstance(entry, Integral) and abs(entry) >= EXACT for entry in column
+    ):
+        return column
+    return objects(column)
 
 
 def _squeezed(name: str) -> str:

@@ -16,7 +16,7 @@ from itertools import count
 import numpy as np
 from scipy import sparse
 
-from scs.design import label_values, refuse_other_kind
+from scs.labels import joined_labels, refuse_other_kind
 
 _BLOCK = 32_768  # rows centred at a time, so that the working copy stays small
 
@@ -134,7 +134,7 @@ class _Total:
 
     def part(self) -> Part:
         size = len(self.places)
-        return Part(_joined(self.labels), self.n[:size], self.means[:size], self.products)
+        return Part(joined_labels(self.labels), self.n[:size], self.means[:size], self.products)
 
     def _grow(self) -> None:
         if len(self.places) > len(self.n):
@@ -190,13 +190,6 @@ class _Places:
 def _again(first: Part, others: Iterator[Part]) -> Iterator[Part]:
     yield first
     yield from others
-
-
-def _joined(labels: list[np.ndarray]) -> np.ndarray:
-    if len({array.dtype.kind for array in labels}) == 1:
-        return np.concatenate(labels)
-    # Whole numbers and others, say: NumPy would round the large ones.
-    return label_values([label for array in labels for label in array.tolist()])
 
 
 def _about(centres: np.ndarray, X: np.ndarray, y: np.ndarray, codes: np.ndarray) -> np.ndarray:

@@ -27,6 +27,7 @@ from scs.design import (
     find_labels,
     label_values,
     refuse_other_kind,
+    stacked,
 )
 from scs.moments import Moments
 from scs.slopes import SlopeMoments
@@ -292,7 +293,7 @@ class SignificantClusterRegressorCV(SignificantClusterRegressor):
             _refuse_other_columns(design, held_out, named=hasattr(X, "columns"))
             refuse_other_kind(design.labels, held_out.labels)
             folds = [(self._moments(design), self._moments(held_out, names=design.names))]
-            design = _stack(design, held_out)
+            design = stacked(design, held_out)
         else:
             folds = folds_within_clusters(
                 design, self.cv, intercept=self.fit_intercept, random_state=self.random_state
@@ -487,13 +488,3 @@ def _refuse_other_columns(design: Design, held_out: Design, *, named: bool) -> N
             f"validation X has column {theirs!r} where X has {mine!r}: pass the same columns in "
             "the same order."
         )
-
-
-def _stack(a: Design, b: Design) -> Design:
-    """Put two designs on top of each other."""
-    labels = np.concatenate([a.labels[a.codes], b.labels[b.codes]])
-    return Design.from_table(
-        pd.DataFrame(np.vstack([a.X, b.X]), columns=list(a.names)),
-        np.concatenate([a.y, b.y]),
-        labels,
-    )

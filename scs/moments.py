@@ -23,6 +23,7 @@ from scs.design import (
     label_order,
     refuse_other_kind,
 )
+from scs.labels import note_alike
 from scs.merge import Part, merge_parts, part_of_rows
 
 INTERCEPT = "intercept"
@@ -96,6 +97,7 @@ class Moments:
         matrix, names = as_matrix(X, min_columns=0 if intercept else 1)
         outcome = as_outcome(y, len(matrix))
         codes, labels = as_clusters(clusters, len(matrix))
+        note_alike(labels)
         return cls.from_design(Design(matrix, outcome, codes, labels, names), intercept=intercept)
 
     @classmethod
@@ -166,6 +168,7 @@ class Moments:
                 yield part_of_rows(matrix, outcome, *as_codes(clusters, len(matrix)))
 
         total = merge_parts(parts())
+        note_alike(total.labels)
         return cls.from_part(total, names, intercept=intercept)
 
     @classmethod
@@ -180,6 +183,7 @@ class Moments:
         intercept: bool = False,
         missing: str = "raise",
         csv: Mapping[str, Any] | None = None,
+        keep_na_text: bool = False,
         batch_rows: int = 131_072,
         n_jobs: int = 1,
         progress: bool = False,
@@ -197,9 +201,12 @@ class Moments:
         outcome : str
             Column of the outcome: numbers.
         cluster : str
-            Column of the cluster labels: whole numbers, text (dictionaries too), dates.
+            Column of the cluster labels: whole numbers, text (dictionaries too), dates. In CSV
+            files they are text as written, and whole numbers only if all are plainly written
+            ones: ``007`` is not ``7``.
         covariates : list of str, optional
-            Columns of X, numbers or booleans; all the other columns if None.
+            Columns of X, numbers or booleans; all the other columns if None, but for the index of
+            a pandas data frame.
         categories : list of str, or dict of str to levels
             Covariates to be dummy-coded: each level but the first gives a column
             ``name[T.level]``. The levels of a list are found in a pass of their own.
@@ -210,6 +217,9 @@ class Moments:
         csv : dict, optional
             How to read CSV, such as ``{"delimiter": ";", "decimal_point": ",", "encoding":
             "latin-1"}``: see `scs.large.open_source`.
+        keep_na_text : bool
+            In CSV files take NA, NaN, null ... for text in columns of text (Namibia's labels),
+            not for missing values.
         batch_rows : int
             Rows in memory at a time.
         n_jobs : int
@@ -244,6 +254,7 @@ class Moments:
             intercept=intercept,
             missing=missing,
             csv=csv,
+            keep_na_text=keep_na_text,
             batch_rows=batch_rows,
             n_jobs=n_jobs,
             progress=progress,
@@ -308,6 +319,7 @@ class Moments:
         refuse_other_kind(self.labels[:1], other.labels[:1])
         _refuse_other_columns(self.names, other.names, "other")
         total = merge_parts([self._part(), other._part()])
+        note_alike(total.labels)
         return self.from_part(total, self.names[int(self.intercept) :], intercept=self.intercept)
 
     def __radd__(self, other: int) -> Moments:

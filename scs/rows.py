@@ -14,8 +14,10 @@ from formulaic import Formula, ModelSpec
 from formulaic.errors import DataMismatchWarning
 
 from scs.design import Design, as_clusters, as_matrix, as_outcome
+from scs.files import index_columns
 from scs.frames import (
     as_frame,
+    as_pandas,
     check_column,
     codable,
     listed,
@@ -23,9 +25,9 @@ from scs.frames import (
     outcome_numbers,
     quoted,
     refuse_identifier,
-    whole_again,
     without_missing,
 )
+from scs.labels import coded_labels, note_alike
 from scs.terms import (
     as_they_are,
     columns_of,
@@ -171,7 +173,8 @@ def model_rows(
     frame = as_frame(data)
     names = list(frame.columns)
     check_column(groups, names, "groups")
-    left, right = parse(formula, [name for name in names if name != groups])
+    unnamed = {groups, *index_columns(getattr(data, "schema", None), names)}
+    left, right = parse(formula, [name for name in names if name not in unnamed])
     outcome_columns = columns_of(left, names, "formula")
     used = columns_of(right, names, "formula")
     effects = parse_random(random)
@@ -196,10 +199,11 @@ def model_rows(
         )
     if len(frame) == 0:
         raise ValueError("data has no rows: pass at least one.")
-    columns = list(dict.fromkeys([*outcome_columns, *used, *slope_columns, groups]))
-    table = frame.select(columns).to_pandas().reset_index(drop=True)
+    columns = list(dict.fromkeys([*outcome_columns, *used, *slope_columns]))
+    table = as_pandas(frame, columns)
+    found, distinct = coded_labels(frame[groups])  # not through pandas, which would round some
+    table[groups] = np.where(found < 0, np.nan, found)
     table, counts = without_missing(table, missing)
-    table[groups] = whole_again(table[groups], counts.get(groups, 0))
     read, written, notes = read_written(
         table, [*outcome_columns, *measured(right), *measured(effects)]
     )
@@ -210,7 +214,8 @@ def model_rows(
         refuse_identifier(table[name], name)
     for name in dict.fromkeys([*used, *slope_columns]):
         table[name] = codable(table[name], name)
-    codes, labels = as_clusters(table[groups], len(table))
+    codes, labels = as_clusters(distinct[table[groups].to_numpy(dtype=np.intp)], len(table))
+    note_alike(labels)
     outcomes = _evaluate(left, table)
     if outcomes.shape[1] != 1:
         raise ValueError(
@@ -278,7 +283,7 @@ def _new_matrix(
         check_column(column, frame.columns, name)
     if not used:
         return np.empty((len(frame), 0))
-    table = frame.select(list(used)).to_pandas().reset_index(drop=True)
+    table = as_pandas(frame, list(used))
     counts = missing_counts(table)
     if counts:
         raise ValueError(

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from scs.design import Design, as_clusters, as_matrix, as_outcome, find_labels
+from scs.labels import note_alike
 from scs.moments import INTERCEPT, Moments
 
 
@@ -64,6 +65,7 @@ class SlopeMoments:
         matrix, names = as_matrix(X, min_columns=0 if intercept else 1)
         outcome = as_outcome(y, len(matrix))
         codes, labels = as_clusters(clusters, len(matrix))
+        note_alike(labels)
         design = Design(matrix, outcome, codes, labels, names)
         slopes, slope_names = as_matrix(Z, "Z")
         if not hasattr(Z, "columns"):

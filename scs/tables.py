@@ -18,6 +18,15 @@ import pyarrow.compute as pc
 import pyarrow.csv as pa_csv
 import pyarrow.parquet as pq
 
+from scs.files import (
+    UNNAMED_INDEX,
+    USUAL_MISSING,
+    index_columns,
+    note_words,
+    without_words,
+)
+from scs.labels import as_written
+
 DELIMITERS = {",": "comma", ";": "semicolon", "\t": "tab", "|": "bar"}
 _BOMS = {
     codecs.BOM_UTF8: "utf-8-sig",
@@ -27,8 +36,6 @@ _BOMS = {
 _SAMPLE, _SAMPLE_LINES = 1 << 20, 50
 _COMMA_NUMBER = r"^\s*[+-]?\d*,?\d+([eE][+-]?\d+)?\s*$"
 _MAYBE_THOUSANDS = r"^\s*[+-]?[1-9]\d{0,2},\d{3}\s*$"
-_USUAL_MISSING = pa_csv.ConvertOptions().null_values
-_PLAIN_INTEGER = r"^(0|-?[1-9]\d{0,17})$"
 _OTHERS = {
     b"PK\x03\x04": "an Excel or zip file",
     b"\xd0\xcf\x11\xe0": "an old Excel file",
@@ -52,6 +59,11 @@ class Source:
         Of a CSV file; ``decimal`` is empty where it is to be found out column by column.
     missing : tuple of str
         Texts of a CSV file that stand for a missing value, besides the usual ones.
+    keep_na_text : bool
+        Whether the usual ones, such as NA, are text like any other in columns of text.
+    index : tuple of str
+        Columns of a Parquet file that are the named index of a pandas data frame; one without a
+        name is no column.
     """
 
     path: Path
@@ -61,6 +73,8 @@ class Source:
     delimiter: str = ""
     decimal: str = ""
     missing: tuple[str, ...] = ()
+    keep_na_text: bool = False
+    index: tuple[str, ...] = ()
 
     def __str__(self) -> str:
         if self.kind == "Parquet":
@@ -80,6 +94,7 @@ def open_table(
     decimal: str = "",
     encoding: str = "",
     missing: Sequence[str] = (),
+    keep_na_text: bool = False,
 ) -> Source:
     """Find out how a table is to be read; reads its beginning, and checks a CSV's encoding.
 
@@ -92,6 +107,9 @@ def open_table(
         ``","``; a name that Python knows, such as ``latin-1``.
     missing : sequence of str
         Texts in a CSV file that stand for a missing value, besides nothing, NA, NaN, null ...
+    keep_na_text : bool
+        Take NA, NaN, null ... for text in columns of text, cluster labels among them. In columns
+        of numbers they are missing values all the same.
 
     Raises
     ------
@@ -108,12 +126,15 @@ def open_table(
         raise ValueError(f"table: {path.name} is empty.")
     if begin == b"PAR1":
         try:
-            names = pq.read_schema(path).names
+            schema = pq.read_schema(path)
         except pa.ArrowInvalid as error:
             raise ValueError(
                 f"table: {path.name} is no whole Parquet file ({error}): write it again."
             ) from None
-        return Source(path, _checked(names, path), "Parquet")
+        index = index_columns(schema, schema.names)
+        names = [n for n in schema.names if n not in index or not UNNAMED_INDEX.fullmatch(n)]
+        index = tuple(name for name in index if name in names)
+        return Source(path, _checked(names, path), "Parquet", index=index)
     for magic, what in _OTHERS.items():
         if begin.lower().startswith(magic.lower()):
             raise ValueError(f"table: {path.name} is {what}: save it as CSV or Parquet.")
@@ -126,7 +147,7 @@ def open_table(
     lines = _first_lines(path, encoding)
     delimiter = delimiter or _delimiter(lines, path)
     names = next(csv.reader(lines, delimiter=delimiter))
-    kept = (encoding, delimiter, decimal, tuple(missing))
+    kept = (encoding, delimiter, decimal, tuple(missing), keep_na_text)
     return Source(path, _checked(names, path), "CSV", *kept)
 
 
@@ -154,15 +175,11 @@ def read_columns(source: Source, columns: Iterable[str], labels: Sequence[str] =
     if source.kind == "Parquet":
         table = pq.read_table(source.path, columns=columns)
     else:
-        table = _read_csv(source, columns, labels)
+        table = _texts_read(_read_csv(source, columns, labels), source, labels)
     for j, name in enumerate(table.column_names):
         column = table.column(j)
-        if pa.types.is_decimal(column.type):
+        if pa.types.is_decimal(column.type) and name not in labels:
             table = table.set_column(j, name, column.cast(pa.float64()))
-        elif source.kind == "CSV" and name in labels:
-            table = table.set_column(j, name, _label_column(column))
-        elif source.kind == "CSV" and pa.types.is_string(column.type) and not source.decimal:
-            table = table.set_column(j, name, _comma_numbers(column, name))
     return table
 
 
@@ -267,8 +284,7 @@ def _read_csv(source: Source, columns: list[str], labels: Sequence[str]) -> pa.T
                     pa_csv.ParseOptions(delimiter=source.delimiter, newlines_in_values=True),
                     pa_csv.ConvertOptions(
                         column_types=types,
-                        strings_can_be_null=True,
-                        null_values=[*_USUAL_MISSING, *source.missing],
+                        null_values=[*USUAL_MISSING, *source.missing],  # see _texts_read
                         include_columns=columns,
                         decimal_point=source.decimal or ".",
                     ),
@@ -312,11 +328,33 @@ def _what_broke(message: str, source: Source) -> str:
     return f"table: {source.path.name} cannot be read as CSV ({message.splitlines()[0]})."
 
 
+def _texts_read(table: pa.Table, source: Source, labels: Sequence[str]) -> pa.Table:
+    """Find the missing values in columns of text, and what else such a column may be."""
+    usual = () if source.keep_na_text else USUAL_MISSING
+    told = {}
+    for j, name in enumerate(table.column_names):
+        column = table.column(j)
+        if not pa.types.is_string(column.type):
+            continue
+        if name not in labels and not source.decimal:
+            # Beside numbers NA is a missing value whatever it is beside text.
+            bare, _ = without_words(column, [*USUAL_MISSING, *source.missing])
+            if (numbers := _comma_numbers(bare, name)) is not bare:
+                table = table.set_column(j, name, numbers)
+                continue
+        column, told[name] = without_words(column, ["", *usual, *source.missing])
+        if name in labels:
+            column = _label_column(column)
+        table = table.set_column(j, name, column)
+    note_words(told, source.missing)
+    return table
+
+
 def _label_column(column: pa.ChunkedArray) -> pa.ChunkedArray:
-    """Return labels as integers where that loses nothing, so that 10 comes after 9."""
-    if column.null_count < len(column) and _all_match(column, _PLAIN_INTEGER):
-        return column.cast(pa.int64())
-    return column
+    """Return labels as integers where all are written as such, so that 10 comes after 9."""
+    texts = column.unique().drop_null()
+    numbers = as_written(texts.to_numpy(zero_copy_only=False))
+    return column if numbers.dtype == object else column.cast(pa.from_numpy_dtype(numbers.dtype))
 
 
 def _comma_numbers(column: pa.ChunkedArray, name: str) -> pa.ChunkedArray:

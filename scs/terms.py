@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 
 from formulaic import Formula, ModelSpec
 from formulaic.errors import FormulaicError
@@ -15,9 +15,15 @@ from scs.wilkinson import BarError, FormulaError, check_length, read_formula
 
 
 def formula_columns(
-    formula: str, names: Iterable[str], groups: str, random: str | None = None
+    formula: str,
+    names: Iterable[str],
+    groups: str,
+    random: str | None = None,
+    unnamed: Collection[str] = (),
 ) -> list[str]:
     """Return the columns that a formula uses, the outcome's first, or say which is not there.
+
+    The ``unnamed`` are no part of ``.``, as the clusters are not.
 
     Raises
     ------
@@ -25,7 +31,8 @@ def formula_columns(
         As `scs.rows.model_rows`.
     """
     names = list(names)
-    left, right = parse(formula, [name for name in names if name != groups])
+    unnamed = {groups, *unnamed}
+    left, right = parse(formula, [name for name in names if name not in unnamed])
     found = [*columns_of(left, names, "formula"), *columns_of(right, names, "formula")]
     found += columns_of(parse_random(random), names, "random")
     return list(dict.fromkeys(found))

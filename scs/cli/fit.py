@@ -15,6 +15,8 @@ from scs.cli.errors import UsageError
 if TYPE_CHECKING:
     import pyarrow as pa
 
+    from scs.tables import Source
+
 RESAMPLES, MOST_ROWS = 200, 200_000
 _BOOTSTRAP = f"resamples for intervals (default: {RESAMPLES} up to {MOST_ROWS:,} rows), 0: none"
 _BUDGET = "clusters that may differ, or auto (default); with --random one for each effect: 2,3"
@@ -25,8 +27,8 @@ examples:
   scs fit patients.parquet --formula "days ~ age + C(ward)" --cluster hospital --report out.html
 
 Without --covariates every other column is one. Columns of text become indicators against their
-first level; text that is numbers, dates or names of the rows is refused. Numbers (or such text) that
-stand for categories: --categorical. Formulas hold columns, arithmetic and functions such as log,
+first level; text that is numbers, dates or names of the rows is refused. Numbers (or such text)
+that stand for categories: --categorical. Formulas hold columns, arithmetic and functions such as log,
 sqrt, poly, bs, ns, cut, C; nothing else in them is run.
 """
 
@@ -68,6 +70,7 @@ def add_parser(commands: argparse._SubParsersAction) -> None:
     add("--decimal", default="", metavar="C", help="of a CSV file: . or ,")
     add("--encoding", default="", help="of a CSV file: utf-8, latin-1, ...")
     add("--na", metavar="TEXT", nargs="+", default=[], help="also missing in a CSV file, such as .")
+    add("--keep-na-text", action="store_true", help="NA, null ... are text in columns of text")
     parser.set_defaults(command=run)
 
 
@@ -110,11 +113,13 @@ def _run(arguments: argparse.Namespace, report: Path | None) -> None:
         decimal=arguments.decimal,
         encoding=arguments.encoding,
         missing=arguments.na,
+        keep_na_text=arguments.keep_na_text,
     )
     print(source)
     check_column(arguments.cluster, source.names, "--cluster")
-    formula = arguments.formula or _formula(arguments, source.names)
-    columns = formula_columns(formula, source.names, arguments.cluster, arguments.random)
+    formula = arguments.formula or _formula(arguments, source)
+    cluster = arguments.cluster
+    columns = formula_columns(formula, source.names, cluster, arguments.random, source.index)
     table = read_columns(source, [*columns, arguments.cluster], labels=[arguments.cluster])
     if arguments.formula is None:
         table = as_categories(table, arguments.categorical)
@@ -202,10 +207,11 @@ def _report_path(text: str | None) -> Path | None:
     return path
 
 
-def _formula(arguments: argparse.Namespace, names: tuple[str, ...]) -> str:
+def _formula(arguments: argparse.Namespace, source: Source) -> str:
     """Write the formula that --outcome and --covariates stand for."""
     from scs.frames import check_column, quoted
 
+    names = source.names
     if arguments.outcome is None:
         raise ValueError("--outcome is missing: name the column to explain (or pass --formula).")
     check_column(arguments.outcome, names, "--outcome")
@@ -220,6 +226,14 @@ def _formula(arguments: argparse.Namespace, names: tuple[str, ...]) -> str:
         covariates = [name for name in names if name]
         if len(covariates) < len(names):
             print("scs: note: the column without a name is left out.", file=sys.stderr)
+        index = [name for name in source.index if name not in taken]
+        if index:
+            print(
+                f"scs: note: {index[0]!r} is the index of a pandas data frame, and is left out; "
+                "--covariates takes it in.",
+                file=sys.stderr,
+            )
+        covariates = [name for name in covariates if name not in index]
     chosen = [name for name in covariates if name not in taken]
     for name in arguments.covariates or ():
         if name in taken:

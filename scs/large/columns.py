@@ -12,7 +12,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from pyarrow import types
 
-from scs.design import label_values
+from scs.files import index_columns
+from scs.labels import coded_labels
 from scs.large.sources import near
 
 
@@ -59,7 +60,8 @@ class Columns:
 class Rows:
     """Some rows as arrays: ``X (N, P)``, ``y (N,)``, ``codes (N,)`` into ``labels (K,)``.
 
-    ``missing`` counts the entries missing by column, ``dropped`` the rows left out for them.
+    ``missing`` counts the entries missing by column, ``dropped`` the rows left out for them, whose
+    labels of text, of those that have one, are ``left``.
     """
 
     X: np.ndarray
@@ -68,6 +70,7 @@ class Rows:
     labels: np.ndarray
     missing: dict[str, int]
     dropped: int
+    left: frozenset[str] = frozenset()
 
 
 def choose_columns(
@@ -106,7 +109,8 @@ def choose_columns(
     _require("outcome", outcome, names)
     _require("cluster", cluster, names)
     if covariates is None:
-        chosen = tuple(name for name in names if name not in (outcome, cluster))
+        other = (outcome, cluster, *index_columns(schema, names))
+        chosen = tuple(name for name in names if name not in other)
     else:
         chosen = tuple(covariates)
         for name in chosen:
@@ -186,8 +190,7 @@ def check_types(schema: pa.Schema, columns: Columns, where: str = "") -> None:
             )
     type_ = schema.field(columns.cluster).type
     label = type_.value_type if types.is_dictionary(type_) else type_
-    known = types.is_integer(label) or types.is_floating(label) or types.is_boolean(label)
-    if not (known or _is_text(label) or types.is_temporal(label) or _is_blank(label)):
+    if not (_is_number(label) or _is_text(label) or types.is_temporal(label)):
         raise TypeError(
             f"cluster {columns.cluster!r}{place} holds {type_}: labels must be numbers, text or "
             "dates; convert it to text."
@@ -254,7 +257,7 @@ def rows_of(
     if hole is not None:
         holes[columns.cluster] = hole
     if not holes:
-        codes, found = _codes(labels)
+        codes, found = _codes(labels, first_row + np.arange(batch.num_rows), where)
         return Rows(values[:, :-1], values[:, -1], codes, found, {}, 0)
     if missing == "raise":
         name, hole = next(iter(holes.items()))
@@ -265,12 +268,19 @@ def rows_of(
             "fill the values in first."
         )
     keep = ~np.logical_or.reduce(list(holes.values()))
-    codes, found = _codes(labels.filter(pa.array(keep)))
+    codes, found = _codes(labels.filter(pa.array(keep)), first_row + np.flatnonzero(keep), where)
     counts = {name: int(hole.sum()) for name, hole in holes.items()}
     values = values[keep]
-    return Rows(
-        values[:, :-1], values[:, -1], codes, found, counts, batch.num_rows - int(keep.sum())
-    )
+    n_dropped = batch.num_rows - int(keep.sum())
+    left = _texts(labels.filter(pa.array(~keep)))
+    return Rows(values[:, :-1], values[:, -1], codes, found, counts, n_dropped, left)
+
+
+def _texts(labels: pa.Array) -> frozenset[str]:
+    """Return the distinct labels if they are text."""
+    if not types.is_string(labels.type):
+        return frozenset()
+    return frozenset(labels.unique().drop_null().to_pylist())
 
 
 def _require(argument: str, name: Any, names: list[str]) -> None:
@@ -375,15 +385,19 @@ def _label_holes(labels: pa.Array) -> np.ndarray | None:
     return hole.to_numpy(zero_copy_only=False) if pc.any(hole).as_py() else None
 
 
-def _codes(labels: pa.Array) -> tuple[np.ndarray, np.ndarray]:
-    """Return codes and labels in order of appearance, as `scs.design.as_codes` does."""
+def _codes(labels: pa.Array, rows: np.ndarray, where: str) -> tuple[np.ndarray, np.ndarray]:
+    """Return codes and labels, of which none is missing; ``rows`` are their numbers in a file."""
     if types.is_string_view(labels.type):
         labels = labels.cast(pa.large_string())
     encoded = _plain(labels).dictionary_encode()  # anew: no unused level, none twice
-    found = encoded.dictionary.to_numpy(zero_copy_only=False)
-    if types.is_date(encoded.dictionary.type):
-        found = found.astype("datetime64[D]")
-    return encoded.indices.to_numpy().astype(np.intp), label_values(found)
+    codes = encoded.indices.to_numpy()
+    first = np.full(len(encoded.dictionary), -1)
+    first[codes[::-1]] = rows[::-1]
+    try:
+        again, found = coded_labels(encoded.dictionary, first)
+    except (ValueError, TypeError) as error:
+        raise type(error)(f"source: {where}: {error}") from None
+    return again[codes], found
 
 
 def schema_of_frame(frame: Any) -> pa.Schema:

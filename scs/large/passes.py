@@ -6,7 +6,7 @@ import warnings
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -15,6 +15,8 @@ from joblib import Parallel, delayed
 from tqdm.auto import tqdm
 
 from scs.design import DesignWarning
+from scs.files import index_columns, note_words
+from scs.labels import as_written, note_alike
 from scs.large.columns import (
     Columns,
     Rows,
@@ -25,7 +27,7 @@ from scs.large.columns import (
     schema_of_frame,
     text_labels,
 )
-from scs.large.sources import Piece, Source, open_source, scan
+from scs.large.sources import Piece, Source, labels_as_text, open_source, scan
 from scs.merge import Part, merge_parts, part_of_rows
 from scs.moments import Moments
 from scs.written import doubtful_levels
@@ -58,12 +60,18 @@ class Reading:
 
 @dataclass(frozen=True)
 class _Done:
-    """What some rows gave: their part (None without rows) and counts."""
+    """What some rows gave: their part (None without rows) and counts.
+
+    ``told`` counts the texts that stood for a missing value, by column; ``left`` are the labels of
+    rows left out.
+    """
 
     part: Part | None
     n_read: int
     n_dropped: int
     missing: Counter
+    told: Mapping[str, Counter] = field(default_factory=dict)
+    left: frozenset[str] = frozenset()
 
 
 def read_files(
@@ -76,6 +84,7 @@ def read_files(
     intercept: bool = False,
     missing: str = "raise",
     csv: Mapping[str, Any] | None = None,
+    keep_na_text: bool = False,
     batch_rows: int = BATCH_ROWS,
     n_jobs: int = 1,
     progress: bool = False,
@@ -85,7 +94,10 @@ def read_files(
     ``source`` may also be a `Source` that is open already.
     """
     _check_options(missing, batch_rows)
-    files = source if isinstance(source, Source) else open_source(source, csv=csv)
+    files = source
+    if not isinstance(source, Source):
+        files = open_source(source, csv=csv, keep_na_text=keep_na_text)
+    files, written = labels_as_text(files, cluster)
     columns = choose_columns(
         files.schema,
         outcome=outcome,
@@ -98,6 +110,12 @@ def read_files(
     columns = _with_levels(columns, lambda names: _batches(files, names, batch_rows))
     with _bar(files, progress) as step:
         done = _merged(_work(files, columns, missing, batch_rows, n_jobs, step))
+    note_words(done.told, files.asked)
+    if written and done.part is not None:
+        # All labels of the file decide, as they do where it is read at once.
+        labels = done.part.labels
+        every = np.array([*labels, *done.left], dtype=object)
+        done = replace(done, part=replace(done.part, labels=as_written(every)[: len(labels)]))
     return _reading(done, columns, intercept, "source")
 
 
@@ -105,6 +123,8 @@ def read_batches(
     source: Source, columns: Columns, *, missing: str = "raise", batch_rows: int = BATCH_ROWS
 ) -> Iterator[Rows]:
     """Read validated rows in batches, file by file, in memory that does not grow with the rows.
+
+    Labels of CSV files come as text, for only all of them tell if they are whole numbers.
 
     Parameters
     ----------
@@ -116,6 +136,7 @@ def read_batches(
         See `Moments.from_files`.
     """
     _check_options(missing, batch_rows)
+    source, _ = labels_as_text(source, columns.cluster)
     for piece in source.pieces:
         yield from _rows(source, piece, columns, missing, batch_rows)
 
@@ -139,12 +160,17 @@ def check_files(source: Source, columns: Columns, *, every_column: bool = False)
                 "other: store it as one type, or for CSV files pass "
                 f"csv={{'column_types': {{{columns.cluster!r}: 'string'}}}}."
             )
-        odd = sorted(set(schema.names) ^ set(expected.names))
+        odd = sorted(set(_own(schema)) ^ set(_own(expected)))
         if every_column and odd:
             raise ValueError(
                 f"source: {odd[0]!r} is a column of only one of {first} and {path}: name the "
                 "covariates to use."
             )
+
+
+def _own(schema: pa.Schema) -> list[str]:
+    """Return the columns that are not pandas' index."""
+    return [name for name in schema.names if name not in index_columns(schema, schema.names)]
 
 
 def read_dask(
@@ -230,6 +256,7 @@ def _rows(
     batch_rows: int,
     *,
     threads: bool = True,
+    told: dict[str, Counter] | None = None,
 ) -> Iterator[Rows]:
     row = piece.first_row
     batches = scan(
@@ -239,6 +266,7 @@ def _rows(
         numbers=columns.numbers,
         batch_rows=batch_rows,
         threads=threads,
+        told=told,
     )
     for batch in batches:
         yield rows_of(batch, columns, missing=missing, where=piece.path, first_row=row)
@@ -247,12 +275,15 @@ def _rows(
 
 def _sums(rows: Rows) -> _Done:
     part = part_of_rows(rows.X, rows.y, rows.codes, rows.labels) if len(rows.y) else None
-    return _Done(part, len(rows.y) + rows.dropped, rows.dropped, Counter(rows.missing))
+    n_read = len(rows.y) + rows.dropped
+    return _Done(part, n_read, rows.dropped, Counter(rows.missing), left=rows.left)
 
 
 def _merged(some: Iterable[_Done], step: Callable[[int], Any] = int) -> _Done:
     """Merge in the order given; ``step`` is told of the rows of each."""
     n_read, n_dropped, missing = 0, 0, Counter()
+    told: dict[str, Counter] = {}
+    left: set[str] = set()
 
     def parts() -> Iterator[Part]:
         nonlocal n_read, n_dropped
@@ -260,12 +291,15 @@ def _merged(some: Iterable[_Done], step: Callable[[int], Any] = int) -> _Done:
             n_read += done.n_read
             n_dropped += done.n_dropped
             missing.update(done.missing)
+            left.update(done.left)
+            for name, counts in done.told.items():
+                told.setdefault(name, Counter()).update(counts)
             step(done.n_read)
             if done.part is not None:
                 yield done.part
 
     part = merge_parts(parts())
-    return _Done(part, n_read, n_dropped, missing)
+    return _Done(part, n_read, n_dropped, missing, told, frozenset(left))
 
 
 def _piece_sums(
@@ -278,8 +312,9 @@ def _piece_sums(
     threads: bool = True,
     step: Callable[[int], Any] = int,
 ) -> _Done:
-    rows = _rows(source, piece, columns, missing, batch_rows, threads=threads)
-    return _merged(map(_sums, rows), step)
+    told: dict[str, Counter] = {}
+    rows = _rows(source, piece, columns, missing, batch_rows, threads=threads, told=told)
+    return replace(_merged(map(_sums, rows), step), told=told)
 
 
 def _work(
@@ -334,6 +369,7 @@ def _reading(done: _Done, columns: Columns, intercept: bool, name: str) -> Readi
             f"{name} has no row without a missing value ({_counts(done)}): leave out the columns "
             "that are mostly missing."
         )
+    note_alike(done.part.labels)
     moments = Moments.from_part(done.part, columns.names, intercept=intercept)
     missing = {name: done.missing[name] for name in columns.needed if done.missing[name]}
     return Reading(moments, columns, done.n_read, done.n_dropped, missing)

@@ -8,15 +8,18 @@ import itertools
 import os
 from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
+from urllib.parse import unquote
 
 import pyarrow as pa
 import pyarrow.csv as pacsv
 import pyarrow.dataset as ds
 import pyarrow.parquet as pq
 from pyarrow.fs import LocalFileSystem
+
+from scs.files import USUAL_MISSING, is_text, without_words
 
 _ENDINGS = {".parquet": "parquet", ".pq": "parquet"}
 _ENDINGS |= {f"{ending}{packed}": "csv" for ending in (".csv", ".tsv") for packed in ("", ".gz")}
@@ -66,6 +69,9 @@ class Source:
     rows : int or None
         Rows in all; an estimate where ``exact`` is false, None if not even that.
     exact : bool
+    words, asked : tuple of str
+        Texts that stand for a missing value in columns of text of CSV files, and those of them
+        that the user named.
     """
 
     format: ds.FileFormat
@@ -73,6 +79,8 @@ class Source:
     pieces: tuple[Piece, ...]
     rows: int | None
     exact: bool
+    words: tuple[str, ...] = ()
+    asked: tuple[str, ...] = ()
 
     @property
     def schema(self) -> pa.Schema:
@@ -80,7 +88,9 @@ class Source:
         return next(iter(self.schemas.values()))
 
 
-def open_source(source: Any, *, csv: Mapping[str, Any] | None = None) -> Source:
+def open_source(
+    source: Any, *, csv: Mapping[str, Any] | None = None, keep_na_text: bool = False
+) -> Source:
     """Find the files of a table and look at their columns; no row is read but a CSV's first ones.
 
     Parameters
@@ -92,6 +102,8 @@ def open_source(source: Any, *, csv: Mapping[str, Any] | None = None) -> Source:
         How to read CSV: any option of pyarrow's ``ReadOptions``, ``ParseOptions`` and
         ``ConvertOptions``, such as ``delimiter=";"``, ``decimal_point=","``,
         ``encoding="latin-1"``, ``null_values=[""]``, ``column_types={"school": "string"}``.
+    keep_na_text : bool
+        Take NA, NaN, null ... for text in columns of text of CSV files, cluster labels among them.
 
     Raises
     ------
@@ -137,7 +149,8 @@ def open_source(source: Any, *, csv: Mapping[str, Any] | None = None) -> Source:
         schemas[path] = schema
     exact = kind == "parquet"
     rows = sum(piece.rows for piece in pieces) if exact else _estimated_rows(paths)
-    return Source(file_format, schemas, tuple(pieces), rows, exact)
+    words, asked = ((), ()) if exact else _missing_texts(csv or {}, keep_na_text)
+    return Source(file_format, schemas, tuple(pieces), rows, exact, words, asked)
 
 
 def find_files(source: Any) -> tuple[list[str], str | None]:
@@ -166,11 +179,12 @@ def scan(
     batch_rows: int,
     numbers: Collection[str] = (),
     threads: bool = True,
+    told: dict[str, Counter] | None = None,
 ) -> Iterator[pa.RecordBatch]:
     """Read some columns of a piece in batches of about ``batch_rows`` rows, in the file's order.
 
     The columns ``numbers`` of a CSV file are read as such even where its first lines show whole
-    numbers only, or nothing.
+    numbers only, or nothing. ``told`` gets, by column, how often a text stood for a missing value.
 
     Memory: a few batches, whatever the size of the file and of its row groups.
 
@@ -184,6 +198,8 @@ def scan(
     read = _parquet_batches if piece.row_groups is not None else _csv_batches
     try:
         for batch in _gathered(read(source, piece, types, batch_rows, threads), batch_rows):
+            if source.words:
+                batch = _without_words(batch, source.words, {} if told is None else told)
             yield _with_constants(batch, piece.constants, columns)
     except (pa.ArrowException, OSError) as error:
         raise ValueError(
@@ -279,7 +295,10 @@ def _csv_format(path: str, options: dict[str, Any]) -> ds.CsvFileFormat:
     if path.lower().endswith((".tsv", ".tsv.gz")):
         options.setdefault("delimiter", "\t")
     options.setdefault("block_size", _BLOCK)
-    options.setdefault("strings_can_be_null", True)
+    if options.get("quoted_strings_can_be_null", True):
+        options["strings_can_be_null"] = False  # found by `scan`, which counts them
+    else:
+        options.setdefault("strings_can_be_null", True)
     kinds = (pacsv.ReadOptions, pacsv.ParseOptions, pacsv.ConvertOptions)
     given: list[dict[str, Any]] = [{}, {}, {}]
     for name, value in options.items():
@@ -364,6 +383,62 @@ def _gathered(batches: Iterator[pa.RecordBatch], batch_rows: int) -> Iterator[pa
 
 def _one(batches: list[pa.RecordBatch]) -> pa.RecordBatch:
     return batches[0] if len(batches) == 1 else pa.concat_batches(batches)
+
+
+def _missing_texts(csv: Mapping[str, Any], keep: bool) -> tuple[tuple, tuple]:
+    """Return the texts of CSV files that are missing values where text is, and those asked for."""
+    if not csv.get("strings_can_be_null", True) or not csv.get("quoted_strings_can_be_null", True):
+        return (), ()
+    asked = tuple(csv.get("null_values", ()))
+    return asked or (("",) if keep else USUAL_MISSING), asked
+
+
+def _without_words(
+    batch: pa.RecordBatch, words: tuple[str, ...], told: dict[str, Counter]
+) -> pa.RecordBatch:
+    columns = {}
+    for name, column in zip(batch.schema.names, batch.columns, strict=True):
+        if is_text(column.type):
+            column, counts = without_words(column, words)
+            told.setdefault(name, Counter()).update(counts)
+        columns[name] = column
+    return pa.record_batch(columns)
+
+
+def labels_as_text(source: Source, cluster: str) -> tuple[Source, bool]:
+    """Read cluster labels as they are written where a type would be a guess; say if that was so.
+
+    That is in CSV files, unless the user named a type, and in names of folders: a guess makes
+    one of ``school=7`` and ``school=007``.
+    """
+    csv = isinstance(source.format, ds.CsvFileFormat)
+    options = source.format.default_fragment_scan_options
+    named = csv and cluster in options.convert_options.column_types
+    in_folder = any(cluster in piece.constants for piece in source.pieces)
+    if named or not (csv or in_folder):
+        return source, False
+    schemas = {path: _as_text(schema, cluster) for path, schema in source.schemas.items()}
+    pieces = []
+    for piece in source.pieces:
+        constants = dict(piece.constants)
+        if cluster in constants:
+            constants[cluster] = _written(piece.path, cluster)
+        schema = _as_text(piece.schema, cluster) if csv else piece.schema
+        pieces.append(replace(piece, schema=schema, constants=constants))
+    return replace(source, schemas=schemas, pieces=tuple(pieces)), True
+
+
+def _as_text(schema: pa.Schema, name: str) -> pa.Schema:
+    if name not in schema.names:
+        return schema
+    return schema.set(schema.get_field_index(name), pa.field(name, pa.string()))
+
+
+def _written(path: str, name: str) -> str | None:
+    """Return what a folder's name says of a column, as it stands there."""
+    parts = (part.partition("=") for part in Path(path).parts)
+    found = next(unquote(value) for key, _, value in parts if unquote(key) == name)
+    return None if found == "__HIVE_DEFAULT_PARTITION__" else found
 
 
 def _with_constants(
