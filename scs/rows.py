@@ -25,6 +25,7 @@ from scs.frames import (
     whole_again,
     without_missing,
 )
+from scs.standard import SlopeScale
 from scs.terms import as_they_are, columns_of, factors, first_line, parse, parse_random
 
 INTERCEPT = "Intercept"  # as formulaic, statsmodels and patsy name it
@@ -64,6 +65,8 @@ class RandomSlopes:
         formulaic's record, for new rows.
     used : tuple of str
         Columns of the data behind ``Z``.
+    scale : SlopeScale
+        Their centre and unit over the rows.
     """
 
     Z: np.ndarray
@@ -71,6 +74,7 @@ class RandomSlopes:
     intercept: bool
     spec: ModelSpec
     used: tuple[str, ...]
+    scale: SlopeScale
 
 
 @dataclass(frozen=True, eq=False)
@@ -274,7 +278,8 @@ def _random_slopes(
             f"random={random!r}: Z is of a size whose squares leave the range of floating point in "
             f"{names[j]!r}: rescale it, for example by its largest value."
         )
-    return RandomSlopes(Z, names, intercept, matrix.model_spec, used)
+    scale = SlopeScale.of(Z, names, intercept=intercept)
+    return RandomSlopes(Z, names, intercept, matrix.model_spec, used, scale)
 
 
 def _evaluate(

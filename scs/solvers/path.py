@@ -140,8 +140,9 @@ def prediction_error(solution: Solution, rows: Moments) -> float:
         )
     where = find_labels(solution.labels, rows.labels)
     gamma = np.where(where >= 0, solution.gamma[where], 0.0)
-    residual = rows.mean_y - rows.mean_x @ solution.beta - gamma
-    within = solution.beta @ (rows.within_xx @ solution.beta - 2 * rows.within_xy)
+    beta = np.nan_to_num(solution.beta)  # columns left out in fitting add nothing
+    residual = rows.mean_y - rows.mean_x @ beta - gamma
+    within = beta @ (rows.within_xx @ beta - 2 * rows.within_xy)
     total = rows.within_yy + float(within) + float(rows.n @ residual**2)
     return max(total, 0.0) / rows.n_rows
 

@@ -47,7 +47,8 @@ class Solution:
     Attributes
     ----------
     beta : ndarray, shape (P,)
-        Coefficients; the intercept first where there is one.
+        Coefficients; the intercept first where there is one. NaN for a column that was left out,
+        see ``ridge_fixed`` of `scs.solve`.
     gamma : ndarray, shape (K,), or (K, Q + 1) with random slopes
         Cluster effects, zero outside the support; with slopes one column per effect, the random
         intercept first.
