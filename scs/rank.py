@@ -21,6 +21,7 @@ from scs.slopes import SlopeMoments
 FROM_ROWS = 1e-7  # what must be left of a column of length one; that of lm
 FROM_SUMS = 1e-6  # sums of squares hold half of the digits
 _LEAST = 2e-12  # smallest eigenvalue of the products of columns of length one
+_SQUARES = (1e-150, 1e150)  # of columns; solvers form products of several
 _DIGITS = 8 * np.finfo(float).eps
 _SHOWN = 5
 
@@ -65,10 +66,10 @@ class Rank:
 
     def _story(self, j: int, on: tuple[int, ...]) -> str:
         if not on:
-            return f"{self.names[j]!r} is {'constant' if self.intercept else 'zero'}"
+            return f"column {self.names[j]!r} is {'constant' if self.intercept else 'zero'}"
         shown = ", ".join(repr(self.names[i]) for i in on[:_SHOWN])
         more = f" and {len(on) - _SHOWN} more" if len(on) > _SHOWN else ""
-        return f"{self.names[j]!r} depends on {shown}{more}"
+        return f"column {self.names[j]!r} depends on {shown}{more}"
 
     def refuse_saturated(self, n_rows: int) -> None:
         """Refuse as many coefficients as rows, which fit whatever the outcome is.
@@ -78,13 +79,22 @@ class Rank:
         ValueError
             No degree of freedom is left.
         """
-        if self.n_coefficients >= n_rows:
-            constant = ", the intercept among them," if self.intercept else ""
+        if len(self.kept) and self.n_coefficients >= n_rows:
+            constant = ", the intercept included," if self.intercept else ""
             raise ValueError(
-                f"X has {self.n_coefficients} independent columns{constant} for {n_rows} rows: "
-                "they fit any outcome. Leave out columns, or set ridge_fixed above 0 "
+                f"X has {self.n_coefficients} independent columns{constant} but n_samples={n_rows} "
+                "rows, so that they fit any outcome: leave out columns, or set ridge_fixed above 0 "
                 "(--ridge-fixed 1)."
             )
+
+    def first(self, n_coefficients: int) -> Rank:
+        """Return the rank with no more coefficients than that, the later columns left out."""
+        most = max(n_coefficients - self.intercept, 0)
+        return replace(
+            self,
+            kept=self.kept[:most],
+            dropped=self.dropped | {int(j): () for j in self.kept[most:]},
+        )
 
     def expand(self, beta: np.ndarray) -> np.ndarray:
         """Return coefficients of all columns, NaN for those left out.
@@ -110,8 +120,14 @@ def rank_of_rows(X: np.ndarray, names: tuple[str, ...], *, intercept: bool) -> R
         Without a column for the intercept.
     names : tuple of str, length P
     intercept : bool
+
+    Raises
+    ------
+    ValueError
+        The squares of a column leave the range of floating point.
     """
     columns, size, noise = unit_columns(X, X.mean(axis=0) if intercept else None)
+    _refuse_sizes(size, names)
     factor = np.linalg.qr(columns, mode="r") if X.shape[1] else columns
     kept, dropped = _independent(factor, np.where(size > 0, noise, np.inf), FROM_ROWS)
     return Rank(names, kept, dropped, intercept)
@@ -155,6 +171,8 @@ def rank_of_moments(moments: Moments | SlopeMoments) -> Rank:
     if not np.isfinite(products).all():  # the solver says so, by name
         return Rank(names, np.arange(len(names)), {}, bool(first))
     rounding = _DIGITS * np.sqrt(m.n.sum()) * far
+    reach = np.abs(means).max(axis=0, initial=0.0)  # where squares are 0 for being too small
+    _refuse_sizes(np.where(size > 0, size, np.where(reach > _DIGITS * far, reach, 0.0)), names)
     flat = size <= 8 * rounding if first else size == 0
     size = np.where(flat, 1.0, size)
     unit = np.where(flat | flat[:, None], 0.0, products / size / size[:, None])
@@ -165,6 +183,15 @@ def rank_of_moments(moments: Moments | SlopeMoments) -> Rank:
         kept, dropped = _independent(factor, noise, FROM_SUMS * 10.0**power)
         if not len(kept) or np.linalg.eigvalsh(unit[np.ix_(kept, kept)])[0] > _LEAST:
             return Rank(names, kept, dropped, bool(first))
+
+
+def _refuse_sizes(size: np.ndarray, names: tuple[str, ...]) -> None:
+    low, high = np.sqrt(_SQUARES)
+    for j in np.flatnonzero((size > 0) & ((size < low) | (size > high))):
+        raise ValueError(
+            "X is of a size whose squares leave the range of floating point in "
+            f"{names[j]!r}: rescale it (divide each column by its largest value)."
+        )
 
 
 def keep_columns(moments: Moments | SlopeMoments, rank: Rank) -> Moments | SlopeMoments:

@@ -28,6 +28,7 @@ _AMPLE = 2.0  # diagonal to extract, in units of what is needed: fewest nodes of
 _SPARE = 1e3  # the most, where it costs nothing
 _SLACK = 1e-12  # of the PSD condition, in coordinates where all matrices are of order 1
 _RIDGE = 1e-9  # for a factor of what may be singular; the curvature of the box pays for it
+_THIN = 1e-5  # what is smaller is not scaled up to 1, nor its rounding beyond that ridge
 _SORT = 4096  # clusters up to which whole rows are sorted
 
 
@@ -147,7 +148,7 @@ def extract(
     first = m if canonical.boxed else 0
     if canonical.n_columns > first:
         own = given[:, first:, first:]
-        scale = 1.0 / np.sqrt(np.maximum(np.einsum("bii->bi", own), _RIDGE))
+        scale = 1.0 / np.sqrt(np.maximum(np.einsum("bii->bi", own), _THIN))
         own = own * (scale[:, :, None] * scale[:, None, :])
         if m > first:
             own = own + _RIDGE * np.eye(own.shape[1])
