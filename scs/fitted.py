@@ -21,6 +21,7 @@ from scs.rows import INTERCEPT, ModelRows, new_rows, new_slopes
 from scs.slopes import SlopeMoments
 from scs.solvers import Solution, Tuning, check_budgets, solve_path
 from scs.standard import Standard
+from scs.terms import repeated_columns
 from scs.trees import ClusterTree
 
 _TREE_CELLS = 10_000_000  # nodes x clusters: class shares that a tree keeps
@@ -164,7 +165,8 @@ class FittedModel:
         """The classifier of clusters on covariates that rows of new ones go through (2.2.2).
 
         CART of depth ceil(log2 K), as in the paper, and shallower where K is in the thousands (its
-        class shares would not fit in memory). None without covariates or with a single cluster.
+        class shares would not fit in memory). It asks nothing about products and powers of
+        covariates that are there themselves. None without covariates or with a single cluster.
         """
         return None if self._tree is None else self._tree.tree
 
@@ -176,7 +178,9 @@ class FittedModel:
         deepest = max(1, int(log2(_TREE_CELLS / n_clusters)) - 1)
         depth = min(ceil(log2(n_clusters)), deepest)
         tree = DecisionTreeClassifier(max_depth=depth, random_state=self.seed)
-        return ClusterTree.of(tree, design.X, design.codes)
+        again = repeated_columns(self.rows.spec)
+        asked = np.array([name not in again for name in design.names])
+        return ClusterTree.of(tree, design.X, design.codes, asked)
 
     def predict(self, new_data: Any) -> np.ndarray:
         """Predict the outcome of new rows.

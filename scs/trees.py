@@ -25,7 +25,7 @@ class ClusterTree:
     Attributes
     ----------
     origin, unit : ndarray, shape (P,)
-        Mean and standard deviation of each covariate; 1 for a constant one.
+        Mean and standard deviation of each covariate; infinite where nothing is to be asked.
     grown : DecisionTreeClassifier
         On standardised covariates.
     tree : DecisionTreeClassifier
@@ -38,16 +38,22 @@ class ClusterTree:
     tree: DecisionTreeClassifier
 
     @classmethod
-    def of(cls, tree: DecisionTreeClassifier, X: np.ndarray, codes: np.ndarray) -> ClusterTree:
-        """Grow a tree that is not fitted yet."""
+    def of(
+        cls,
+        tree: DecisionTreeClassifier,
+        X: np.ndarray,
+        codes: np.ndarray,
+        asked: np.ndarray | bool = True,
+    ) -> ClusterTree:
+        """Grow a tree that is not fitted yet; ``asked`` says about which covariates."""
         origin = X.mean(axis=0)
         size = unit_columns(X, origin)[1]
-        unit = np.where(size > 0, size / np.sqrt(len(X)), 1.0)
+        unit = np.where(asked & (size > 0), size / np.sqrt(len(X)), np.inf)
         grown = tree.fit((X - origin) / unit, codes)
         shown = deepcopy(grown)
-        asked = np.flatnonzero(shown.tree_.children_left >= 0)
-        column = shown.tree_.feature[asked]
-        shown.tree_.threshold[asked] = origin[column] + unit[column] * grown.tree_.threshold[asked]
+        nodes = np.flatnonzero(shown.tree_.children_left >= 0)
+        column = shown.tree_.feature[nodes]
+        shown.tree_.threshold[nodes] = origin[column] + unit[column] * grown.tree_.threshold[nodes]
         return cls(origin, unit, grown, shown)
 
     @property
