@@ -241,6 +241,8 @@ class SignificantClusterRegressor(RegressorMixin, BaseEstimator):
 class SignificantClusterRegressorCV(SignificantClusterRegressor):
     """The paper's pipeline: the budget by validation error, then a fit on all rows (2.2.1).
 
+    The paper's ridge is on the coefficients too: ``ridge_fixed=None``. By default there is none.
+
     Parameters
     ----------
     budgets : sequence of int, optional

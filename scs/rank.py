@@ -71,14 +71,19 @@ class Rank:
         more = f" and {len(on) - _SHOWN} more" if len(on) > _SHOWN else ""
         return f"column {self.names[j]!r} depends on {shown}{more}"
 
-    def refuse_saturated(self, n_rows: int) -> None:
-        """Refuse as many coefficients as rows, which fit whatever the outcome is.
+    def check(self, n_rows: int) -> None:
+        """Refuse no coefficient, and as many as rows, which fit whatever the outcome is.
 
         Raises
         ------
         ValueError
-            No degree of freedom is left.
+            No column is left, or no degree of freedom.
         """
+        if not self.n_coefficients:
+            raise ValueError(
+                "X holds zeros alone and there is no intercept: pass a column that varies, or add "
+                "an intercept."
+            )
         if len(self.kept) and self.n_coefficients >= n_rows:
             constant = ", the intercept included," if self.intercept else ""
             raise ValueError(

@@ -55,7 +55,7 @@ class Standard:
             rank = Rank(names, np.arange(len(names)), {}, intercept)
             return cls(rank, np.zeros(len(names)), None)
         rank = rank_of_rows(X, names, intercept=intercept)
-        rank.refuse_saturated(len(X))
+        rank.check(len(X))
         if rank.dropped:
             warnings.warn(rank.note(), DesignWarning, stacklevel=3)
         kept = X[:, rank.kept]

@@ -29,7 +29,7 @@ from scs.solvers import solve_path
 
 quiet = settings(
     derandomize=True,
-    max_examples=25,
+    max_examples=15,
     deadline=None,
     database=None,
     suppress_health_check=[HealthCheck.too_slow],
@@ -392,6 +392,35 @@ def test_no_more_rows_than_coefficients_ask_for_a_ridge():
         with pytest.raises(ValueError, match=r"6 independent columns.*6 rows.*ridge_fixed above 0"):
             run()
         run(ridge_fixed=1.0)
+
+
+def test_zeros_without_an_intercept_are_refused():
+    table = rows(0).assign(zero=0.0)
+    moments = Moments.from_arrays(table[["zero"]], table["y"], table["g"])
+    for run in (
+        lambda: scs.fit("y ~ zero - 1", table, "g", 1),
+        lambda: SignificantClusterRegressor(1, fit_intercept=False).fit(
+            table[["zero"]], table["y"], table["g"]
+        ),
+        lambda: solve(moments, 1, ridge_fixed=0),
+    ):
+        with pytest.raises(ValueError, match="zeros alone"):
+            run()
+
+
+def test_sizes_whose_squares_are_no_numbers_are_refused():
+    """Squares of such a covariate are 0 or infinite: it would count as constant."""
+    table = rows(0)
+    for unit in (1e-180, 1e170):
+        moved = table.assign(x=unit * table["x"])
+        with np.errstate(over="ignore"):
+            moments = Moments.from_arrays(moved[["x"]], moved["y"], moved["g"], intercept=True)
+            for run in (
+                lambda moved=moved: scs.fit("y ~ x", moved, "g"),
+                lambda moments=moments: solve(moments, 2, ridge_fixed=0),
+            ):
+                with pytest.raises(ValueError, match="leave the range of floating point"):
+                    run()
 
 
 def test_a_fold_that_loses_a_column_does_not_fail():

@@ -200,8 +200,8 @@ def _without_dependent(
     if constraints or not (_is_number(ridge_fixed) and ridge_fixed == 0):
         return moments, None
     rank = rank_of_moments(moments)
-    rank.refuse_saturated(moments.n_rows)
-    if not rank.dropped or not rank.n_coefficients:
+    rank.check(moments.n_rows)
+    if not rank.dropped:
         return moments, None
     warnings.warn(rank.note(), DesignWarning, stacklevel=3)
     return keep_columns(moments, rank), rank
