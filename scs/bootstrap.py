@@ -192,8 +192,8 @@ def bootstrap(
         Add a first, unpenalised column of ones.
     **options
         Those of `scs.solve`, ``ridge_fixed=0`` among them, with which units of covariates do not
-        matter (`scs.fit` passes it). ``method`` is "alternating" unless given: a search that the clock
-        may cut would make results depend on the machine.
+        matter (`scs.fit` passes it). ``method`` is "alternating" unless given: a search that the
+        clock may cut would make results depend on the machine.
 
     Returns
     -------
