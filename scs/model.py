@@ -80,6 +80,8 @@ class SignificantClusterRegressor(RegressorMixin, BaseEstimator):
         Effect by cluster label; 0 outside the selection.
     selected_ : ndarray, or one per effect with ``random``
         Labels of the selected clusters.
+    slope_centre_ : ndarray, one per column of ``random``
+        Where effects of the intercept are levels: the means over the rows. Only with ``random``.
     solution_ : Solution
         With objective, bound and status.
     classifier_ : fitted classifier
@@ -151,6 +153,7 @@ class SignificantClusterRegressor(RegressorMixin, BaseEstimator):
         if slopes:
             Z, names = design.X[:, slopes], tuple(design.names[j] for j in slopes)
             self._scale = SlopeScale.of(Z, names, intercept=True)
+            self.slope_centre_ = self._scale.centre
             moments = SlopeMoments.from_design(
                 inner, self._scale.columns(Z), names, intercept=self.fit_intercept
             )
