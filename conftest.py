@@ -5,9 +5,11 @@ from pathlib import Path
 
 import nbformat
 import pytest
+from hypothesis import HealthCheck, settings
 from xdist.remote import Producer
 from xdist.scheduler.loadfile import LoadFileScheduling
 
+import scs
 from scs.cli.chapters import all_chapters, left_out_message, missing_data
 
 ROOT = Path(__file__).parent
@@ -15,6 +17,27 @@ ROOT = Path(__file__).parent
 # Compared by nbval are a chart's specification and description, not its picture: fonts differ
 # between machines. Progress bars go to stderr.
 NOT_COMPARED = ("stderr", "application/papermill.record/image/png")
+
+# How fast a machine is decides no test: what a test draws may take its time ...
+settings.register_profile("patient", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("patient")
+
+# ... and who gives no time limit has an hour to prove what the test asks for.
+_HOUR = 3600.0
+_TIMED = (
+    scs.solve,
+    scs.fit,
+    scs.detect_outliers,
+    scs.FittedModel.path,
+    scs.SignificantClusterRegressor.__init__,
+    scs.SignificantClusterRegressorCV.__init__,
+)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _patience() -> None:
+    for function in _TIMED:
+        function.__kwdefaults__["time_limit"] = _HOUR
 
 
 def pytest_collectstart(collector: pytest.Collector) -> None:

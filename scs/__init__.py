@@ -8,6 +8,7 @@ The companion of Sankaranarayanan, Hossain and Chen (arXiv 2302.03157). Data flo
 __distribution__ = "significant-cluster-selection"
 __version__ = "0.1.0"
 
+import scs._loading  # noqa: F401  before all that takes long to load
 from scs.baselines import Fit, lmm_gaussian, lmm_laplace, ols
 from scs.datasets import load_mice, load_student
 from scs.design import DesignWarning

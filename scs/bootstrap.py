@@ -28,6 +28,7 @@ from scs.metrics import ratio_of_means
 from scs.moments import INTERCEPT, Moments
 from scs.resampling import CentredRows, resampled_clusters, resampled_rows
 from scs.solvers import Solution, solve
+from scs.solvers.solution import unless_stopped
 
 RESAMPLES = ("clusters", "rows")
 _BATCH = 10  # replications per task: the rows are sent to a worker once for each
@@ -230,7 +231,8 @@ def bootstrap(
     level = _check_level(level)
     options = {"method": "alternating", **options}
     design = Design.from_table(X, y, clusters)
-    solution = solve(Moments.from_design(design, intercept=intercept), budget, **options)
+    moments = Moments.from_design(design, intercept=intercept)
+    solution = unless_stopped(solve(moments, budget, **options))
     rows = CentredRows.of(design, intercept)
     batches = [range(start, min(start + _BATCH, reps)) for start in range(0, reps, _BATCH)]
     work = (delayed(_replicate)(rows, batch, resample, seed, budget, options) for batch in batches)
@@ -260,7 +262,7 @@ def _replicate(
             # What is to be said of the columns was said of the data themselves.
             warnings.simplefilter("ignore", DesignWarning)
             try:
-                solution = solve(moments, budget, **options)
+                solution = unless_stopped(solve(moments, budget, **options))
             except ValueError as error:
                 raise ValueError(
                     f"resample {replication} of resample={resample!r} cannot be fitted: {error}"

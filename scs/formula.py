@@ -189,7 +189,7 @@ def fit(
     else:
         lmm, lmm_note = _mixed_model(keep_columns(moments, standard.rank))
     by_rows = by_clusters = None
-    if bootstrap:
+    if bootstrap and solution.status != "interrupted":  # Ctrl-C: what there is, and no more work
         say(f"resampling: {bootstrap} times rows, {bootstrap} times clusters ...")
         by_rows, by_clusters = _resampled(
             replace(rows, design=standard.kept(fitted)), int(budget), bootstrap, level, options

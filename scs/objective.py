@@ -13,6 +13,9 @@ weighted least-squares problem in beta, in which cluster k's mean residual count
 
 n_k where the cluster is not selected and n_k ridge / (n_k + ridge) where it is. Its minimum c(s) is
 the paper's c(S) of Eq. 6 at binary s, and convex in between.
+
+All of it is computed in coordinates in which nothing cancels, see `scs.coordinates`; what rounding
+may still hide is stated by `Problem.rounding`, and every claim gives it away.
 """
 
 from __future__ import annotations
@@ -20,17 +23,41 @@ from __future__ import annotations
 import warnings
 from dataclasses import dataclass, replace
 from functools import cached_property
+from math import sqrt
 
 import numpy as np
 from scipy.linalg import eigh
-from scipy.linalg.lapack import dpotrf, dpotrs, dpstrf
+from scipy.linalg.lapack import dpotrf, dpotri, dpotrs
 
+from scs.certificates import lower_bound, margin_below, membership, negligible, rounding, units
+from scs.columns import HOPELESS, check_columns, check_ridge, dependent_message
+from scs.coordinates import Triangle
 from scs.design import DesignWarning
 from scs.moments import Moments
 
-# Rounding of a computed c(s), relative to `Problem.rounding_scale`. Every bound gives it away.
+__all__ = [
+    "Problem",
+    "Profile",
+    "Reach",
+    "between_shares",
+    "cluster_weights",
+    "end",
+    "effects",
+    "indicator",
+    "lower_bound",
+    "membership",
+    "negligible",
+    "normal_matrix",
+    "objective",
+    "profile",
+    "rounding",
+    "uniform_diagonal",
+]
+
+# Rounding of a computed c(s), relative to what its products add up, in the general solver.
 ROUNDING = 12 * np.finfo(float).eps
 _COARSE = 1e-6  # share of the sum of squares that rounding may hide without a warning
+_HOPELESS = 1e-2  # and without a refusal
 _BLOCK = 8192  # clusters weighted at a time, so that the scaled copy stays in cache
 
 
@@ -54,12 +81,13 @@ class Problem:
         What was subtracted from the means.
     names : tuple of str
         Column names, for messages.
-    rounding_scale : float
-        What rounding of a computed c(s) is proportional to. Within clusters the loss comes from
-        cross-products, so it is the square of what they add up, sqrt(W_yy) + sum_j sqrt(W_jj)
-        |beta_j|. Between clusters it comes from residuals: their norm times that of what they add
-        up, ||y|| + sum_j ||x_j|| |beta_j|. Both at the larger of the coefficients with no and with
-        all clusters selected.
+    basis : ndarray, shape (P, P)
+        The coordinates of the problem: beta = basis @ z in the data's units, about the origin.
+        ``x``, ``within_xx``, ``within_xy`` are of z, and ``within_xx`` holds the ridge.
+    sizes, within_sizes : ndarray, shape (P,)
+        Norms of what one unit of each coordinate adds up in the data's units, in all and within.
+    reach : Reach, optional
+        Where minimisers can lie.
     """
 
     n: np.ndarray
@@ -73,13 +101,21 @@ class Problem:
     origin_x: np.ndarray
     origin_y: float
     names: tuple[str, ...]
-    rounding_scale: float = 0.0
+    basis: np.ndarray | None = None
+    sizes: np.ndarray | None = None
+    within_sizes: np.ndarray | None = None
+    reach: Reach | None = None
 
     @classmethod
     def from_moments(
-        cls, moments: Moments, *, ridge: float = 1.0, ridge_fixed: float | None = None
+        cls,
+        moments: Moments,
+        *,
+        ridge: float = 1.0,
+        ridge_fixed: float | None = None,
+        own_units: bool = False,
     ) -> Problem:
-        """Fix the ridge of Eq. 5 and move the origin to the overall means.
+        """Fix the ridge of Eq. 5, move the origin to the overall means, choose coordinates.
 
         Parameters
         ----------
@@ -88,19 +124,19 @@ class Problem:
             mu > 0 on the cluster effects.
         ridge_fixed : float, optional
             Ridge >= 0 on the coefficients; the same as ``ridge`` if None.
+        own_units : bool
+            Keep the data's units: for rules on single coefficients, which other coordinates hide.
 
         Raises
         ------
         ValueError
-            A ridge out of range, or ``ridge_fixed`` = 0 with linearly dependent columns.
+            A ridge out of range, ``ridge_fixed`` = 0 with linearly dependent columns, or columns
+            of which rounding leaves nothing.
         """
-        ridge = _non_negative(ridge, "ridge")
-        if ridge == 0:
-            raise ValueError(
-                "ridge must be positive, got 0: Eq. 6 needs it. A small value (1e-4) leaves the "
-                "effects almost unshrunken."
-            )
-        ridge_fixed = ridge if ridge_fixed is None else _non_negative(ridge_fixed, "ridge_fixed")
+        ridge = check_ridge(ridge, "ridge", zero=False)
+        ridge_fixed = (
+            ridge if ridge_fixed is None else check_ridge(ridge_fixed, "ridge_fixed", zero=True)
+        )
         origin_x = np.zeros(moments.n_columns)
         origin_y = 0.0
         if moments.intercept:
@@ -123,14 +159,11 @@ class Problem:
             origin_y=origin_y,
             names=moments.names,
         )
-        gram = _check_columns(problem)
-        ends = [profile(problem, np.full(problem.n_clusters, s)) for s in (0.0, 1.0)]
-        beta = np.maximum(np.abs(ends[0].beta), np.abs(ends[1].beta))
-        within = np.sqrt(problem.within_yy) + np.sqrt(np.diag(problem.within_xx)) @ beta
-        reach = np.sqrt(problem.total) + np.sqrt(np.diag(gram)) @ beta
-        residual = np.sqrt(max(ends[0].value, 0.0))
-        problem = replace(problem, rounding_scale=float(within**2 + reach * residual))
-        if problem.margin > _COARSE * problem.total:
+        found = problem._in(check_columns(problem))
+        hidden = found._note_reach()
+        if hidden > _HOPELESS * problem.total:
+            raise ValueError(HOPELESS)
+        if hidden > _COARSE * problem.total:
             warnings.warn(
                 "columns lie so far from zero, or so near to each other, that rounding hides more "
                 f"than {_COARSE:g} of the outcome's sum of squares: centre or drop columns, or set "
@@ -138,35 +171,107 @@ class Problem:
                 DesignWarning,
                 stacklevel=3,
             )
-        return problem
+        return problem if own_units else found
+
+    def _in(self, found: Triangle) -> Problem:
+        """Return the problem in other coordinates, with the ridge among its products."""
+        size = np.abs(found.basis)
+        return replace(
+            self,
+            x=self.x @ found.basis,
+            within_xx=found.within,
+            within_xy=self.within_xy @ found.basis,
+            penalty=np.zeros_like(self.penalty),
+            basis=found.basis,
+            sizes=found.norms @ size,
+            within_sizes=np.sqrt(self.within_xx.diagonal() + self.penalty) @ size,
+        )
+
+    def _note_reach(self) -> float:
+        """Set ``reach``; return what rounding hides of the values with no and all clusters."""
+        none, every = (profile(self, np.full(self.n_clusters, s)) for s in (0.0, 1.0))
+        inverse, _ = dpotri(every.factor, lower=True)
+        hidden = rounding(self, none), rounding(self, every)
+        reach = Reach(
+            none=none,
+            every=every,
+            furthest=np.abs(every.beta),
+            spread=np.sqrt(np.maximum(inverse.diagonal(), 0.0)) * (1 + 1e-6),
+            lowest=every.value - hidden[1],
+            empty=none.value + hidden[0],
+        )
+        object.__setattr__(self, "reach", reach)  # made here once, from the problem itself
+        return max(hidden)
 
     @property
     def n_clusters(self) -> int:
         """K."""
         return len(self.n)
 
-    @property
+    @cached_property
     def total(self) -> float:
         """Sum of squares of the outcome (about its mean where there is an intercept)."""
         return self.within_yy + float(self.n @ self.y**2)
 
     @cached_property
     def shares(self) -> tuple[np.ndarray, np.ndarray]:
-        """`between_shares` of the problem: rho (P,) and the basis (P, P); computed once."""
-        within = self.within_xx + np.diag(self.penalty)
-        return between_shares(within, normal_matrix(self, self.n))
+        """Shares rho (P,) that clusters explain, descending, and their directions V (P, P).
 
-    @property
+        V'(G + W)V = I and V'GV = diag(rho), G between clusters and W within with the ridge. G + W
+        is the identity already, but for rounding, which makes rho larger.
+        """
+        own, basis = np.linalg.eigh(self.within_xx)
+        off = np.linalg.norm(normal_matrix(self, self.n) - np.eye(len(own)))
+        return np.clip(1.0 - own / (1.0 + off), 0.0, 1.0), basis
+
+    @cached_property
     def margin(self) -> float:
-        """What a bound gives away to rounding, in units of the objective."""
-        return ROUNDING * self.rounding_scale
+        """What a bound gives away to rounding: of every support better than none at all."""
+        return margin_below(self, self.reach.empty)
+
+    def rounding(self, size: np.ndarray, value: float) -> float:
+        """Return what rounding can hide of Eq. 5 where |z| <= size and it is at most ``value``.
+
+        Means and residuals carry the rounding of the sums that make them, in the data's units,
+        which counts times their own norm, the root of ``value``. Quadratic forms carry that of
+        their largest terms. Sums have at most K + P^2 terms, added pairwise or in blocks: both
+        constants are several times the analysis's.
+        """
+        of_means, of_forms = units(len(size), self.n_clusters)
+        residual = of_means * (sqrt(self.total) + float(size @ self.sizes))
+        form = (sqrt(self.within_yy) + float(size @ self.within_sizes)) ** 2 + value
+        return of_forms * form + 2 * sqrt(2 * value) * residual + residual**2
 
     def coefficients(self, beta: np.ndarray) -> np.ndarray:
-        """Return beta about the data's own origin: only the intercept changes."""
-        beta = beta.copy()
+        """Return coefficients in the data's units, about the data's own origin."""
+        beta = beta.copy() if self.basis is None else self.basis @ beta
         if self.origin_x.any() or self.origin_y:
             beta[0] += self.origin_y - self.origin_x @ beta
         return beta
+
+
+@dataclass(frozen=True)
+class Reach:
+    """The ellipsoid that holds the coefficients of all supports as good as a value.
+
+    Whatever the support S, F(z, S) >= F(z, all clusters) = lowest + (z - centre)'M (z - centre).
+
+    Attributes
+    ----------
+    none, every : Profile
+        With no and with all clusters selected.
+    furthest, spread : ndarray, shape (P,)
+        Size of the centre; roots of the diagonal of M's inverse.
+    lowest, empty : float
+        Eq. 5 with all and with no clusters selected, rounding taken off and added.
+    """
+
+    none: Profile
+    every: Profile
+    furthest: np.ndarray
+    spread: np.ndarray
+    lowest: float
+    empty: float
 
 
 @dataclass(frozen=True)
@@ -180,11 +285,17 @@ class Profile:
     value : float
         c(s).
     beta : ndarray, shape (P,)
-        The minimising coefficients, about the problem's origin.
+        The minimising coefficients, in the problem's coordinates.
     residual : ndarray, shape (K,)
         Mean residual of each cluster before its effect, y_k - x_k'beta.
     slopes : ndarray, shape (K,)
         dc/ds_k <= 0.
+    weights : ndarray, shape (K,)
+        w_k(s_k).
+    factor : ndarray, shape (P, P)
+        Lower triangle of the normal matrix at these weights.
+    hidden : float, optional
+        By rounding, of the value: see `scs.certificates.rounding`.
     """
 
     s: np.ndarray
@@ -192,6 +303,9 @@ class Profile:
     beta: np.ndarray
     residual: np.ndarray
     slopes: np.ndarray
+    weights: np.ndarray
+    factor: np.ndarray
+    hidden: float | None = None
 
 
 def cluster_weights(problem: Problem, s: np.ndarray, delta: np.ndarray | float = 0.0) -> np.ndarray:
@@ -270,7 +384,7 @@ def profile(problem: Problem, s: np.ndarray, delta: np.ndarray | float = 0.0) ->
     # LAPACK directly: small problems would spend more time in the layers above it.
     factor, failed = dpotrf(matrix, lower=True)
     if failed:
-        raise ValueError(_dependent_message(problem, matrix))
+        raise ValueError(dependent_message(problem, matrix))
     beta = dpotrs(factor, right, lower=True)[0]
     # One step of refinement: an error in beta enters the value only squared.
     beta += dpotrs(factor, right - matrix @ beta, lower=True)[0]
@@ -278,7 +392,15 @@ def profile(problem: Problem, s: np.ndarray, delta: np.ndarray | float = 0.0) ->
     value = _within_loss(problem, beta) + float(weights @ residual**2)
     kept = problem.ridge + delta
     slopes = -kept * (problem.n * residual / ((problem.n - delta) * s + kept)) ** 2
-    return Profile(np.asarray(s, dtype=float), value, beta, residual, slopes)
+    s = np.asarray(s, dtype=float)
+    return Profile(s, value, beta, residual, slopes, weights, factor)
+
+
+def end(problem: Problem, selected: bool) -> Profile:
+    """Return the profile with no or with all clusters selected, which every problem knows."""
+    if problem.reach is None:
+        return profile(problem, np.full(problem.n_clusters, float(selected)))
+    return problem.reach.every if selected else problem.reach.none
 
 
 def indicator(n_clusters: int, support: np.ndarray) -> np.ndarray:
@@ -286,11 +408,6 @@ def indicator(n_clusters: int, support: np.ndarray) -> np.ndarray:
     s = np.zeros(n_clusters)
     s[support] = 1.0
     return s
-
-
-def negligible(problem: Problem, residual: np.ndarray) -> np.ndarray:
-    """Say of which clusters an effect would gain no more than rounding, shape (K,)."""
-    return (problem.n * residual) ** 2 / (problem.n + problem.ridge) <= problem.margin
 
 
 def effects(problem: Problem, residual: np.ndarray, support: np.ndarray) -> np.ndarray:
@@ -324,122 +441,7 @@ def objective(problem: Problem, beta: np.ndarray, gamma: np.ndarray) -> float:
     )
 
 
-def lower_bound(problem: Problem, at: Profile, budget: int) -> float:
-    """Return a bound on Eq. 5 over all supports of the budget, from one point's value and slopes.
-
-    c is convex, so c(s') >= c(s) + slopes'(s' - s); the right side is least where s' selects the
-    most negative slopes. Valid at any s; the rounding margin is taken off, and 0 is always a bound.
-    """
-    base = at.value - float(at.slopes @ at.s)
-    best = np.sort(at.slopes)[:budget].sum()
-    return max(base + float(best) - problem.margin, 0.0)
-
-
-def membership(problem: Problem, at: Profile, budget: int, incumbent: float) -> np.ndarray:
-    """Say of every cluster what the cut at one point proves about all optimal supports.
-
-    Parameters
-    ----------
-    problem : Problem
-    at : Profile
-    budget : int
-    incumbent : float
-        Objective of the best support known.
-
-    Returns
-    -------
-    ndarray of str, shape (K,)
-        "in": every support within the budget that leaves the cluster out is worse than the
-        incumbent; "out": every one that selects it is; "open": neither is proved.
-    """
-    n_clusters = len(at.slopes)
-    proved = np.full(n_clusters, "open", dtype="<U4")
-    if budget >= n_clusters:
-        proved[~negligible(problem, at.residual)] = "in"
-        return proved
-    if budget == 0:
-        proved[:] = "out"
-        return proved
-    order = np.argsort(at.slopes, kind="stable")
-    chosen = np.zeros(n_clusters, dtype=bool)
-    chosen[order[:budget]] = True
-    last_in, first_out = at.slopes[order[budget - 1]], at.slopes[order[budget]]
-    base = at.value - float(at.slopes @ at.s) + float(at.slopes[chosen].sum()) - problem.margin
-    # Forcing a cluster in drops the weakest chosen one; leaving one out lets the next one in.
-    proved[~chosen & (base - last_in + at.slopes > incumbent)] = "out"
-    proved[chosen & (base - at.slopes + first_out > incumbent)] = "in"
-    return proved
-
-
 def _within_loss(problem: Problem, beta: np.ndarray) -> float:
     """Within-cluster residual sum of squares plus the ridge on beta."""
     fit = beta @ (problem.within_xx @ beta - 2.0 * problem.within_xy)
     return problem.within_yy + float(fit) + float(problem.penalty @ beta**2)
-
-
-def _non_negative(value: float, name: str) -> float:
-    try:
-        number = float(value)
-    except (TypeError, ValueError):
-        raise TypeError(f"{name} must be a number, got {value!r}: pass for example 1.0.") from None
-    if not (np.isfinite(number) and number >= 0):
-        raise ValueError(f"{name} must be finite and not negative, got {value!r}: try 1.0.")
-    return number
-
-
-def _check_columns(problem: Problem) -> np.ndarray:
-    """Refuse dependent columns that carry no ridge; warn of identical and constant ones.
-
-    Returns X'X about the problem's origin.
-    """
-    matrix = problem.within_xx + problem.x.T @ (problem.x * problem.n[:, None])
-    finite = np.isfinite(problem.total) and np.isfinite(matrix).all()
-    if not finite or (problem.total == 0 and problem.y.any()):
-        raise ValueError(
-            "X or y is of a size whose squares leave the range of floating point: rescale it "
-            "(divide each column by its largest value)."
-        )
-    sizes = np.sqrt(np.diag(matrix))
-    if (problem.penalty[sizes == 0] == 0).any():
-        raise ValueError(_dependent_message(problem, matrix))
-    sizes[sizes == 0] = 1.0
-    cosine = matrix / np.outer(sizes, sizes)
-    unpenalised = problem.penalty == 0
-    if unpenalised.any():
-        block = cosine[np.ix_(unpenalised, unpenalised)]
-        _, _, rank, _ = dpstrf(block, tol=1e-12)
-        if rank < len(block):
-            raise ValueError(_dependent_message(problem, matrix))
-    twins = np.argwhere(np.triu(np.abs(cosine) > 1 - 1e-12, k=1))
-    for i, j in twins:
-        scale = sizes[j] / sizes[i]
-        if abs(scale - 1) < 1e-9 and cosine[i, j] > 0:
-            warnings.warn(
-                f"columns {problem.names[i]!r} and {problem.names[j]!r} are identical: the ridge "
-                "splits their coefficient evenly. Drop one of them to read it.",
-                DesignWarning,
-                stacklevel=4,
-            )
-    if problem.origin_x.any() or problem.origin_y:
-        flat = np.diag(matrix)[1:] <= 1e-20 * problem.n.sum() * problem.origin_x[1:] ** 2
-        for j in np.flatnonzero(flat) + 1:
-            warnings.warn(
-                f"column {problem.names[j]!r} is constant, as the intercept is: its coefficient "
-                "is 0. Drop it, or fit without an intercept.",
-                DesignWarning,
-                stacklevel=4,
-            )
-    return matrix
-
-
-def _dependent_message(problem: Problem, matrix: np.ndarray) -> str:
-    """Name the columns that a pivoted Cholesky factorisation of the Gram matrix leaves over."""
-    sizes = np.sqrt(np.maximum(np.diag(matrix), 0))
-    sizes[sizes == 0] = 1.0
-    _, pivots, rank, _ = dpstrf(matrix / np.outer(sizes, sizes), tol=1e-12)
-    left_over = sorted(pivots[rank:] - 1) or [int(np.argmin(np.diag(matrix)))]
-    columns = ", ".join(repr(problem.names[j]) for j in left_over)
-    return (
-        f"X has linearly dependent columns and no ridge that could choose between them: {columns} "
-        "can be written with the others. Drop these columns, or set ridge_fixed > 0."
-    )

@@ -1,13 +1,14 @@
 """Rows that do not belong: least trimmed squares with a certificate.
 
 Where every row is a cluster of its own, an effect that may be anything takes the row out of the
-loss, and a budget on effects is a number of rows to leave out (the paper's Section 5.4). That is
-least trimmed squares (Rousseeuw 1984), up to the ridge: a row left out keeps the small weight
-ridge / (1 + ridge).
+loss, and a budget on effects is a number of rows to leave out (the paper's Section 5.4). As the
+ridge on effects goes to 0 that is least trimmed squares (Rousseeuw 1984). The search keeps a ridge
+so small that all it proves holds without one (`scs.trimmed`).
 """
 
 from __future__ import annotations
 
+import time
 from dataclasses import dataclass
 from math import floor
 from typing import Any
@@ -15,8 +16,10 @@ from typing import Any
 import numpy as np
 
 from scs.design import as_matrix, as_outcome
-from scs.moments import Moments
-from scs.solvers import Solution, check_budget, solve
+from scs.moments import INTERCEPT
+from scs.solvers import Solution, check_budget
+from scs.solvers.solution import Step, final_status, relative_gap
+from scs.trimmed import Proof, dependent, prove
 
 _STARTS, _KEPT, _FIRST_STEPS = 500, 10, 2  # of fast least trimmed squares
 
@@ -28,7 +31,8 @@ class Outliers:
     Attributes
     ----------
     rows : ndarray of int
-        Positions of the rows left out, sorted, the first row being 0.
+        Positions of the rows left out, sorted, the first row being 0. Fewer than asked for where
+        leaving out more would gain nothing.
     beta : ndarray, shape (P,)
         Least squares on the rows kept, the intercept first where there is one.
     residuals : ndarray, shape (N,)
@@ -36,8 +40,9 @@ class Outliers:
     trimmed_sum : float
         Sum of squares of the rows kept: the objective of least trimmed squares.
     solution : Solution
-        With objective, bound, gap and membership of every row. Its objective also counts each row
-        left out, with weight ridge / (1 + ridge).
+        The certificate of least trimmed squares itself: objective (the trimmed sum), bound, gap,
+        status, and membership of every row ("in": every best trimming leaves it out). Its effects
+        ``gamma`` are the residuals of the rows left out.
     """
 
     rows: np.ndarray
@@ -77,12 +82,11 @@ def detect_outliers(
 ) -> Outliers:
     """Leave out the rows without which the rest fits best, with a proved bound.
 
-    Minimises over beta and at most ``count`` rows S::
+    Minimises over beta and at most ``count`` rows S the sum of squares of the others::
 
         sum_{i not in S} (y_i - x_i'beta)^2
-            + ridge / (1 + ridge) sum_{i in S} (y_i - x_i'beta)^2
 
-    This is Eq. 5 with a cluster for every row, and least trimmed squares as the ridge goes to 0.
+    This is least trimmed squares: a row left out counts nothing, however far it lies.
 
     Parameters
     ----------
@@ -95,7 +99,8 @@ def detect_outliers(
     intercept : bool
         Add an intercept.
     ridge : float
-        > 0; the smaller, the nearer to trimming, and the harder the proof.
+        > 0; the largest weight that the search leaves on rows left out. It takes a smaller one
+        where the proof needs it, so the answer does not depend on it.
     gap, time_limit, seed
         As in `scs.solve`.
 
@@ -106,7 +111,8 @@ def detect_outliers(
     Raises
     ------
     ValueError, TypeError
-        Not exactly one of share and count; a count that leaves too few rows; bad rows.
+        Not exactly one of share and count; a count that leaves too few rows; bad rows; columns that
+        are linearly dependent on the rows kept.
 
     Notes
     -----
@@ -119,29 +125,111 @@ def detect_outliers(
     Paper, Section 5.4; Rousseeuw (1984), Least median of squares regression; Rousseeuw and Van
     Driessen (2006), Computing LTS regression for large data sets.
     """
-    matrix, _ = as_matrix(X, min_columns=0 if intercept else 1)
+    started = time.perf_counter()
+    matrix, names = as_matrix(X, min_columns=0 if intercept else 1)
     outcome = as_outcome(y, len(matrix))
     n_rows = len(matrix)
-    full = np.hstack([np.ones((n_rows, 1)), matrix]) if intercept else matrix
-    count = _check_count(share, count, n_rows, full.shape[1])
-    moments = Moments.from_arrays(matrix, outcome, np.arange(n_rows), intercept=intercept)
-    start = fast_trimming(full, outcome, count, seed=seed)
-    solution = solve(
-        moments,
-        count,
-        ridge=ridge,
-        ridge_fixed=0.0,
-        gap=gap,
-        time_limit=time_limit,
-        seed=seed,
-        start=start,
-    )
+    names = ((INTERCEPT,) if intercept else ()) + tuple(names)
+    count = _check_count(share, count, n_rows, len(names))
+    if not (isinstance(ridge, int | float) and 0 < ridge < np.inf):
+        raise ValueError(f"ridge must be positive and finite, got {ridge!r}: try 1e-4.")
+    units = _Units.of(matrix, outcome, intercept)
+    full, target = units.apply(matrix, outcome)
+    start = fast_trimming(full, target, count, seed=seed)
+    proof = prove(
+        full, target, count, start, ridge=ridge, gap=gap, seed=seed,
+        time_limit=time_limit - (time.perf_counter() - started),
+    )  # fmt: skip
     kept = np.ones(n_rows, dtype=bool)
-    kept[solution.support] = False
-    beta = np.linalg.lstsq(full[kept], outcome[kept], rcond=None)[0]
-    residuals = outcome - full @ beta
-    total = float(residuals[kept] @ residuals[kept])
-    return Outliers(solution.support, beta, residuals, total, solution)
+    kept[proof.rows] = False
+    alike = dependent(full[kept])
+    if alike is not None:
+        raise ValueError(
+            f"count={count} leaves rows on which column {names[alike]!r} can be written with the "
+            "other columns, so that its coefficient is not determined: pass a smaller count, or "
+            "drop the column."
+        )
+    beta = np.linalg.lstsq(full[kept], target[kept], rcond=None)[0]
+    residuals = (target - full @ beta) * units.size_y
+    solution = _solution(proof, units, beta, residuals, n_rows, gap, started)
+    return Outliers(proof.rows, solution.beta, residuals, solution.objective, solution)
+
+
+@dataclass(frozen=True)
+class _Units:
+    """Origin and unit of each column in which half of the rows are of order 1."""
+
+    origin_x: np.ndarray
+    size_x: np.ndarray
+    origin_y: float
+    size_y: float
+    intercept: bool
+
+    @classmethod
+    def of(cls, X: np.ndarray, y: np.ndarray, intercept: bool) -> _Units:
+        columns = np.column_stack([X, y])
+        origin = np.median(columns, axis=0) if intercept else np.zeros(columns.shape[1])
+        size = np.median(np.abs(columns - origin), axis=0)
+        # Half of the rows alike: the least that is not.
+        for j in np.flatnonzero(size == 0):
+            away = np.abs(columns[:, j] - origin[j])
+            size[j] = away[away > 0].min(initial=np.inf)
+        size[~np.isfinite(size)] = 1.0
+        return cls(origin[:-1], size[:-1], float(origin[-1]), float(size[-1]), intercept)
+
+    def apply(self, X: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        scaled = (X - self.origin_x) / self.size_x
+        if self.intercept:
+            scaled = np.hstack([np.ones((len(X), 1)), scaled])
+        target = (y - self.origin_y) / self.size_y
+        if not (np.isfinite(scaled).all() and np.isfinite(target).all()):
+            raise ValueError(
+                "X or y spans more than the range of floating point: rescale it (divide each "
+                "column by its largest value)."
+            )
+        return scaled, target
+
+    def back(self, beta: np.ndarray) -> np.ndarray:
+        """Return coefficients of the data as they came."""
+        slopes = beta[int(self.intercept) :] * self.size_y / self.size_x
+        if not self.intercept:
+            return slopes
+        first = beta[0] * self.size_y + self.origin_y - self.origin_x @ slopes
+        return np.concatenate([[first], slopes])
+
+
+def _solution(
+    proof: Proof, units: _Units, beta: np.ndarray, residuals: np.ndarray, n_rows: int,
+    gap: float, started: float,
+) -> Solution:  # fmt: skip
+    """Put what is proved into the units of the data."""
+    unit = units.size_y**2
+    gamma = np.zeros(n_rows)
+    gamma[proof.rows] = residuals[proof.rows]
+    value, bound = proof.value * unit, proof.bound * unit
+    reached = relative_gap(value, bound)
+    explained = (proof.nothing - proof.value) * unit
+    left = value - bound
+    history = [
+        Step(step.seconds, step.objective * unit, step.bound * unit, step.nodes, step.cuts)
+        for step in proof.history
+    ]
+    return Solution(
+        beta=units.back(beta),
+        gamma=gamma,
+        support=proof.rows,
+        labels=np.arange(n_rows),
+        objective=value,
+        bound=bound,
+        gap=reached,
+        selection_gap=0.0 if left <= 0 else left / explained if explained > 0 else np.inf,
+        membership=proof.membership,
+        status=final_status(proof.status, reached, gap),
+        method=proof.method,
+        seconds=time.perf_counter() - started,
+        nodes=proof.nodes,
+        history=tuple(history),
+    )
 
 
 def fast_trimming(X: np.ndarray, y: np.ndarray, count: int, *, seed: int = 0) -> np.ndarray:

@@ -2,7 +2,7 @@
 
 import shutil
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -13,7 +13,6 @@ from playwright.sync_api import (
     BrowserContext,
     Page,
     Request,
-    TimeoutError,
     sync_playwright,
 )
 
@@ -38,24 +37,56 @@ _ARGUMENTS = [
     "--disable-sync",
 ]
 
-# To be added to a page: the theme moves and fades for up to 0.4 seconds.
-NO_FADING = "*, *::before, *::after { transition: none !important; animation: none !important }"
+# Milliseconds for what takes long on a slow or busy machine; only a fault uses them up.
+PATIENCE = 300_000
 
-# Formulas and charts are ready; a chart inside something closed is drawn when that opens.
-READY = """() => {
-  if ([...document.querySelectorAll('.math')].some(m => !m.querySelector('mjx-container')))
-    return false;
-  const open = [...document.querySelectorAll('.scs-chart')].filter(c => c.offsetParent !== null);
-  return open.every(c => c.querySelector('.scs-chart-view svg'));
-}"""
+# The theme moves and fades for up to 0.4 seconds.
+_NO_FADING = "*, *::before, *::after { transition: none !important; animation: none !important }"
 
-# Once it has the width it will have, a chart is drawn a few times over until it fits.
-DRAWN = """async () => {
-  const frame = () => new Promise(requestAnimationFrame);
-  await frame();
-  await frame();
-  await Promise.all([...document.querySelectorAll('.scs-chart')].map(c => c.turn));
+# Waits until a page is at rest; returns what is not, or nothing. At rest: the window has its size,
+# formulas and fonts are there, nothing slides or fades, every open chart is drawn for the width
+# that it has and no drawing is under way, and for some frames nothing of that has changed. (A chart
+# inside something closed is drawn when that opens.)
+_AT_REST = """async ({ size, frames, patience }) => {
+  const all = (selector) => [...document.querySelectorAll(selector)];
+  const drawings = new Map(); // the last drawing of each chart that was seen
+  let underWay = 0;
+  const follow = (chart) => {
+    if (!chart.turn || drawings.get(chart) === chart.turn) return;
+    drawings.set(chart, chart.turn);
+    underWay += 1;
+    chart.turn.finally(() => { underWay -= 1; });
+  };
+  const room = (chart) => chart.querySelector('.scs-chart-view').clientWidth;
+  const moving = (charts) => {
+    if (innerWidth !== size.width || innerHeight !== size.height) return 'the window';
+    if (document.fonts.status !== 'loaded') return 'fonts';
+    if (all('.math').some(m => !m.querySelector('mjx-container'))) return 'formulas';
+    if (document.getAnimations().some(a => a.playState === 'running')) return 'a transition';
+    if (charts.some(c => !c.querySelector('.scs-chart-view svg'))) return 'charts not drawn';
+    if (charts.some(c => Math.abs(room(c) - c.width) > 1)) return 'charts of another width';
+    return underWay ? 'charts being drawn' : '';
+  };
+  const places = (charts) => JSON.stringify(
+    [document.documentElement, ...all('main, article'), ...charts,
+     ...charts.map(c => c.querySelector('.scs-chart-view svg')).filter(Boolean)]
+      .map(e => e.getBoundingClientRect()).map(b => [b.x, b.width, b.height]));
+  const until = performance.now() + patience;
+  const end = new Promise(done => setTimeout(done, patience)); // a hidden page has no frames
+  let same = 0, before = '', last = 'no frame was drawn';
+  while (same < frames && performance.now() < until) {
+    await Promise.race([new Promise(requestAnimationFrame), end]);
+    all('.scs-chart').forEach(follow);
+    const charts = all('.scs-chart').filter(c => c.offsetParent !== null);
+    const now = places(charts);
+    const what = moving(charts) || (now === before ? '' : 'the layout');
+    same = what ? 0 : same + 1;
+    last = what || last;
+    before = now;
+  }
+  return same < frames ? last : '';
 }"""
+_FRAMES = 5
 
 
 @dataclass
@@ -86,7 +117,9 @@ def _files(entry: Any) -> Iterator[str]:
 def chromium() -> Iterator[Browser]:
     """Start Debian's Chromium and end it."""
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=_ARGUMENTS)
+        browser = playwright.chromium.launch(
+            executable_path=CHROMIUM, args=_ARGUMENTS, timeout=PATIENCE
+        )
         try:
             yield browser
         finally:
@@ -97,6 +130,7 @@ def offline_context(browser: Browser, log: Log, **options: Any) -> BrowserContex
     """Make a browser context without a network that notes every request but those for files."""
     context = browser.new_context(**options)
     context.set_offline(True)
+    context.set_default_timeout(PATIENCE)
 
     def note(request: Request) -> None:
         if not request.url.startswith(("file:", "data:", "blob:")):
@@ -114,9 +148,37 @@ def watched_page(context: BrowserContext, log: Log) -> Page:
     return page
 
 
-def show(page: Page, name: str) -> None:
-    """Go to a page of the book and wait until it is drawn, or plainly will not be."""
+def show(page: Page, name: str) -> str:
+    """Go to a page of the book, switch what slides and fades off, and let it come to rest.
+
+    Returns
+    -------
+    str
+        As `settle`.
+    """
     page.goto((HTML / f"{name}.html").as_uri(), wait_until="load")
-    with suppress(TimeoutError):  # the tests say what is missing
-        page.wait_for_function(READY, timeout=20_000)
-    page.evaluate(DRAWN)
+    keep_still(page)
+    return settle(page)
+
+
+def keep_still(page: Page) -> None:
+    """Switch off what slides and fades: half moved, a page is nothing that a reader would see."""
+    page.add_style_tag(content=_NO_FADING)
+
+
+def settle(page: Page, patience: int = PATIENCE) -> str:
+    """Wait until nothing on a page moves any more, or plainly never will.
+
+    Parameters
+    ----------
+    page : Page
+    patience : int
+        Milliseconds.
+
+    Returns
+    -------
+    str
+        What is still not at rest; empty if all is.
+    """
+    wanted = {"size": page.viewport_size, "frames": _FRAMES, "patience": patience}
+    return page.evaluate(_AT_REST, wanted)

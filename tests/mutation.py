@@ -8,7 +8,7 @@ an attribute that carries it; checking it when an object is made (`__post_init__
 That is found apart from any output: in a copy of the package every such reading is noted. The copy
 has the changed constant too, and nbval compares the chapters with their stored outputs there. The
 two sets must be equal, and lie among the chapters that `scs execute --stale` would name, which go
-by imported modules and so may be more.
+by names in the code and so may be more.
 
 Chapters that read the stored simulation depend on the constant through it. So the changed copy gets
 a stored simulation of its own first (some ten minutes), if a chapter to be checked reads one, and
@@ -26,7 +26,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from scs.cli.chapters import Chapter, all_chapters, find_chapter, left_out_message, missing_data
-from scs.provenance import modules_behind
+from scs.provenance import code_behind
 
 ROOT = Path(__file__).resolve().parents[1]
 PARTS = ("scs", "notebooks", "data", "conftest.py", "pyproject.toml", "_toc.yml")
@@ -66,7 +66,7 @@ class Result:
     chapter: Chapter
     reads: bool
     fails: bool
-    imports: bool  # the module that holds the constant, so it would be stale
+    named: bool  # leads to the constant by names, so it would be stale
 
 
 class _Watched(ast.NodeTransformer):
@@ -153,7 +153,7 @@ def checked(folder: Path, chapter: Chapter, change: Change) -> Result:
         chapter,
         reads=readings.exists() or bool(names_in(code) & change.names),
         fails=done.returncode == 1,
-        imports=change.module in modules_behind(code),
+        named=change.constant in code_behind(code),
     )
 
 
@@ -175,7 +175,7 @@ def wrong(results: list[Result]) -> list[str]:
             sentences.append(f"{each.chapter.stem} fails and does not read the constant")
         if each.reads and not each.fails:
             sentences.append(f"{each.chapter.stem} reads the constant and still passes")
-        if each.reads and not each.imports:
+        if each.reads and not each.named:
             sentences.append(f"{each.chapter.stem} reads the constant and would not be stale")
     return sentences
 
@@ -197,13 +197,13 @@ def main(argv: list[str] | None = None) -> int:
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
     changed_copy(folder, change)
-    if any("scs.experiment.stored" in modules_behind(code_of(each)) for each in chapters):
+    if any("read_stored" in code_behind(code_of(each)) for each in chapters):
         store_simulation(folder)
     results = []
     with ThreadPoolExecutor(2) as pool:
         for each in pool.map(lambda chapter: checked(folder, chapter, change), chapters):
             words = ["reads it" if each.reads else "does not read it"]
-            words += ["imports its module"] if each.imports and not each.reads else []
+            words += ["leads to it by names"] if each.named and not each.reads else []
             verdict = "FAILS" if each.fails else "passes"
             print(f"{each.chapter.stem:<20} {verdict:<6}  {', '.join(words)}", flush=True)
             results.append(each)

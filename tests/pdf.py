@@ -9,13 +9,13 @@ from typing import Any
 
 from browser import (
     CHROMIUM,
-    DRAWN,
     NO_CHROMIUM,
-    READY,
     ROOT,
     Log,
     chromium,
+    keep_still,
     offline_context,
+    settle,
     toc_pages,
 )
 from playwright.sync_api import Browser
@@ -23,7 +23,6 @@ from playwright.sync_api import Browser
 SINGLE = ROOT / "_build" / "singlehtml"
 MARGIN_MM = 16
 WIDTH_PX = round((210 - 2 * MARGIN_MM) / 25.4 * 96)  # of A4's text, at CSS's 96 pixels an inch
-_MINUTE = 60_000  # milliseconds
 
 _FOOTER = (
     '<div style="width: 100%; text-align: center; font: 8px sans-serif; color: #555">'
@@ -74,10 +73,11 @@ def print_page(browser: Browser, page_file: Path, target: Path) -> list[dict[str
     page = context.new_page()
     page.on("pageerror", lambda error: log.errors.append(str(error)))
     page.emulate_media(media="print")
-    page.goto(page_file.as_uri(), wait_until="load", timeout=2 * _MINUTE)
+    page.goto(page_file.as_uri(), wait_until="load")
+    keep_still(page)
     page.evaluate(_UNFOLD)
-    page.wait_for_function(READY, timeout=2 * _MINUTE)
-    page.evaluate(DRAWN)
+    if moving := settle(page):
+        log.errors.append(f"not at rest: {moving}")
     charts = page.evaluate(_CHARTS)
     margin = {side: f"{MARGIN_MM}mm" for side in ("top", "right", "bottom", "left")}
     page.pdf(

@@ -9,12 +9,12 @@ from browser import (
     CHROMIUM,
     DESKTOP,
     NO_CHROMIUM,
-    NO_FADING,
     PHONE,
     ROOT,
     Log,
     chromium,
     offline_context,
+    settle,
     show,
     toc_pages,
     watched_page,
@@ -37,13 +37,12 @@ def main() -> int:
                     page = watched_page(context, log)
                     show(page, name)
                     path = folder / f"{name.replace('/', '-')}-{size_name}-{mode}.png"
-                    # Half moved or half faded in, a page is nothing that a reader would see.
-                    page.add_style_tag(content=NO_FADING)
                     # A window as high as the page: to take a whole page the browser changes the
                     # width for a moment, and charts would be drawn for that.
                     height = page.evaluate("() => document.documentElement.scrollHeight")
                     page.set_viewport_size({**size, "height": height})
-                    page.wait_for_timeout(300)
+                    if moving := settle(page):
+                        print(f"{path.name}: not at rest: {moving}", file=sys.stderr)
                     page.screenshot(path=path)
                     print(path)
                     page.close()

@@ -293,7 +293,7 @@ def test_execute_names_what_moved(book, capsys):
     assert "reps * noise" in capsys.readouterr().out
 
 
-CALLS_METRICS = "import sys\n\nfrom scs import metrics"
+CALLS_METRICS = "import sys\n\nfrom scs.metrics import sparsity\n\nmeasure = sparsity"
 
 
 @pytest.fixture
@@ -302,18 +302,15 @@ def package(tmp_path, monkeypatch):
     copy = tmp_path / "copy" / "scs"
     shutil.copytree(ROOT / "scs", copy, ignore=shutil.ignore_patterns("__pycache__"))
     monkeypatch.setattr(provenance, "_ROOT", copy)
-    for cached in (provenance._code, provenance._imported_by, provenance._exports):
-        cached.cache_clear()
     yield copy
-    for cached in (provenance._code, provenance._imported_by, provenance._exports):
-        cached.cache_clear()
+    provenance._read.cache_clear()
 
 
 def _edit(path: Path, old: str, new: str) -> None:
     text = path.read_text(encoding="utf-8")
     assert old in text
     path.write_text(text.replace(old, new), encoding="utf-8")
-    provenance._code.cache_clear()
+    provenance._read.cache_clear()
 
 
 def test_stale_are_exactly_the_notebooks_whose_code_changed(book, package, capsys):
@@ -332,11 +329,11 @@ def test_stale_are_exactly_the_notebooks_whose_code_changed(book, package, capsy
     _edit(package / "metrics.py", "return", "return 0 or")
     assert [stale_reasons(chapter) for chapter in all_chapters(book)] == [
         [],
-        ["changed: scs.metrics"],
+        ["changed: sparsity"],
     ]
     main(["execute", "--stale"])
     assert capsys.readouterr().out.splitlines() == [
-        "02_needy: changed: scs.metrics",
+        "02_needy: changed: sparsity",
         "02_needy: every output as it was",
     ]
     assert [stale_reasons(chapter) for chapter in all_chapters(book)] == [[], []]

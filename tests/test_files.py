@@ -44,7 +44,7 @@ def write(frame, path, **options):
     return path
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(
     seed=st.integers(0, 10_000),
     n_files=st.integers(1, 4),

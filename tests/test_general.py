@@ -303,7 +303,7 @@ def test_edges(budget, intercept):
     one = Moments.from_arrays(X, y, [1] * 9, intercept=intercept, Z=X[:, :1])
     single = Moments.from_arrays(X, y, np.arange(9), intercept=intercept, Z=X[:, 1:])
     for moments in (one, single):
-        solution = solve(moments, budget, time_limit=20)
+        solution = solve(moments, budget)
         assert solution.status == "optimal"
         assert 0 <= solution.bound <= solution.objective
         assert solution.gamma.shape == (moments.n_clusters, 2)

@@ -41,7 +41,7 @@ def test_cross_products_are_those_of_the_rows(seed):
     assert moments.n_rows == len(rows.y)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(seed=st.integers(0, 10_000), pieces=st.integers(1, 5))
 def test_pieces_merge_to_the_whole(seed, pieces):
     rows = random_rows(seed)
@@ -69,7 +69,7 @@ def as_labels(kind, clusters):
     return labels if kind in ("text", "tuples") else np.array(labels)
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(seed=st.integers(0, 10_000), kind=st.sampled_from(sorted(LABELS)), data=st.data())
 def test_any_split_in_any_order_gives_the_same_moments(seed, kind, data):
     """Every row is dealt to some chunk, so that clusters are spread over all of them."""
@@ -159,7 +159,7 @@ def test_the_order_of_a_merge_does_not_matter():
     assert_same(a + b, b + a)
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(seed=st.integers(0, 10_000), budget=st.integers(0, 6))
 def test_row_order_labels_and_chunks_change_no_solution(seed, budget):
     rows = random_rows(seed)

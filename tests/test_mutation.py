@@ -60,5 +60,5 @@ def test_only_the_chapter_that_reads_the_constant_fails(results):
     assert wrong(results) == []
 
 
-def test_what_is_stale_goes_by_imported_modules(results):
-    assert [each.imports for each in results] == [True, True]
+def test_what_is_stale_goes_by_names(results):
+    assert [each.named for each in results] == [True, True]

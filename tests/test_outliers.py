@@ -24,24 +24,136 @@ def test_stackloss_is_certified():
     np.testing.assert_allclose(found.beta, [-37.65246, 0.79769, 0.57734, -0.06706], atol=5e-6)
 
 
-@pytest.mark.parametrize("seed", range(10))
-def test_equals_enumeration(seed):
-    rng = np.random.default_rng(seed)
-    X, y = rng.normal(size=(11, 1)), rng.normal(size=11)
-    y[:3] += 8.0
-    full = np.column_stack([np.ones(11), X])
-    weight = 1e-4 / (1 + 1e-4)
+def trimmed_sum(full, y, out):
+    """Least squares without some rows, columns in units of the rows kept."""
+    kept = np.setdiff1d(np.arange(len(y)), out)
+    sizes = np.linalg.norm(full[kept], axis=0)
+    sizes[sizes == 0] = 1.0
+    beta = np.linalg.lstsq(full[kept] / sizes, y[kept], rcond=1e-11)[0] / sizes
+    return float(np.sum((y[kept] - full[kept] @ beta) ** 2))
 
-    def total(out):
-        w = np.ones(11)
-        w[list(out)] = weight
-        beta = np.linalg.lstsq(full * np.sqrt(w)[:, None], y * np.sqrt(w), rcond=None)[0]
-        return float(w @ (y - full @ beta) ** 2)
 
-    best = min(total(out) for out in combinations(range(11), 3))
-    found = detect_outliers(X, y, count=3, gap=1e-8)
-    assert found.solution.objective == pytest.approx(best, rel=1e-8)
-    assert found.solution.bound <= best * (1 + 1e-12)
+def spoil(kind, X, y, out, rng):
+    """Move some rows: off the line, far out in x or y, together, onto a grid, into few levels."""
+    if kind == "shifted":
+        y[out] += 8.0
+    elif kind == "far in x":
+        X[out[0], 0] = rng.choice([1e3, 1e6, 1e9])
+    elif kind == "far in y":
+        y[out[0]] = rng.choice([1e3, 1e6, 1e9, -1e12])
+    elif kind == "masked":
+        X[out] = 5 + 0.1 * rng.normal(size=(len(out), X.shape[1]))
+        y[out] = -10.0
+    elif kind == "ties":
+        X[:], y[:] = np.round(X), np.round(y)
+    elif kind == "levels":
+        X[:, 0] = np.arange(len(y)) < len(out) + rng.integers(0, 3)
+    elif kind == "large":
+        X *= 1e6
+        y *= 1e7
+        y += 1e7
+    return X, y
+
+
+KINDS = ["plain", "shifted", "far in x", "far in y", "masked", "ties", "levels", "large"]
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("seed", range(8))
+def test_equals_enumeration(seed, kind):
+    """Every trimming of up to 12 rows; a row left out weighs nothing, wherever it lies."""
+    rng = np.random.default_rng([seed, KINDS.index(kind)])
+    n_columns, intercept = int(rng.integers(1, 4)), bool(rng.integers(2))
+    n_rows = int(rng.integers(n_columns + 5, 13))
+    count = int(rng.integers(1, min(n_rows - n_columns - 2, 4) + 1))
+    X, y = rng.normal(size=(n_rows, n_columns)), rng.normal(size=n_rows)
+    y += X.sum(axis=1)
+    X, y = spoil(kind, X, y, rng.choice(n_rows, size=count, replace=False), rng)
+    full = np.column_stack([np.ones(n_rows), X]) if intercept else X
+    values = {out: trimmed_sum(full, y, out) for out in combinations(range(n_rows), count)}
+    best = min(values.values())
+    rounding = 1e-20 * float(np.median(y**2))
+    try:
+        found = detect_outliers(X, y, count=count, intercept=intercept, gap=1e-6)
+    except ValueError as error:
+        assert kind in ("ties", "levels")
+        assert "is not determined" in str(error)
+        return
+    solution = found.solution
+    assert solution.status == "optimal"
+    assert solution.objective == found.trimmed_sum
+    assert solution.objective <= best * (1 + 1e-6) + rounding
+    assert solution.bound <= best * (1 + 1e-12) + rounding
+    assert found.trimmed_sum == pytest.approx(
+        trimmed_sum(full, y, found.rows), rel=1e-9, abs=rounding
+    )
+    for out, value in values.items():
+        if value <= best * (1 + 1e-9):
+            assert np.isin(np.flatnonzero(solution.membership == "in"), out).all()
+            assert not np.isin(np.flatnonzero(solution.membership == "out"), out).any()
+
+
+@pytest.mark.parametrize("far", ["x", "y"])
+@pytest.mark.parametrize("size", [1e3, 1e6, 1e9])
+def test_a_row_however_far_is_left_out(far, size):
+    """Twenty rows, two of them shifted, and one of which a weight of 1e-4 would be too much."""
+    rng = np.random.default_rng(0)
+    x = np.linspace(-2, 2, 20) + 0.1 * rng.normal(size=20)
+    y = 1 + x + 0.4 * rng.normal(size=20)
+    y[[3, 7]] += 8.0
+    if far == "x":
+        x[11] = size
+    else:
+        y[11] = size
+    full = np.column_stack([np.ones(20), x])
+    best = min(combinations(range(20), 3), key=lambda out: trimmed_sum(full, y, out))
+    assert best == (3, 7, 11)
+    found = detect_outliers(x[:, None], y, count=3)
+    np.testing.assert_array_equal(found.rows, best)
+    assert found.solution.status == "optimal"
+    assert found.trimmed_sum == pytest.approx(trimmed_sum(full, y, best), rel=1e-9)
+    assert (found.solution.membership[list(best)] == "in").all()
+
+
+def test_units_change_nothing():
+    X, y = stackloss()
+    one = detect_outliers(X, y, count=4)
+    other = detect_outliers(X * 1e-7 + 3.0, y * 1e8 - 5.0, count=4)
+    np.testing.assert_array_equal(one.rows, other.rows)
+    np.testing.assert_array_equal(one.solution.membership, other.solution.membership)
+    np.testing.assert_allclose(other.beta[1:], one.beta[1:] * 1e15, rtol=1e-7)
+    assert other.trimmed_sum == pytest.approx(one.trimmed_sum * 1e16, rel=1e-6)
+
+
+def test_rows_on_a_line_and_a_coefficient_that_is_lost():
+    x = np.arange(12.0)
+    y = 2 * x
+    y[[2, 5]] += [3.0, -4.0]
+    found = detect_outliers(x[:, None], y, count=2)
+    np.testing.assert_array_equal(found.rows, [2, 5])
+    assert (found.solution.objective, found.solution.gap) == (0.0, 0.0)
+    assert found.solution.status == "optimal"
+    # Only two rows say anything of the second column, and these are the ones to leave out.
+    other = np.zeros(12)
+    other[[2, 5]] = 1.0
+    with pytest.raises(ValueError, match="on which column 'x2' can be written with the other"):
+        detect_outliers(np.column_stack([x, other]), y, count=2)
+
+
+def test_what_is_proved_holds_against_trimmings_from_anywhere():
+    rng = np.random.default_rng(3)
+    X = rng.standard_t(2, size=(60, 2))
+    y = X.sum(axis=1) + rng.standard_t(1, size=60)
+    full = np.column_stack([np.ones(60), X])
+    found = detect_outliers(X, y, share=0.2, time_limit=5.0)
+    for trial in range(300):
+        keep = rng.permutation(found.rows)[: trial % 12]
+        others = np.setdiff1d(np.arange(60), keep)
+        out = np.concatenate([keep, rng.choice(others, size=12 - len(keep), replace=False)])
+        value = trimmed_sum(full, y, out)
+        assert found.solution.bound <= value
+        if value < found.trimmed_sum * (1 + 1e-9):
+            assert (found.solution.membership[out] != "out").all()
 
 
 def test_masked_outliers_are_found_and_the_gap_is_honest():

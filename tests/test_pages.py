@@ -1,7 +1,6 @@
 """Every page of the built book in Chromium, with the network cut."""
 
 from collections.abc import Iterator
-from contextlib import suppress
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -14,17 +13,15 @@ from axe_playwright_python.sync_playwright import Axe
 from browser import (
     CHROMIUM,
     DESKTOP,
-    DRAWN,
     HTML,
     NO_CHROMIUM,
-    NO_FADING,
     PHONE,
     ROOT,
     Log,
     Page,
-    TimeoutError,
     chromium,
     offline_context,
+    settle,
     show,
     toc_pages,
     watched_page,
@@ -125,14 +122,23 @@ class Finding:
 
 @dataclass(frozen=True)
 class Visit:
-    """A page opened on a narrow screen, then widened; axe-core's findings on the wide one."""
+    """A page opened on a narrow screen, then widened."""
 
-    log: Log
+    name: str
     narrow: dict[str, Any]
     wide: dict[str, Any]
-    findings: list[Finding]
+    moving: list[str]  # what did not come to rest before it was read
+
+
+@dataclass(frozen=True)
+class Look:
+    """The same page looked at closer, its folded parts open, in light and in dark."""
+
+    findings: list[Finding]  # of axe-core
     inks: tuple[str | None, str | None]  # colour of the charts' labels in light and in dark mode
     pictures: list[dict[str, float]]  # boxes of what stands in for charts without JavaScript
+    moving: list[str]
+    log: Log  # of the visit too
 
 
 @pytest.fixture(scope="module")
@@ -163,28 +169,33 @@ def visit(windows, request) -> Visit:
     """Open each page once, for all its tests; workers share the pages out (see conftest.py)."""
     if not (HTML / "index.html").exists():
         pytest.fail("the book is not built: run `make book` first")
-    return _visit(windows, request.param)
-
-
-def _visit(windows: Windows, name: str) -> Visit:
     page, log = windows.page, windows.log
     log.requests.clear()
     log.errors.clear()
     page.set_viewport_size(PHONE)
-    show(page, name)
+    moving = [show(page, request.param)]
     narrow = page.evaluate(_SEEN)
     page.set_viewport_size(DESKTOP)
-    page.evaluate(DRAWN)
+    moving.append(settle(page))
     wide = page.evaluate(_SEEN)
-    page.add_style_tag(content=NO_FADING)  # half faded in, text would seem too pale to axe-core
+    return Visit(request.param, narrow, wide, [*filter(None, moving)])
+
+
+@pytest.fixture(scope="module")
+def look(windows, visit) -> Look:
+    """Go on with the page that `visit` has left open."""
+    page, log = windows.page, windows.log
     page.evaluate("() => document.querySelectorAll('details').forEach(d => { d.open = true })")
+    moving = [settle(page)]
     page.evaluate(_THIN)
     light, findings = page.evaluate(_INK), _violations(page, {})
-    _darken(page, light)
+    page.evaluate("() => { document.documentElement.dataset.theme = 'dark' }")
+    moving.append(settle(page))
     inks = (light, page.evaluate(_INK))
     findings += _violations(page, _OF_COLOURS)
-    pictures = _stand_ins(windows.plain, name) if wide["charts"] else []
-    return Visit(Log([*log.requests], [*log.errors]), narrow, wide, findings, inks, pictures)
+    pictures = _stand_ins(windows.plain, visit.name) if visit.wide["charts"] else []
+    log = Log([*log.requests], [*log.errors])
+    return Look(findings, inks, pictures, [*filter(None, moving)], log)
 
 
 def _stand_ins(page: Page, name: str) -> list[dict[str, float]]:
@@ -192,14 +203,6 @@ def _stand_ins(page: Page, name: str) -> list[dict[str, float]]:
     page.goto((HTML / f"{name}.html").as_uri())
     boxes = [picture.bounding_box() for picture in page.locator(".scs-chart img").all()]
     return [box for box in boxes if box is not None]
-
-
-def _darken(page: Any, ink: str | None) -> None:
-    """Switch the page to dark at once, and wait until its charts have followed."""
-    page.evaluate("() => { document.documentElement.dataset.theme = 'dark' }")
-    if ink:
-        with suppress(TimeoutError):  # a test says so
-            page.wait_for_function(f"(before) => ({_INK})() !== before", arg=ink, timeout=10_000)
 
 
 def _violations(page: Any, options: dict[str, Any]) -> list[Finding]:
@@ -212,8 +215,12 @@ def _violations(page: Any, options: dict[str, Any]) -> list[Finding]:
     ]
 
 
-def test_no_request_leaves_and_no_error_is_logged(visit):
-    assert visit.log == Log()
+def test_no_request_leaves_and_no_error_is_logged(look):
+    assert look.log == Log()
+
+
+def test_all_is_read_at_rest(visit, look):
+    assert visit.moving + look.moving == []
 
 
 def test_every_chart_is_drawn_described_and_fits(visit, record_property):
@@ -270,10 +277,10 @@ def test_every_picture_has_a_description(visit):
     assert visit.wide["unlabelled"] == []
 
 
-def test_axe_finds_nothing_that_is_ours(visit):
+def test_axe_finds_nothing_that_is_ours(look):
     found = {
         (finding.rule, finding.target): finding
-        for finding in visit.findings
+        for finding in look.findings
         if finding.impact not in TOLERATED_IMPACT
     }
     assert [finding for at, finding in found.items() if at not in THEMES_OWN] == []
@@ -291,15 +298,15 @@ def test_a_phone_needs_no_sideways_scrolling(visit, record_property):
     assert seen["overflow"] <= 0, f"sticks out: {seen['wide']}"
 
 
-def test_charts_follow_the_mode_of_the_page(visit):
-    light, dark = visit.inks
+def test_charts_follow_the_mode_of_the_page(visit, look):
+    light, dark = look.inks
     charts = bool(visit.wide["charts"])
     assert (bool(light), bool(dark), light != dark) == (charts, charts, charts)
 
 
-def test_pictures_stand_in_without_javascript(visit):
-    assert len(visit.pictures) >= len(visit.wide["charts"])
-    assert all(box["width"] > 50 and box["height"] > 20 for box in visit.pictures)
+def test_pictures_stand_in_without_javascript(visit, look):
+    assert len(look.pictures) >= len(visit.wide["charts"])
+    assert all(box["width"] > 50 and box["height"] > 20 for box in look.pictures)
 
 
 def test_the_first_page_is_found(browser):
@@ -317,6 +324,8 @@ def test_a_request_is_noticed(browser, tmp_path):
     (tmp_path / "page.html").write_text("<img alt='' src='https://example.org/a.png'>")
     log = Log()
     context = offline_context(browser, log)
-    context.new_page().goto((tmp_path / "page.html").as_uri())
+    page = context.new_page()
+    with page.expect_event("requestfailed"):
+        page.goto((tmp_path / "page.html").as_uri())
     assert log.requests == ["https://example.org/a.png"]
     context.close()

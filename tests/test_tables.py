@@ -137,7 +137,6 @@ def page(tmp_path_factory):
         context = offline_context(browser, log, accept_downloads=True)
         page = watched_page(context, log)
         page.goto(path.as_uri())
-        page.set_default_timeout(5_000)
         yield page
         assert log == Log()
 

@@ -1,6 +1,7 @@
 """The command ``scs``: a user's own table, chapters with other parameters, stored outputs, data.
 
-Exit codes: 0 done, 2 something that the caller can mend (said in one line, with the remedy).
+Exit codes: 0 done, 2 something that the caller can mend (said in one line, with the remedy), 130
+stopped by Ctrl-C.
 """
 
 import argparse
@@ -12,6 +13,7 @@ from importlib.metadata import version
 import nbformat
 
 from scs import __distribution__, datasets
+from scs._loading import STOPPED, loaded
 from scs.cli import fit as fits
 from scs.cli import run as runs
 from scs.cli.chapters import (
@@ -44,9 +46,13 @@ def main(argv: Sequence[str] | None = None) -> int:
     int
         Exit code.
     """
-    arguments = _parser().parse_args(argv)
+    loaded()
     try:
+        arguments = _parser().parse_args(argv)
         arguments.command(arguments)
+    except KeyboardInterrupt:
+        print("scs: stopped.", file=sys.stderr)
+        return STOPPED
     except UsageError as error:
         print(f"scs: {error}", file=sys.stderr)
         return 2

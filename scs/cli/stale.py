@@ -1,8 +1,8 @@
 """Which stored notebooks are older than what made them: their source, or the code they call.
 
-A notebook keeps, beside its outputs, one digest for every module of this package that its code
-leads to (`scs.provenance`). Comments and docstrings do not count, so that only a change which could
-move a number asks for a new run.
+A notebook keeps, beside its outputs, one digest for every definition of this package that its code
+leads to (`scs.provenance`). Comments, docstrings and the module that code lies in do not count, so
+that only a change which could move a number asks for a new run.
 """
 
 import re
@@ -10,19 +10,19 @@ import re
 from nbformat import NotebookNode
 
 from scs.cli.chapters import Chapter
-from scs.provenance import digest, modules_behind
+from scs.provenance import code_behind as definitions_behind
 
 CODE_KEY = "scs_code"  # in the metadata of a stored notebook
+_SHOWN = 12  # changed definitions named in a message
 _MAGIC = re.compile(r"^\s*[%!]")
 
 
 def code_behind(notebook: NotebookNode) -> dict[str, str]:
-    """Return the modules of `scs` that a notebook depends on, each with the digest of its code.
+    """Return the definitions of `scs` that a notebook depends on, each with a digest.
 
-    Depends means: its code imports the module, or something that imports it. What it does not
-    call of such a module counts too.
+    Depends means: its code names the definition, or something that names it.
     """
-    return {module: digest([module]) for module in modules_behind(_code(notebook))}
+    return definitions_behind(_code(notebook))
 
 
 def _code(notebook: NotebookNode) -> str:
@@ -48,9 +48,10 @@ def stale_reasons(chapter: Chapter) -> list[str]:
     if CODE_KEY not in stored.metadata:
         return [*reasons, "stored without the digests of its code"]
     kept, now = stored.metadata[CODE_KEY], code_behind(stored)
-    changed = sorted(module for module in {*kept, *now} if kept.get(module) != now.get(module))
+    changed = sorted(name for name in {*kept, *now} if kept.get(name) != now.get(name))
     if changed:
-        reasons.append(f"changed: {', '.join(changed)}")
+        more = f" and {len(changed) - _SHOWN} more" if len(changed) > _SHOWN else ""
+        reasons.append(f"changed: {', '.join(changed[:_SHOWN])}{more}")
     return reasons
 
 

@@ -14,9 +14,10 @@ from scs.baselines import Fit, fit_gaussian, fit_laplace, fit_ols
 from scs.model import cluster_tree
 from scs.moments import Moments
 from scs.objective import Problem, profile
-from scs.provenance import digest, modules_behind
+from scs.provenance import digest
 from scs.simulate import Replication, Sample, Scenario, replication_rng, simulate
 from scs.solvers import Solution, paper_budgets, prediction_error, solve, tune_budget
+from scs.solvers.solution import unless_stopped
 
 ARMS = ("published", "equal")
 _BASELINES: dict[str, Callable[[Moments], Fit]] = {
@@ -35,7 +36,7 @@ _NO_RIDGE = 1e-9  # Eq. 6 needs a ridge above 0; this one moves no printed digit
 @cache
 def code_version() -> str:
     """Return the digest of all code that `fit_replication` depends on."""
-    return digest(modules_behind("from scs.experiment.replication import fit_replication"))
+    return digest(f"from {__name__} import fit_replication\nfit_replication")
 
 
 @dataclass(frozen=True, eq=False)
@@ -144,7 +145,7 @@ def _tuned(data: _Data, ridge: float) -> Solution:
     """Section 2.2.1: budget by validation error, then a fit on both sets."""
     folds = [(data.train, data.validation)]
     tuning = tune_budget(folds, paper_budgets(data.train.n_clusters), ridge=ridge)
-    return solve(data.both, tuning.best, ridge=ridge)
+    return unless_stopped(solve(data.both, tuning.best, ridge=ridge))
 
 
 def _small_ridge(data: _Data) -> _Estimate:
@@ -158,10 +159,10 @@ def _refit(data: _Data) -> _Estimate:
     s = np.zeros(data.both.n_clusters)
     s[found.support] = 1.0
     at = profile(problem, s)
-    gamma = np.zeros_like(s)
-    means = data.both.mean_y - data.both.mean_x @ at.beta
+    gamma, beta = np.zeros_like(s), problem.coefficients(at.beta)
+    means = data.both.mean_y - data.both.mean_x @ beta
     gamma[found.support] = means[found.support]
-    return _of_solution(replace(found, beta=at.beta, gamma=gamma), data)
+    return _of_solution(replace(found, beta=beta, gamma=gamma), data)
 
 
 _VARIANT_FITS = dict(zip(VARIANTS, (_small_ridge, _refit)))

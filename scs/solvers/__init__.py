@@ -13,7 +13,7 @@ import numpy as np
 from scs.constraints import Constraint
 from scs.design import DesignWarning
 from scs.moments import Moments
-from scs.objective import Problem, lower_bound, membership, profile
+from scs.objective import Problem, lower_bound, membership, profile, rounding
 from scs.rank import Rank, keep_columns, rank_of_moments
 from scs.slopes import SlopeMoments
 from scs.solvers.alternating import first_support
@@ -31,6 +31,7 @@ from scs.solvers.path import (
     tune_budget,
 )
 from scs.solvers.solution import Solution, Step, make_solution
+from scs.solvers.stop import Stop
 
 __all__ = [
     "METHODS",
@@ -94,7 +95,7 @@ def solve(
     gap : float
         Stop at (objective - bound) / objective <= gap.
     time_limit : float
-        Seconds, > 0. The heuristic that begins every search is not cut short.
+        Seconds, > 0; the heuristic that begins every search is cut short too.
     seed : int
         Of random starts.
     verbose : bool
@@ -180,7 +181,7 @@ def solve(
     problem = Problem.from_moments(moments, ridge=ridge, ridge_fixed=ridge_fixed)
     budget = min(budget, problem.n_clusters)
     if method == "alternating":
-        found = _alternating(moments, problem, budget, gap=gap, seed=seed)
+        found = _alternating(moments, problem, budget, **limits)
     elif method == "outer":
         kind = cuts or "strong"
         found = outer(moments, problem, budget, cuts=kind, verbose=verbose, start=start, **limits)
@@ -272,13 +273,16 @@ def _reason(problem: Problem) -> str:
 
 
 def _alternating(
-    moments: Moments, problem: Problem, budget: int, *, gap: float, seed: int
+    moments: Moments, problem: Problem, budget: int, *, gap: float, time_limit: float, seed: int
 ) -> Solution:
     """Run the heuristic alone; the bound is the cut at the evenly spread relaxation point."""
     started = time.perf_counter()
-    best, interrupted = first_support(problem, budget, seed=seed)
+    with Stop(time_limit) as stop:
+        best, interrupted = first_support(problem, budget, seed=seed, stop=stop)
+        late = bool(stop)
+    stop.interrupted |= interrupted
     root = profile(problem, np.full(problem.n_clusters, budget / problem.n_clusters))
-    bound = lower_bound(problem, root, budget)
+    bound = lower_bound(problem, root, budget, best.value + rounding(problem, best))
     return make_solution(
         moments,
         problem,
@@ -286,7 +290,7 @@ def _alternating(
         np.flatnonzero(best.s),
         bound=bound,
         membership=membership(problem, root, budget, best.value),
-        status="interrupted" if interrupted else "heuristic",
+        status=stop.status if late or stop.interrupted else "heuristic",
         method="alternating",
         seconds=time.perf_counter() - started,
         nodes=0,

@@ -18,6 +18,7 @@ from scs.objective import (
     Problem,
     Profile,
     cluster_weights,
+    end,
     indicator,
     normal_matrix,
     profile,
@@ -148,9 +149,9 @@ def starts(problem: Problem, budget: int, seed: int) -> Iterator[np.ndarray]:
     (clusters far from each of them are selected); random weights, seeded.
     """
     n_clusters = problem.n_clusters
-    within = profile(problem, np.ones(n_clusters)).residual
+    within = end(problem, True).residual
     yield within
-    yield profile(problem, np.zeros(n_clusters)).residual
+    yield end(problem, False).residual
     for level in np.quantile(within, (0.1, 0.3, 0.5, 0.7, 0.9)):
         yield within - level
     rng = np.random.default_rng(seed)
@@ -193,7 +194,7 @@ def alternating(
     """
     n_clusters = problem.n_clusters
     if budget in (0, n_clusters):
-        return profile(problem, np.full(n_clusters, float(budget > 0)))
+        return end(problem, budget > 0)
     if n_clusters > _MANY:
         return _from_sample(problem, budget, seed, stop)
     ends: dict[bytes, Profile] = {}
@@ -231,12 +232,13 @@ def first_support(
     """
     if stop is None:
         with Stop() as stop:
-            return first_support(problem, budget, seed=seed, quick=quick, stop=stop)
+            found, broken = first_support(problem, budget, seed=seed, quick=quick, stop=stop)
+        return found, broken or stop.interrupted  # it may come at the very end
     try:
         found = alternating(problem, budget, seed=seed, quick=quick, stop=stop)
         return found, stop.interrupted
     except KeyboardInterrupt:  # a handler that is not Python's, or the second Ctrl-C
-        residual = profile(problem, np.zeros(problem.n_clusters)).residual
+        residual = end(problem, False).residual
         support = best_support(problem, residual, budget)
         return profile(problem, indicator(problem.n_clusters, support)), True
 
@@ -255,6 +257,7 @@ def _from_sample(problem: Problem, budget: int, seed: int, stop: Stop | None) ->
         within_xy=share * problem.within_xy,
         within_yy=share * problem.within_yy,
         penalty=share * problem.penalty,
+        reach=None,
     )
     few = min(max(round(share * budget), 1), _SAMPLE - 1)
     beta = alternating(sample, few, seed=seed, stop=stop).beta

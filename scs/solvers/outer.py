@@ -30,13 +30,17 @@ from scs.objective import (
     uniform_diagonal,
 )
 from scs.solvers.alternating import first_support
-from scs.solvers.scip import bare_model, include_handler, run
+from scs.solvers.polish import Polish
+from scs.solvers.scip import bare_model, heed, include_handler, run
 from scs.solvers.solution import Solution, Step, keep_step, make_solution, relative_gap
+from scs.solvers.stop import Stop
+from scs.solvers.tangents import Tangent, consistent, membership_of, tangent
 
 _FEASIBILITY = 2e-10  # SCIP's tolerance, on an objective scaled to 1 at the first incumbent
 _FINEST_GAP = 1e-9  # what is left to prove with that tolerance
 _SEPARATION = 1e-7  # a fractional point closer to c than this is not worth a cut
 _ROOT_ROUNDS, _NODE_ROUNDS = 100, 5
+_STEEPEST = 1e4  # of a plain cut's slopes, in units of the scale: beyond it numbers are in trouble
 
 
 @dataclass
@@ -50,9 +54,17 @@ class _Search:
     best: Profile
     bound: float
     delta: np.ndarray | float = 0.0
+    steepest: float = 0.0
     verbose: bool = False
-    cuts: list[Profile] = field(default_factory=list)
+    stop: Stop = field(default_factory=Stop)  # asked for Ctrl-C alone: SCIP has the clock
+    polish: Polish | None = None
+    cuts: list[Tangent] = field(default_factory=list)
     history: list[Step] = field(default_factory=list)
+
+    @property
+    def tolerance(self) -> float:
+        """What SCIP's bound may be off by: its tolerance at every variable, and in theta's row."""
+        return _given_away(self.problem.n_clusters) * self.scale
 
     def log(self, bound: float, nodes: int) -> None:
         """Note the state if incumbent or bound moved."""
@@ -84,10 +96,12 @@ class _OuterApproximation(pyscipopt.Conshdlr):
         return {"result": self._verdict(self._value_above(s, None))}
 
     def conssepalp(self, constraints, n_useful):
+        heed(self.model, self.search.stop)
         s = np.clip(self._point(None), 0.0, 1.0)
         at = self._tangent(s)
         theta = self.model.getSolVal(None, self.theta) * self.search.scale
         self._note_bound()
+        self._polish()
         if at.value - theta <= _SEPARATION * self.search.scale:
             return {"result": SCIP_RESULT.DIDNOTFIND}
         return {"result": self._cut(at)}
@@ -104,38 +118,56 @@ class _OuterApproximation(pyscipopt.Conshdlr):
         return np.array([self.model.getSolVal(solution, variable) for variable in self.selection])
 
     def _verdict(self, above: float):
-        # A cut gives the margin away, so theta can end that far below c(s) and no nearer.
-        close = above <= 2 * (_FEASIBILITY + self.search.problem.margin / self.search.scale)
+        close = above <= 2 * _FEASIBILITY
         return SCIP_RESULT.FEASIBLE if close else SCIP_RESULT.INFEASIBLE
 
     def _value_above(self, s: np.ndarray, solution) -> float:
-        """Return how far c(s) lies above theta, in units of the scale; keep s if it is the best."""
-        at = profile(self.search.problem, s)
-        if at.value < self.search.best.value and s.sum() <= self.search.budget:
-            self.search.best = at
-        return at.value / self.search.scale - self.model.getSolVal(solution, self.theta)
+        """Return how far the cut at s lies above theta there, in units of the scale.
+
+        No further can theta be raised: a cut gives rounding away. Keeps s if it is the best.
+        """
+        search = self.search
+        at = profile(search.problem, s)
+        if at.value < search.best.value and s.sum() <= search.budget:
+            search.best = at
+        cut = tangent(search.problem, self._tangent(s), search.bound, steepest=search.steepest)
+        value = cut.base + float(cut.slopes @ s)
+        return value / search.scale - self.model.getSolVal(solution, self.theta)
+
+    def _polish(self) -> None:
+        """Try to better the incumbent, and give SCIP what is found, so that it prunes by it."""
+        search = self.search
+        before = search.best.value
+        search.best = search.polish(search.best)
+        if search.best.value < before:
+            solution = self.model.createSol()
+            _fill(self.model, solution, self.theta, self.selection, search)
+            self.model.trySol(solution, printreason=False, checklprows=False)
 
     def _note_bound(self) -> None:
         search = self.search
-        # SCIP proves its bound up to its own tolerances: those and the rounding are given away.
-        dual = (self.model.getDualbound() - _FEASIBILITY) * search.scale - search.problem.margin
+        # SCIP proves its bound up to its own tolerances; rounding is given away by each cut.
+        dual = self.model.getDualbound() * search.scale - search.tolerance
         search.log(min(dual, search.best.value), self.model.getNNodes())
 
     def _cut(self, at: Profile):
         """Add the tangent at a point as a globally valid row."""
         search = self.search
-        slopes = at.slopes / search.scale
-        constant = (at.value - search.problem.margin) / search.scale - float(slopes @ at.s)
+        cut = tangent(search.problem, at, search.bound, steepest=search.steepest)
         row = self.model.createEmptyRowUnspec(
-            f"tangent_{len(search.cuts)}", lhs=constant, rhs=None, local=False, removable=True
+            f"tangent_{len(search.cuts)}",
+            lhs=cut.base / search.scale,
+            rhs=None,
+            local=False,
+            removable=True,
         )
         self.model.cacheRowExtensions(row)
         self.model.addVarToRow(row, self.theta, 1.0)
-        for variable, slope in zip(self.selection, slopes):
+        for variable, slope in zip(self.selection, cut.slopes / search.scale):
             if slope:
                 self.model.addVarToRow(row, variable, -float(slope))
         self.model.flushRowExtensions(row)
-        search.cuts.append(at)
+        search.cuts.append(cut)
         infeasible = self.model.addCut(row, forcecut=True)
         self._note_bound()
         return SCIP_RESULT.CUTOFF if infeasible else SCIP_RESULT.SEPARATED
@@ -164,8 +196,9 @@ def outer(
     budget : int
         0 to K.
     gap : float
-        Relative gap at which to stop. Where SCIP's tolerances (1e-9) or rounding do not allow it,
-        a warning says what they do, and the status is "heuristic" if that is all that is reached.
+        Relative gap at which to stop. Where SCIP's tolerances (2e-10 a cluster) or rounding do not
+        allow it, a warning says what they do, and the status is "heuristic" if that is all that is
+        reached.
     time_limit : float
         Seconds; at the limit, as at Ctrl-C, the best support and bound so far are returned.
     seed : int
@@ -192,24 +225,42 @@ def outer(
     if cuts not in ("strong", "plain"):
         raise ValueError(f"cuts must be 'strong' or 'plain', got {cuts!r}.")
     started = time.perf_counter()
-    best, interrupted = first_support(problem, budget, seed=seed)
-    if start is not None and len(start) <= budget:
-        given = profile(problem, indicator(problem.n_clusters, start))
-        best = min(best, given, key=lambda at: at.value)
-    delta = uniform_diagonal(problem) if cuts == "strong" else 0.0
-    root = profile(problem, np.full(problem.n_clusters, budget / problem.n_clusters), delta)
-    bound = lower_bound(problem, root, budget)
-    if budget in (0, problem.n_clusters):
-        # Nothing to choose: c falls as s grows. Other arithmetic may still round c lower.
-        bound, root = max(best.value - problem.margin, 0.0), best
-    finest = _attainable(gap, problem, best.value)
-    search = _Search(problem, budget, max(best.value, 1e-300), started, best, bound, delta, verbose)
-    search.log(bound, 0)
-    status, nodes = "interrupted" if interrupted else "heuristic", 0
-    if not interrupted and relative_gap(best.value, bound) > finest:
-        status, nodes = _branch_and_bound(search, finest, time_limit, seed)
+    with Stop(time_limit) as stop:
+        best, interrupted = first_support(problem, budget, seed=seed, stop=stop)
+        if start is not None and len(start) <= budget:
+            given = profile(problem, indicator(problem.n_clusters, start))
+            best = min(best, given, key=lambda at: at.value)
+        delta = uniform_diagonal(problem) if cuts == "strong" else 0.0
+        root = profile(problem, np.full(problem.n_clusters, budget / problem.n_clusters), delta)
+        bound = lower_bound(problem, root, budget)
+        if budget in (0, problem.n_clusters):
+            # Nothing to choose: c falls as s grows. Other arithmetic may still round c lower.
+            bound, root = max(best.value - problem.margin, 0.0), best
+        finest = _attainable(gap, problem, best.value)
+        scale = max(best.value, 1e-300)
+        steepest = _STEEPEST * scale if cuts == "plain" else 0.0
+        search = _Search(
+            problem, budget, scale, started, best, bound, delta, steepest, verbose, stop
+        )
+        search.polish = Polish(problem, budget, seed=seed, stop=stop, started=started)
+        search.log(bound, 0)
+        status, nodes = "interrupted" if interrupted else "heuristic", 0
+        if not interrupted and relative_gap(best.value, bound) > finest:
+            status, nodes = _branch_and_bound(search, finest, time_limit, seed)
+            open_ = status == "heuristic" and relative_gap(search.best.value, search.bound) > finest
+            if open_ and search.best.value < 0.9 * search.scale:
+                # SCIP's tolerances were those of a far worse support: once more, in better units.
+                search.scale = max(search.best.value, 1e-300)
+                status, more = _branch_and_bound(search, finest, time_limit, seed)
+                nodes += more
+    if stop.interrupted:
+        status = "interrupted"
     proved = np.array(
-        [membership(problem, cut, budget, search.best.value) for cut in [root, *search.cuts]]
+        [
+            membership(problem, root, budget, search.best.value),
+            membership_of(tangent(problem, root, search.bound), budget, search.best.value),
+            *(membership_of(cut, budget, search.best.value) for cut in search.cuts),
+        ]
     )
     return make_solution(
         moments,
@@ -217,7 +268,7 @@ def outer(
         search.best,
         np.flatnonzero(search.best.s),
         bound=search.bound,
-        membership=_combine(proved),
+        membership=consistent(_combine(proved), search.best.s > 0),
         status=status,
         method=method,
         seconds=time.perf_counter() - started,
@@ -227,9 +278,20 @@ def outer(
     )
 
 
+def _given_away(n_clusters: int) -> float:
+    """Return what SCIP's bound may be off by, on an objective scaled to 1.
+
+    Slopes are at most 1 then, and selections too: no reduced cost weighs more than its tolerance.
+    """
+    return _FEASIBILITY * (n_clusters + 2)
+
+
 def _attainable(gap: float, problem: Problem, value: float) -> float:
     """Return the gap asked for, or the finest that can be proved in floating point."""
-    finest = max(_FINEST_GAP, 4 * problem.margin / value) if value > 0 else gap
+    finest = gap
+    if value > 0:
+        own = 4 / 3 * _given_away(problem.n_clusters)  # SCIP stops at a quarter of the gap
+        finest = max(_FINEST_GAP, own, 4 * problem.margin / value)
     if gap >= finest:
         return gap
     warnings.warn(
@@ -260,11 +322,16 @@ def _branch_and_bound(search: _Search, gap: float, time_limit: float, seed: int)
     handler = _OuterApproximation(search, theta, selection)
     include_handler(model, handler, "outer", "theta >= c(s)")
     first = model.createSol()
-    model.setSolVal(first, theta, search.best.value / search.scale)
-    for variable, value in zip(selection, search.best.s):
-        model.setSolVal(first, variable, value)
+    _fill(model, first, theta, selection, search)
     model.addSol(first)
-    return run(model, handler._note_bound, search.history)
+    return run(model, handler._note_bound, search.history, search.stop)
+
+
+def _fill(model, solution, theta, selection: list, search: _Search) -> None:
+    """Set a solution of SCIP to the best support."""
+    model.setSolVal(solution, theta, search.best.value / search.scale)
+    for variable, value in zip(selection, search.best.s):
+        model.setSolVal(solution, variable, value)
 
 
 def _combine(proved: np.ndarray) -> np.ndarray:

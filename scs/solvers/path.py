@@ -13,7 +13,7 @@ import numpy as np
 from scs.design import find_labels
 from scs.moments import Moments
 from scs.rank import keep_columns, rank_of_moments
-from scs.solvers.solution import Solution, relative_gap
+from scs.solvers.solution import Solution, relative_gap, unless_stopped
 
 # The paper's grid of shares of non-zero effects; it prints 2/3 and 1/3 as 66 % and 33 %.
 PAPER_SHARES = (0.1, 0.2, 0.25, 1 / 3, 0.4, 0.5, 0.6, 2 / 3, 0.75, 0.8, 0.9, 1.0)
@@ -101,10 +101,8 @@ def solve_path(
     found: dict[int, Solution] = {}
     support = None
     for budget in sorted(set(budgets)):
-        found[budget] = solve(moments, budget, start=support, **options)
+        found[budget] = unless_stopped(solve(moments, budget, start=support, **options))
         support = found[budget].support
-        if found[budget].status == "interrupted":
-            raise KeyboardInterrupt
     bound, gap = 0.0, options.get("gap", 1e-4)  # as in `solve`
     for budget in sorted(found, reverse=True):
         found[budget] = _raise_bound(found[budget], bound, gap)
@@ -119,12 +117,13 @@ def _raise_bound(solution: Solution, bound: float, gap: float) -> Solution:
         return solution
     left = (solution.objective - bound) / (solution.objective - solution.bound)
     reached = relative_gap(solution.objective, bound)
+    surely = relative_gap(solution.objective + solution.rounding, bound)
     return replace(
         solution,
         bound=bound,
         gap=reached,
         selection_gap=left * solution.selection_gap if left else 0.0,
-        status="optimal" if reached <= gap else solution.status,
+        status="optimal" if surely <= gap else solution.status,
     )
 
 
@@ -156,6 +155,11 @@ def prediction_error(solution: Solution, rows: Moments) -> float:
     residual = rows.mean_y - rows.mean_x @ beta - gamma
     within = beta @ (rows.within_xx @ beta - 2 * rows.within_xy)
     total = rows.within_yy + float(within) + float(rows.n @ residual**2)
+    if not np.isfinite(total):
+        raise ValueError(
+            "rows give a prediction error that is not finite: rescale X and y (divide each column "
+            "by its largest value)."
+        )
     return max(total, 0.0) / rows.n_rows
 
 

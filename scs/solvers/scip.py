@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import time
 import warnings
 from collections.abc import Callable, Mapping, Sequence
@@ -10,6 +11,7 @@ from typing import Any
 import pyscipopt
 
 from scs.solvers.solution import Step
+from scs.solvers.stop import Stop
 
 _ENDED = {"userinterrupt": "interrupted", "timelimit": "time_limit"}
 
@@ -50,6 +52,8 @@ def bare_model(
             # SCIP sees rules on selections but not the loss: clusters that look alike to it do not
             # to us, and it would drop selections as symmetric to others.
             "misc/usesymmetry": 0,
+            # SCIP would take Ctrl-C even where the process is to ignore it, as under nohup.
+            "misc/catchctrlc": signal.getsignal(signal.SIGINT) is not signal.SIG_IGN,
             "presolving/maxrounds": 0,
             "presolving/maxrestarts": 0,
             **more,
@@ -77,8 +81,18 @@ def include_handler(
     )
 
 
+def heed(model: pyscipopt.Model, stop: Stop) -> None:
+    """End SCIP's run if Ctrl-C came just before SCIP took over; to be called by handlers.
+
+    Python sees such a Ctrl-C only when it is called back. SCIP drops what a handler raises, so
+    that no exception may tell of it.
+    """
+    if stop.interrupted:
+        model.interruptSolve()
+
+
 def run(
-    model: pyscipopt.Model, note: Callable[[], None], history: Sequence[Step]
+    model: pyscipopt.Model, note: Callable[[], None], history: Sequence[Step], stop: Stop
 ) -> tuple[str, int]:
     """Search; return our status and the number of nodes.
 
@@ -90,12 +104,16 @@ def run(
         Puts SCIP's last bound on record.
     history : sequence of Step
         What is on record, for the number of nodes where SCIP breaks off.
+    stop : Stop
+        Whoever entered it takes Ctrl-C down until SCIP does that itself, while it searches.
 
     Notes
     -----
     A search that SCIP finished is a "heuristic" still: the gap that was asked for is checked by
     whoever has objective and bound, since rounding may keep a finished search from it.
     """
+    if stop.interrupted:
+        return "interrupted", history[-1].nodes
     try:
         model.optimize()
     except Exception as error:  # SCIP's own, of numerical trouble: what is proved stays proved

@@ -11,9 +11,10 @@ from scs.objective import (
     Problem,
     Profile,
     effects,
+    end,
     negligible,
     objective,
-    profile,
+    rounding,
 )
 
 STATUSES = ("optimal", "time_limit", "interrupted", "heuristic")
@@ -79,6 +80,9 @@ class Solution:
         Branch-and-bound nodes.
     history : tuple of Step
         The log.
+    rounding : float
+        By how much ``objective`` can differ from what Eq. 5 is for the stored moments, as real
+        numbers; ``status`` takes it into account.
     effect_names : tuple of str
         Names of the effects, the columns of ``gamma`` with random slopes.
     """
@@ -98,6 +102,18 @@ class Solution:
     nodes: int
     history: tuple[Step, ...] = field(repr=False)
     effect_names: tuple[str, ...] = ("intercept",)
+    rounding: float = 0.0
+
+    def __post_init__(self) -> None:
+        """Refuse what is not finite: it proves nothing, however it came about."""
+        for name in ("beta", "gamma", "objective", "bound", "gap", "rounding"):
+            value = np.asarray(getattr(self, name))
+            left_out = (name == "beta") & np.isnan(value)  # a column without a coefficient
+            if not (np.isfinite(value) | left_out).all():
+                raise ValueError(
+                    f"the answer's {name} is not finite: rescale X and y (divide each column by "
+                    "its largest value), and take ridge and ridge_fixed nearer to 1."
+                )
 
     @property
     def selected(self) -> np.ndarray | tuple[np.ndarray, ...]:
@@ -161,11 +177,30 @@ def selection_gap(value: float, bound: float, explained: float, margin: float) -
 
 
 def final_status(status: str, reached: float, gap: float) -> str:
-    """Return why a solver stopped; "optimal" wins wherever the gap reached is within ``gap``."""
-    if reached <= gap:
+    """Return why a solver stopped; "optimal" where the gap reached is within ``gap``.
+
+    Ctrl-C is always told of, so that loops can end.
+    """
+    if reached <= gap and status != "interrupted":
         return "optimal"
     # Searched to the end, but rounding hides the gap asked for.
     return "heuristic" if status == "optimal" else status
+
+
+def unless_stopped(solution: Solution) -> Solution:
+    """Return a solution, unless Ctrl-C cut it off.
+
+    For whoever solves one of many: a solver takes Ctrl-C down and returns what it has, and a loop
+    that went on from there would have swallowed it.
+
+    Raises
+    ------
+    KeyboardInterrupt
+        The solution's status is "interrupted".
+    """
+    if solution.status == "interrupted":
+        raise KeyboardInterrupt
+    return solution
 
 
 def make_solution(
@@ -190,15 +225,16 @@ def make_solution(
     at : Profile
         The problem's profile at ``support``.
     status : str
-        Why the solver stopped; "optimal" wins wherever the gap reached is within ``gap``.
+        Why the solver stopped, see `final_status`.
     """
     # An effect that gains nothing is none: naming its cluster would report rounding.
-    support = support[~negligible(problem, at.residual)[support]]
+    idle = support[negligible(problem, at)[support]]
+    support = np.setdiff1d(support, idle, assume_unique=True)
     gamma = effects(problem, at.residual, support)
     value = max(objective(problem, at.beta, gamma), 0.0)
     bound = max(min(bound, value), 0.0)
-    empty = profile(problem, np.zeros(problem.n_clusters)).value
-    explained = empty - value
+    hidden = rounding(problem, at) * (1 + len(idle))
+    explained = end(problem, False).value - value
     reached = relative_gap(value, bound)
     return Solution(
         beta=problem.coefficients(at.beta),
@@ -208,11 +244,12 @@ def make_solution(
         objective=value,
         bound=bound,
         gap=reached,
-        selection_gap=selection_gap(value, bound, explained, problem.margin),
+        selection_gap=selection_gap(value, bound, explained, hidden),
         membership=membership,
-        status=final_status(status, reached, gap),
+        status=final_status(status, relative_gap(value + hidden, bound), gap),
         method=method,
         seconds=seconds,
         nodes=nodes,
         history=history,
+        rounding=hidden,
     )

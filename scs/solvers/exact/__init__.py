@@ -23,16 +23,18 @@ from scs.objective import (
     membership,
     negligible,
     profile,
+    rounding,
     uniform_diagonal,
 )
 from scs.solvers.alternating import alternate, first_support
 from scs.solvers.exact.canonical import n_split
 from scs.solvers.exact.relaxation import IN, OUT
-from scs.solvers.exact.search import State, search
+from scs.solvers.exact.search import Known, State, search
+from scs.solvers.polish import Polish
 from scs.solvers.solution import Solution, Step, make_solution, relative_gap
 from scs.solvers.stop import Stop
 
-__all__ = ["exact", "n_split"]
+__all__ = ["Known", "exact", "n_split"]
 
 _SMALL = 1000  # clusters up to which one tangent is tried before a search is set up
 
@@ -48,6 +50,7 @@ def exact(
     method: str = "exact",
     verbose: bool = False,
     start: np.ndarray | None = None,
+    known: Known | None = None,
 ) -> Solution:
     """Solve Eq. 5 by branch and bound on the relaxation with extracted diagonal.
 
@@ -71,6 +74,8 @@ def exact(
         Print incumbent, bound, gap and nodes as they move.
     start : ndarray of int, optional
         A support to begin with, beside the heuristic's.
+    known : Known, optional
+        What narrows the search: then bound and membership are about the supports that matter.
 
     Returns
     -------
@@ -84,13 +89,13 @@ def exact(
     book, appendix.
     """
     with Stop(time_limit) as stop:
-        found = _exact(moments, problem, budget, gap, stop, seed, method, verbose, start)
+        found = _exact(moments, problem, budget, gap, stop, seed, method, verbose, start, known)
     return replace(found, status="interrupted") if stop.interrupted else found
 
 
 def _exact(
     moments: Moments, problem: Problem, budget: int, gap: float, stop: Stop, seed: int,
-    method: str, verbose: bool, start: np.ndarray | None,
+    method: str, verbose: bool, start: np.ndarray | None, known: Known | None,
 ) -> Solution:  # fmt: skip
     started = time.perf_counter()
     n_clusters = problem.n_clusters
@@ -105,10 +110,9 @@ def _exact(
         near = alternate(problem, near.residual, budget, stop=stop)
         best = min(best, near, key=lambda at: at.value)
     if budget in (0, n_clusters):
-        state, status = State(best, best.value - problem.margin), "optimal"
-        proved = np.full(n_clusters, "out" if budget == 0 else "in", dtype="<U4")
-        # All clusters are allowed; one without a residual is none the worse for being left out.
-        proved[(budget > 0) & negligible(problem, best.residual)] = "open"
+        state, status = State(best, max(best.value - rounding(problem, best), 0.0)), "optimal"
+        # Where all clusters are allowed, one without a residual is as good left out.
+        proved = membership(problem, best, budget, best.value)
         reporter(state)
     else:
         at_once = quick and n_clusters <= _SMALL and _at_once(problem, budget, best)
@@ -116,10 +120,19 @@ def _exact(
             (state, proved), status = at_once, "optimal"
             reporter(state)
         else:
-            state, status = search(problem, budget, best, gap=gap, stop=stop, log=reporter)
+            state, status = search(
+                problem,
+                budget,
+                best,
+                gap=gap,
+                stop=stop,
+                log=reporter,
+                known=known,
+                polish=Polish(problem, budget, seed=seed, stop=stop, started=started),
+            )
             proved = _membership(state, n_clusters)
         # One whose effect is 0 is none the worse for being left out, whatever the budget says.
-        proved[(proved == "in") & negligible(problem, state.best.residual)] = "open"
+        proved[(proved == "in") & negligible(problem, state.best)] = "open"
     reached = relative_gap(state.best.value, state.bound)
     if status == "optimal" and reached > gap:
         warnings.warn(
@@ -151,7 +164,9 @@ def _at_once(problem: Problem, budget: int, best: Profile) -> tuple[State, np.nd
     proved = membership(problem, at, budget, best.value)
     if (proved == "open").any():
         return None
-    return State(best, min(lower_bound(problem, at, budget), best.value), nodes=1), proved
+    above = best.value + rounding(problem, best)
+    bound = min(lower_bound(problem, at, budget, above), best.value)
+    return State(best, bound, nodes=1), proved
 
 
 def _membership(state: State, n_clusters: int) -> np.ndarray:

@@ -16,7 +16,9 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.linalg import cho_factor, cho_solve
 
-from scs.objective import Problem, Profile, normal_matrix
+from scs.certificates import units
+from scs.columns import HOPELESS
+from scs.objective import Problem, Profile
 
 # Directions of larger rho are branched on: no diagonal worth having can be extracted beside them.
 SPLIT_RHO = 0.5
@@ -24,8 +26,8 @@ SPLIT_RHO = 0.5
 # are decided: boxes in many directions are more than the clusters, and cost more than they bring.
 _FEW, _FEW_EACH = 20, 4
 _TABLE = 1 << 21  # entries of the table of outer products that a small problem keeps
+_TRIES = 6  # at a box that holds its own rounding
 _BLOCK = 8192  # clusters weighted at a time, so that the scaled copy stays in cache
-_EPS = np.finfo(float).eps
 
 
 def n_split(problem: Problem) -> int:
@@ -68,11 +70,12 @@ class Canonical:
         such a box only clusters are decided, and what is extracted is what the within products and
         decided clusters pay for.
     basis : ndarray, shape (P, P)
-        V: beta = origin + V z.
+        V: coefficients = origin + V z, in the problem's coordinates.
     origin : ndarray, shape (P,)
         Coefficients of the incumbent.
     sizes, within_sizes : ndarray, shape (P,)
-        Norms of what one unit of each coordinate sums up, in all and within; for rounding.
+        Norms of what one unit of each coordinate sums up in the data's units, in all and within;
+        for rounding.
     offset, within_size : float
         The same of the outcome and the incumbent's fit.
     table : ndarray (K, P^2) or None
@@ -99,14 +102,14 @@ class Canonical:
     table: np.ndarray | None
 
     @classmethod
-    def about(cls, problem: Problem, best: Profile) -> Canonical:
-        """Transform a problem about the coefficients of its best known support."""
-        within = problem.within_xx + np.diag(problem.penalty)
-        total = normal_matrix(problem, problem.n)
-        rho, basis = problem.shares
-        norms, within_norms = np.sqrt(np.diag(total)), np.sqrt(np.diag(within))
-        sizes, within_sizes = norms @ np.abs(basis), within_norms @ np.abs(basis)
-        beta = best.beta
+    def about(cls, problem: Problem, best: Profile, basis: np.ndarray | None = None) -> Canonical:
+        """Transform a problem about the coefficients of its best known support.
+
+        ``basis``: V, where the problem leaves a choice (rho is the same in all directions).
+        """
+        rho, own = problem.shares
+        basis = own if basis is None else basis
+        within, beta = problem.within_xx, best.beta
         pull = problem.within_xy - within @ beta
         value = problem.within_yy - 2 * problem.within_xy @ beta + beta @ within @ beta
         x = problem.x @ basis
@@ -130,10 +133,10 @@ class Canonical:
             boxed=boxes_pay(splits, n_clusters),
             basis=basis,
             origin=beta,
-            sizes=sizes,
-            within_sizes=within_sizes,
-            offset=float(np.sqrt(problem.total) + norms @ np.abs(beta)),
-            within_size=float(problem.within_yy + (within_norms @ np.abs(beta)) ** 2),
+            sizes=problem.sizes @ np.abs(basis),
+            within_sizes=problem.within_sizes @ np.abs(basis),
+            offset=float(np.sqrt(problem.total) + problem.sizes @ np.abs(beta)),
+            within_size=float(problem.within_yy + (problem.within_sizes @ np.abs(beta)) ** 2),
             table=table,
         )
 
@@ -154,10 +157,10 @@ class Canonical:
         the root of ``value``; quadratic forms carry that of their largest terms. Sums have at most
         K + P^2 terms, added pairwise or in blocks: the constant is several times the analysis's.
         """
-        unit = 12.0 * (self.n_columns + np.log2(self.n_clusters + 1.0) + 8.0) * _EPS
-        residual = unit * (self.offset + reach @ self.sizes)
+        of_means, of_forms = units(self.n_columns, self.n_clusters)
+        residual = of_means * (self.offset + reach @ self.sizes)
         forms = self.within_size + (np.sqrt(value) + reach.sum(-1) + reach @ self.within_sizes) ** 2
-        return unit * forms + 2 * np.sqrt(2 * value) * residual + residual**2
+        return of_forms * forms + 2 * np.sqrt(2 * value) * residual + residual**2
 
     def gram(self, weights: np.ndarray) -> np.ndarray:
         """Return sum_k weights_k x_k x_k', shape (B, K) -> (B, P, P)."""
@@ -192,8 +195,17 @@ class Canonical:
         inverse = cho_solve(factor, np.eye(len(right)), check_finite=False)
         spread = size * np.sqrt(np.maximum(np.diag(inverse), 0.0))
         lowest = self.within_yy + float(self.least @ self.y**2) - float(right @ centre)
-        lowest -= float(self.margin(np.abs(centre), value))
         # Rounding of the centre and of the inverse: a part in a million is far more than enough.
-        reach = spread * np.sqrt(max(value - lowest, 0.0)) * (1 + 1e-6) + 1e-9 * np.abs(centre)
+        slack, more = 0.0, 1e-9 * np.abs(centre)
+        for _ in range(_TRIES):
+            reach = spread * np.sqrt(max(value + slack - lowest, 0.0)) * (1 + 1e-6) + more
+            # What is as good as ``value`` looks no worse than this much above it; by convexity the
+            # box that holds all such points is the right one if its own margin is no larger.
+            margin = 2 * float(self.margin(np.abs(centre) + reach, value))
+            if margin <= slack:
+                break
+            slack = 2 * margin
+        else:
+            raise ValueError(HOPELESS)
         # The incumbent, z = 0, lies inside.
         return np.minimum(centre - reach, 0.0), np.maximum(centre + reach, 0.0)

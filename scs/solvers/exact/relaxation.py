@@ -91,6 +91,10 @@ class Cut:
     delta: np.ndarray  # (B, K)
 
 
+# Relative rounding of a slope, of a sum of them and of their differences.
+_OF_SLOPES = 128 * np.finfo(float).eps
+
+
 def largest(values: np.ndarray, count: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Return the sum of each row's ``count`` largest, the last of them, and the next one.
 
@@ -335,14 +339,18 @@ def relax(
     slope_z = 2 * (np.einsum("bij,bj->bi", matrix, z) - right)
     base = f + np.minimum(slope_z * (nodes.lo - z), slope_z * (nodes.hi - z)).sum(axis=1)
     slopes = np.zeros_like(s)
+    cancels = 0.0
     if some.any():
         slopes = np.where(open_, (n * r / (inner * s + outer)) ** 2 * -outer, 0.0)
         best, _, _ = largest(np.where(open_, -slopes, -np.inf), safe_left)
-        base = base - np.einsum("bk,bk->b", slopes, np.where(open_, s, 0.0))
-        base -= np.where(some, best, 0.0)
+        lifted = -np.einsum("bk,bk->b", slopes, s)
+        best = np.where(some, best, 0.0)
+        base = base + lifted - best
+        cancels = _OF_SLOPES * (lifted + best)  # larger than F where the diagonal is small
     # A decided node stands for one support and its own minimiser, not for a box.
-    reach = np.where(some[:, None], np.maximum(np.abs(nodes.lo), np.abs(nodes.hi)), np.abs(z))
-    bound = base - canonical.margin(reach, np.maximum(f, value))
+    reach = np.where(some[:, None], np.maximum(np.abs(nodes.lo), np.abs(nodes.hi)), 0.0)
+    reach = np.maximum(reach, np.abs(z))
+    bound = base - canonical.margin(reach, np.maximum(f, value)) - cancels
     return Cut(bound, z, s, slopes, r, box, left, delta)
 
 
@@ -355,8 +363,10 @@ def fix(nodes: Nodes, cut: Cut, value: float) -> None:
     gain = np.where(open_, -cut.slopes, -np.inf)
     _, last, following = largest(gain, np.where(some, cut.budget, 1))
     room = (value - cut.bound)[:, None]
+    # Slopes are rounded too, and can be far larger than the room: the larger of two gives it away.
+    sure = 1 - 2 * _OF_SLOPES
     with np.errstate(invalid="ignore"):
-        out = open_ & (last[:, None] - gain > room)
-        in_ = open_ & (gain - following[:, None] > room)
+        out = open_ & (sure * last[:, None] - gain > room)
+        in_ = open_ & (sure * gain - following[:, None] > room)
     nodes.fixed[out] = OUT
     nodes.fixed[in_] = IN

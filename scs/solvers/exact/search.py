@@ -10,11 +10,12 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from scs.objective import Problem, Profile, indicator, profile
+from scs.objective import Problem, Profile, indicator, profile, rounding
 from scs.solvers.alternating import alternate, best_support
 from scs.solvers.alternating import gains as support_gains
 from scs.solvers.exact.canonical import Canonical, few
 from scs.solvers.exact.relaxation import IN, OPEN, OUT, Cut, Nodes, fix, relax, settle
+from scs.solvers.polish import Polish
 from scs.solvers.stop import Stop
 
 _STEPS = 8  # of the relaxation at one node
@@ -33,6 +34,26 @@ _SHRINKING = 0.25  # share of the time left that goes into a smaller first box, 
 _INNER = 0.15  # a box is split at the relaxation's z, kept this share off its sides
 
 
+@dataclass(frozen=True)
+class Known:
+    """What the caller knows of the supports that matter.
+
+    Attributes
+    ----------
+    ends : callable
+        Takes directions (m, P) and an origin (P,): the least and largest value of
+        ``directions @ (beta - origin)`` at the coefficients that matter.
+    basis : ndarray, shape (P, P), optional
+        Of the coordinates in which to box, see `Canonical.about`.
+    slack : float
+        By how much a support must be worse than the incumbent not to matter.
+    """
+
+    ends: Callable[[np.ndarray, np.ndarray], tuple[np.ndarray, np.ndarray]]
+    basis: np.ndarray | None = None
+    slack: float = 0.0
+
+
 @dataclass
 class State:
     """What a search knows: incumbent, open nodes, what is proved."""
@@ -43,6 +64,17 @@ class State:
     heap: list = field(default_factory=list)
     solved: list = field(default_factory=list)  # nodes without anything left to decide
     pending: list = field(default_factory=list)  # nodes in hand when the search was cut off
+    hidden: float = 0.0  # by rounding, of the incumbent's objective
+    slack: float = 0.0  # by which a support must be worse than the incumbent to be given up
+
+    @property
+    def limit(self) -> float:
+        """Above this bound a node holds nothing that matters."""
+        return self.best.value + self.hidden + self.slack
+
+    def take(self, problem: Problem, found: Profile) -> None:
+        """Make a support the incumbent."""
+        self.best, self.hidden = found, rounding(problem, found)
 
 
 def search(
@@ -53,14 +85,23 @@ def search(
     gap: float,
     stop: Stop,
     log: Callable[[State], None],
+    known: Known | None = None,
+    polish: Polish | None = None,
 ) -> tuple[State, str]:
     """Prove ``best`` optimal to the gap, or find better; see `scs.solvers.exact.exact`.
 
     One step of the relaxation is made even if it is time to stop: without it nothing is proved.
     """
-    canonical = Canonical.about(problem, best)
+    canonical = Canonical.about(problem, best, None if known is None else known.basis)
     state = State(best, 0.0)
-    lo, hi = canonical.root_box(best.value)
+    state.take(problem, best)
+    if known is not None:
+        state.slack = known.slack
+    lo, hi = canonical.root_box(state.limit)
+    if known is not None:
+        low, high = known.ends(np.linalg.inv(canonical.basis), canonical.origin)
+        # The incumbent, z = 0, lies inside.
+        lo, hi = np.minimum(np.maximum(lo, low), 0.0), np.maximum(np.minimum(hi, high), 0.0)
     fixed = np.zeros((1, problem.n_clusters), dtype=np.int8)
     root = Nodes(lo[None], hi[None], fixed, np.zeros((1, len(lo))), np.zeros(1))
     count = itertools.count()
@@ -83,6 +124,8 @@ def search(
                 status = stop.status
                 break
             _improve(problem, canonical, batch, cuts, budget, state, seen)
+            if polish is not None:
+                state.take(problem, polish(state.best))
             children = _branch(canonical, batch, cuts, budget, state)
             new = [_item(children, i) for i in range(len(children))]
             decided = np.flatnonzero((batch.fixed != OPEN).all(axis=1))
@@ -112,7 +155,7 @@ def _bound_plainly(
 
     With many directions to split this is far better than the boxes that a search can get through.
     """
-    value, z = state.best.value, root.z
+    value, z = state.limit, root.z
     for _ in range(_ROOT_STEPS):
         settle(root.fixed, budget)
         cut = relax(canonical, root, budget, value, spare=0.0)
@@ -121,7 +164,7 @@ def _bound_plainly(
         root.bound, root.z = np.maximum(root.bound, cut.bound), cut.z
         if stop or gained < _STALL / 10 * (value - root.bound[0]):
             break
-    state.bound = float(min(root.bound[0], value))
+    state.bound = float(min(root.bound[0], state.best.value))
     # The search begins anew: a bound that its first boxes do not reach would hide their progress.
     settle(root.fixed, budget)
     root.bound, root.z = np.zeros(1), z
@@ -139,7 +182,7 @@ def _shrink(
     in a share of the time only. Small problems try all shares of an end at once, which costs little
     more than one; others begin with a half.
     """
-    value, until = state.best.value, stop.after(_SHRINKING)
+    value, until = state.limit, stop.after(_SHRINKING)
     ends = [(side, j) for j in range(canonical.n_split) for side in ("lo", "hi")]
     at_once = len(ends) * len(_KEEP) < size
     keep = np.array(_KEEP if at_once else _KEEP[1:])
@@ -164,7 +207,7 @@ def _shrink(
                     break
         state.nodes += len(pieces)
         root.put(np.zeros(1, dtype=int), pieces.take(np.array([len(tried)])))
-        closed = root.bound[0] >= value * (1 - gap)
+        closed = root.bound[0] >= state.best.value * (1 - gap)
         if closed and (root.fixed != OPEN).all():
             break
         least = np.ones(len(ends))
@@ -185,7 +228,7 @@ def _decide(canonical: Canonical, budget: int, state: State, size: int, stop: St
 
     Whether little or much diagonal decides more depends on the node: all are tried in turn.
     """
-    value = state.best.value
+    value = state.limit
     worth = (canonical.n * canonical.y) ** 2 / (canonical.n + canonical.ridge)
     # A reduced cost is no larger than the largest gain: with more room nothing can be decided.
     left = [entry for entry in state.heap if value - worth.max() < entry[0] <= value]
@@ -217,7 +260,7 @@ def _keep(state: State, decided: list, children: list, count) -> None:
     """Put what came of the nodes in hand where it belongs; only then are they forgotten."""
     for item in children:
         heapq.heappush(state.heap, (item[0], next(count), item))
-    value = state.best.value
+    value = state.limit
     state.solved += [(item[0], item[3]) for item in decided if item[0] <= value]
     state.pending = []
 
@@ -238,7 +281,7 @@ def _gather(picked: list) -> Nodes:
 
 def _process(canonical, batch: Nodes, budget: int, state: State, gap, stop: Stop) -> Cut:
     """Relax every node of a batch until it is pruned or stalls; the last cut of each."""
-    value = state.best.value
+    value = state.limit
     cutoff = value * (1 - gap)
     active = np.arange(len(batch))
     last: Cut | None = None
@@ -293,14 +336,14 @@ def _improve(problem, canonical, batch, cuts: Cut, budget, state: State, seen: s
     seen.add(key)
     found = alternate(problem, residual, budget, max_steps=3 if many else 100)
     if found.value < state.best.value:
-        state.best = found
+        state.take(problem, found)
 
 
 def _try(problem: Problem, support: np.ndarray, state: State) -> None:
     """Take the support of a decided node for the incumbent if it is better."""
     found = profile(problem, indicator(problem.n_clusters, support))
     if found.value < state.best.value:
-        state.best = found
+        state.take(problem, found)
 
 
 def _branch(canonical: Canonical, batch: Nodes, cuts: Cut, budget: int, state: State) -> Nodes:
@@ -309,7 +352,7 @@ def _branch(canonical: Canonical, batch: Nodes, cuts: Cut, budget: int, state: S
     Where a box and a cluster could both be split, both are tried for one step of the relaxation,
     and the pair of larger product of gains is kept.
     """
-    value = state.best.value
+    value = state.limit
     open_ = batch.fixed == OPEN
     alive = np.flatnonzero((batch.bound <= value) & open_.any(axis=1))
     if not alive.size:

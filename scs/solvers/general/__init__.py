@@ -15,10 +15,13 @@ from scs.slopes import SlopeMoments
 from scs.solvers.general.arrow import Arrow, Point, make_arrow, referee
 from scs.solvers.general.heuristic import first_selection, improve, swap, usable, value_of
 from scs.solvers.general.master import branch_and_bound
+from scs.solvers.general.polish import Polish
 from scs.solvers.general.relaxation import base_extraction, make_frame, relax
 from scs.solvers.general.rules import Rules, make_rules
 from scs.solvers.general.tree import Search
 from scs.solvers.solution import Solution, final_status, relative_gap, selection_gap
+from scs.solvers.stop import Stop
+from scs.solvers.tangents import consistent
 
 __all__ = ["general"]
 
@@ -69,30 +72,38 @@ def general(
     Paper, Eq. 2 to 6 and Section 5.3; book, appendix.
     """
     started = time.perf_counter()
+    stop = Stop(time_limit)
     base = moments.base if isinstance(moments, SlopeMoments) else moments
-    problem = Problem.from_moments(base, ridge=ridge, ridge_fixed=ridge_fixed)
+    problem = Problem.from_moments(base, ridge=ridge, ridge_fixed=ridge_fixed, own_units=True)
     arrow = make_arrow(moments, problem)
     budgets = np.minimum(np.asarray(budgets, dtype=int), arrow.shape[0])
     rules = make_rules(moments, arrow, budgets, constraints)
     tight = base_extraction(arrow, rules)
-    root, bound = relax(arrow, rules, tight, rules.fixed_x, rules.fixed_z)
-    best, interrupted = first_selection(arrow, rules, tight, seed=seed, more=[root])
-    if start is not None:
-        best = _with_start(arrow, rules, tight, best, start)
-    bound = max(bound - arrow.margin, 0.0)
-    frame = make_frame(arrow, rules, best.value)
-    search = Search(arrow, rules, frame, tight, best, bound, started, verbose)
-    search.log(bound, 0)
-    status, nodes = "interrupted" if interrupted else "heuristic", 0
-    goal = max(gap, _FINEST_GAP, 4 * arrow.margin / best.value if best.value > 0 else 0.0)
-    if status == "heuristic" and method != "alternating" and relative_gap(best.value, bound) > goal:
-        if goal > gap:
-            warnings.warn(
-                f"gap={gap:g} is finer than rounding and SCIP's tolerances allow here: stopping "
-                f"at {min(goal, 1.0):.1e}.",
-                stacklevel=3,
-            )
-        status, nodes = branch_and_bound(search, goal, time_limit, seed)
+    with stop:
+        root, bound = relax(arrow, rules, tight, rules.fixed_x, rules.fixed_z)
+        best, interrupted = first_selection(arrow, rules, tight, seed=seed, more=[root], stop=stop)
+        if start is not None:
+            best = _with_start(arrow, rules, tight, best, start)
+        bound = max(bound - arrow.margin, 0.0)
+        frame = make_frame(arrow, rules, best.value)
+        search = Search(arrow, rules, frame, tight, best, bound, started, verbose, stop=stop)
+        search.polish = Polish(arrow, rules, tight, seed=seed, stop=stop, started=started)
+        search.log(bound, 0)
+        status, nodes = "interrupted" if interrupted else "heuristic", 0
+        goal = max(gap, _FINEST_GAP, 4 * arrow.margin / best.value if best.value > 0 else 0.0)
+        is_open = relative_gap(best.value, bound) > goal
+        if status == "heuristic" and method != "alternating" and is_open:
+            if goal > gap:
+                warnings.warn(
+                    f"gap={gap:g} is finer than rounding and SCIP's tolerances allow here: "
+                    f"stopping at {min(goal, 1.0):.1e}.",
+                    stacklevel=3,
+                )
+            status, nodes = branch_and_bound(search, goal, time_limit, seed)
+        elif status == "heuristic" and stop:
+            status = "time_limit"
+    if stop.interrupted:
+        status = "interrupted"
     own_bound, membership = search.proved()
     if search.nodes:
         search.log(own_bound, nodes)
@@ -126,6 +137,7 @@ def _solution(
 ) -> Solution:
     """Assemble the Solution; the objective is recomputed from coefficients and effects."""
     best = search.best
+    membership = consistent(membership, best.s > 0)
     beta, gamma = best.beta, best.gamma.copy()
     # Without other rules an effect that gains nothing is none: its name would report rounding.
     diagonal = np.diagonal(arrow.zz, axis1=1, axis2=2)

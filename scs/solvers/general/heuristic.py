@@ -8,6 +8,7 @@ import numpy as np
 
 from scs.solvers.general.arrow import Arrow, Extraction, Point, evaluate, plain
 from scs.solvers.general.rules import IN, OPEN, Rules
+from scs.solvers.stop import Stop
 
 _MAX_STEPS = 30
 _CANDIDATES = 12  # on each side of a swap
@@ -50,7 +51,10 @@ def improve(arrow: Arrow, rules: Rules, at: Point, out: Extraction) -> Point:
     return best
 
 
-def swap(arrow: Arrow, rules: Rules, at: Point, out: Extraction, rounds: int = 20) -> Point:
+def swap(
+    arrow: Arrow, rules: Rules, at: Point, out: Extraction, *,
+    rounds: int = 20, candidates: int = _CANDIDATES, stop: Stop | None = None,
+) -> Point:  # fmt: skip
     """Exchange selected effects for others of the same kind, most promising first."""
     for _ in range(rounds):
         _, gain_z = gains(arrow, rules, at)
@@ -58,22 +62,24 @@ def swap(arrow: Arrow, rules: Rules, at: Point, out: Extraction, rounds: int = 2
         for r in range(arrow.shape[1]):
             inside = np.flatnonzero((at.s[:, r] == 1) & (rules.fixed_z[:, r] == OPEN))
             outside = np.flatnonzero((at.s[:, r] == 0) & (rules.fixed_z[:, r] == OPEN))
-            inside = inside[np.argsort(gain_z[inside, r])][:_CANDIDATES]
-            outside = outside[np.argsort(-gain_z[outside, r])][:_CANDIDATES]
+            inside = inside[np.argsort(gain_z[inside, r])][:candidates]
+            outside = outside[np.argsort(-gain_z[outside, r])][:candidates]
             for j in inside:
-                for k in outside:
+                for k in [] if stop else outside:
                     s = at.s.copy()
                     s[j, r], s[k, r] = 0.0, 1.0
                     better = _better(arrow, rules, at.t, s, out, better or at, better)
         chosen = rules.selectable & (rules.fixed_x == OPEN)
-        for i in np.flatnonzero(chosen & (at.t == 1))[:_CANDIDATES]:
-            for j in np.flatnonzero(chosen & (at.t == 0))[:_CANDIDATES]:
+        for i in np.flatnonzero(chosen & (at.t == 1))[:candidates]:
+            for j in np.flatnonzero(chosen & (at.t == 0))[:candidates]:
                 t = at.t.copy()
                 t[i], t[j] = 0.0, 1.0
                 better = _better(arrow, rules, t, at.s, out, better or at, better)
         if better is None:
             return at
         at = better
+        if stop:
+            break
     return at
 
 
@@ -87,9 +93,17 @@ def _better(arrow, rules, t, s, out, than: Point, otherwise: Point | None) -> Po
 
 
 def first_selection(
-    arrow: Arrow, rules: Rules, out: Extraction, *, seed: int = 0, more: list[Point] | None = None
+    arrow: Arrow,
+    rules: Rules,
+    out: Extraction,
+    *,
+    seed: int = 0,
+    more: list[Point] | None = None,
+    stop: Stop | None = None,
 ) -> tuple[Point, bool]:
     """Return the best selection of several starts, and whether Ctrl-C came meanwhile.
+
+    When it is time to stop, an answer from the starts so far is enough.
 
     Raises
     ------
@@ -114,11 +128,14 @@ def first_selection(
         for _ in range(3):
             t0, s0 = rules.select(rng.uniform(size=P), rng.uniform(size=(K, R)))
             starts.append(value_of(arrow, rules, t0, s0, out))
-        ends = [end for start in starts if (end := improve(arrow, rules, start, out)) is not None]
-        ends.sort(key=lambda at: at.value)
-        best = ends[0] if ends else None
+        for start in starts:
+            end = improve(arrow, rules, start, out)
+            if end is not None and (best is None or end.value < best.value):
+                best = end
+            if stop and best is not None:
+                break
         if best is not None:
-            best = swap(arrow, rules, best, out)
+            best = swap(arrow, rules, best, out, stop=stop)
     except KeyboardInterrupt:
         interrupted = True
     if best is None:

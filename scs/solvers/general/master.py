@@ -17,7 +17,8 @@ from scs.solvers.general.branching import child_of, choose_split
 from scs.solvers.general.heuristic import gains, usable
 from scs.solvers.general.rules import IN, OUT, Rules
 from scs.solvers.general.tree import FINEST, Node, Search
-from scs.solvers.scip import bare_model, include_handler, run
+from scs.solvers.scip import bare_model, heed, include_handler, run
+from scs.solvers.tangents import clipped
 
 _COARSEST = 1e-7  # of SCIP's tolerance, on an objective scaled to 1
 _ROUNDS = 3  # of fixing and extracting anew at a node
@@ -51,7 +52,7 @@ class _Handler(pyscipopt.Conshdlr):
             return {"result": SCIP_RESULT.BRANCHED}
         found = evaluate(self.search.arrow, t, s, self.search.tight, self.search.rules.linear)
         if usable(self.search.rules, found):
-            return {"result": self._cut(found, local=False)}
+            return {"result": self._cut(found, self.search.bound, local=False)}
         return {"result": self._exclude(t, s)}
 
     def conssepalp(self, constraints, n_useful):
@@ -67,19 +68,21 @@ class _Handler(pyscipopt.Conshdlr):
         if node.out is None or node.bound <= inherited:
             return {"result": SCIP_RESULT.DIDNOTFIND}
         self._tighten(node)
-        return {"result": self._cut(node.at, local=True)}
+        return {"result": self._cut(node.at, node.bound, local=True)}
 
     def _bounded_node(self) -> Node:
         """Return the current node's record, bounded; round its relaxation to an answer."""
         search = self.search
+        heed(self.model, search.stop)
         node = self._node(self.model.getCurrentNode().getNumber())
         before = search.best.value
         if node.bound <= before:
             search.process(node, _ROUNDS)
             if node.out is not None and (search.rules.only_budgets or len(search.nodes) % 8 == 1):
                 search.offer(*search.rules.select(*gains(search.arrow, search.rules, node.at)))
-                if search.best.value < before:
-                    self._hand_over()
+        search.best = search.polish(search.best)
+        if search.best.value < before:
+            self._hand_over()
         return node
 
     def conslock(self, constraint, locktype, n_lock_positive, n_lock_negative):
@@ -187,13 +190,17 @@ class _Handler(pyscipopt.Conshdlr):
         dual = (self.model.getDualbound() - tolerance) * search.scale - search.margin
         search.log(dual, self.model.getNNodes())
 
-    def _cut(self, at: Point, *, local: bool):
-        """Add a cut, valid for the node's subtree or everywhere."""
+    def _cut(self, at: Point, floor: float, *, local: bool):
+        """Add a cut, valid for the node's subtree or everywhere, as ``floor`` is as a bound."""
         search = self.search
         fixed = at.slope_x[~search.rules.selectable].sum()
+        base = float(at.base + fixed) - search.margin
+        # Steeper slopes than down to what is proved here say nothing, and SCIP rounds beside them.
+        slope_x = clipped(base, at.slope_x, floor)
+        slope_z = clipped(base, at.slope_z, floor)
         row = self.model.createEmptyRowUnspec(
             f"cut_{search.cuts}",
-            lhs=float((at.base + fixed - search.margin) / search.scale),
+            lhs=base / search.scale,
             rhs=None,
             local=local,
             removable=True,
@@ -201,9 +208,9 @@ class _Handler(pyscipopt.Conshdlr):
         self.model.cacheRowExtensions(row)
         self.model.addVarToRow(row, self.theta, 1.0)
         for j, variable in self.columns.items():
-            if at.slope_x[j]:
-                self.model.addVarToRow(row, variable, float(-at.slope_x[j] / search.scale))
-        for variables, slopes in zip(self.effects, at.slope_z):
+            if slope_x[j]:
+                self.model.addVarToRow(row, variable, float(-slope_x[j] / search.scale))
+        for variables, slopes in zip(self.effects, slope_z):
             for variable, slope in zip(variables, slopes):
                 if slope:
                     self.model.addVarToRow(row, variable, float(-slope / search.scale))
@@ -303,7 +310,7 @@ def branch_and_bound(search: Search, gap: float, time_limit: float, seed: int) -
     first = model.createSol()
     handler._fill(first)
     model.addSol(first)
-    return run(model, handler._note, search.history)
+    return run(model, handler._note, search.history, search.stop)
 
 
 def _add_rows(model: pyscipopt.Model, rules: Rules, columns: dict, effects: list) -> None:

@@ -14,9 +14,12 @@ import numpy as np
 
 from scs.solvers.general.arrow import Arrow, Extraction, Point, evaluate
 from scs.solvers.general.heuristic import usable
-from scs.solvers.general.relaxation import Frame, box_extraction, relax
+from scs.solvers.general.polish import Polish
+from scs.solvers.general.relaxation import Frame, box_extraction, least_sum, relax
 from scs.solvers.general.rules import IN, OPEN, OUT, Rules
 from scs.solvers.solution import Step, keep_step
+from scs.solvers.stop import Stop
+from scs.solvers.tangents import clipped, lost_in_sums
 
 CAPS = (0.0, 0.1, 0.3, 0.5, 0.7, 0.85, 0.93, 0.97, 0.99)  # shares of a cluster's convexity
 FINEST = 2e-10  # of SCIP's tolerance, on an objective scaled to 1
@@ -73,6 +76,8 @@ class Search:
     nodes: dict[int, Node] = field(default_factory=dict)
     cuts: int = 0
     history: list[Step] = field(default_factory=list)
+    stop: Stop = field(default_factory=Stop)  # asked for Ctrl-C alone: SCIP has the clock
+    polish: Polish | None = None
 
     @property
     def margin(self) -> float:
@@ -120,20 +125,30 @@ class Search:
                 return
             bound, node.cap, node.out, node.at = max(results, key=lambda each: each[0])
             node.bound = max(node.bound, bound - self.margin)
-            if node.bound > self.best.value or not self._fix(node, bound):
+            if node.bound > self.best.value or not self._fix(node):
                 return
 
-    def _fix(self, node: Node, bound: float) -> bool:
-        """Decide selections whose other choice is proved worse than the incumbent."""
+    def _fix(self, node: Node) -> bool:
+        """Decide selections whose other choice is proved worse than the incumbent.
+
+        By the node's cut, with slopes cut off where they lead below its bound: else numbers far
+        larger than the objective would cancel, and rounding would decide.
+        """
+        base = node.at.base
+        slope_x = clipped(base, node.at.slope_x, node.bound)
+        slope_z = clipped(base, node.at.slope_z, node.bound)
+        bound = base + least_sum(slope_x, slope_z, self.rules, node.fixed_x, node.fixed_z)
+        steepest = -min(float(slope_z.min()), float(slope_x.min(initial=0.0)))
         limit = self.best.value + self.margin
+        limit += lost_in_sums(slope_z.size, 2.0 * abs(base) + abs(bound) + 2.0 * steepest)
         groups = [
-            (node.at.slope_z[:, r], int(self.rules.budgets[r]), node.fixed_z[:, r])
+            (slope_z[:, r], int(self.rules.budgets[r]), node.fixed_z[:, r])
             for r in range(node.fixed_z.shape[1])
         ]
         some = np.flatnonzero(self.rules.selectable)
         fixed_some = node.fixed_x[some]
         if some.size:
-            groups.append((node.at.slope_x[some], self.rules.column_budget, fixed_some))
+            groups.append((slope_x[some], self.rules.column_budget, fixed_some))
         n_fixed = 0
         for slopes, budget, fixed in groups:
             open_ = np.flatnonzero(fixed == OPEN)
