@@ -46,7 +46,7 @@ class Bootstrap:
     names : tuple of str, length P
         Column names, the intercept first where there is one.
     beta : ndarray, shape (R, P)
-        Coefficients of each replication.
+        Coefficients of each replication; NaN where its rows could not tell a column from others.
     gamma : ndarray, shape (R, K)
         Effects; 0 where the cluster was not selected, NaN where it was not drawn.
     solution : Solution
@@ -106,16 +106,14 @@ class Bootstrap:
         -------
         DataFrame, indexed by column name
             ``estimate`` (from the data themselves), ``low``, ``high`` and ``std_error`` (standard
-            deviation over replications).
+            deviation), over the replications that have such a coefficient.
         """
-        low, high = np.quantile(self.beta, self._tails(level), axis=0)
+        with warnings.catch_warnings():  # a column that no replication could tell has no interval
+            warnings.simplefilter("ignore", RuntimeWarning)
+            low, high = np.nanquantile(self.beta, self._tails(level), axis=0)
+            spread = np.nanstd(self.beta, axis=0, ddof=1) if self.reps > 1 else np.nan
         return pd.DataFrame(
-            {
-                "estimate": self.solution.beta,
-                "low": low,
-                "high": high,
-                "std_error": self.beta.std(axis=0, ddof=1) if self.reps > 1 else np.nan,
-            },
+            {"estimate": self.solution.beta, "low": low, "high": high, "std_error": spread},
             index=pd.Index(self.names, name="column"),
         )
 
@@ -222,8 +220,9 @@ def bootstrap(
     intercept : bool
         Add a first, unpenalised column of ones.
     **options
-        Those of `scs.solve`. ``method`` is "alternating" unless given: a search that the clock
-        may cut would make results depend on the machine.
+        Those of `scs.solve`, ``ridge_fixed=0`` among them, with which units of covariates do not
+        matter (`scs.fit` passes it). ``method`` is "alternating" unless given: a search that the
+        clock may cut would make results depend on the machine.
 
     Returns
     -------
@@ -232,8 +231,8 @@ def bootstrap(
     Raises
     ------
     ValueError, TypeError
-        An argument out of range, invalid rows (see `scs.design.Design.from_table`), or a
-        resample with dependent columns that carry no ridge.
+        An argument out of range, invalid rows (see `scs.design.Design.from_table`), or without a
+        ridge a resample of no more rows than coefficients.
 
     Notes
     -----

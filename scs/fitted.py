@@ -20,6 +20,9 @@ from scs.moments import Moments
 from scs.rows import INTERCEPT, ModelRows, new_rows, new_slopes
 from scs.slopes import SlopeMoments
 from scs.solvers import Solution, Tuning, check_budgets, solve_path
+from scs.standard import Standard
+from scs.terms import repeated_columns
+from scs.trees import ClusterTree
 
 _TREE_CELLS = 10_000_000  # nodes x clusters: class shares that a tree keeps
 
@@ -53,7 +56,12 @@ class FittedModel:
     solution : Solution
         With objective, bound, gap and what is proved of each cluster.
     moments : Moments, or SlopeMoments with random slopes
-        Sufficient statistics of the rows: all that other budgets need.
+        Sufficient statistics of the rows: all that other budgets need. Columns of slopes are
+        standardised there.
+    standard : Standard
+        How the columns became those solved in.
+    inner : Moments or SlopeMoments
+        Of the columns solved in.
     lmm : Fit or None
         The Gaussian linear mixed model of the same formula (REML), for comparison; None where it
         cannot be fitted, and ``lmm_note`` says why.
@@ -74,6 +82,8 @@ class FittedModel:
     ridge_fixed: float
     solution: Solution = field(repr=False)
     moments: Moments | SlopeMoments = field(repr=False)
+    standard: Standard = field(repr=False)
+    inner: Moments | SlopeMoments = field(repr=False)
     lmm: Fit | None = field(repr=False)
     lmm_note: str
     boot_rows: Bootstrap | None = field(repr=False)
@@ -83,14 +93,18 @@ class FittedModel:
 
     @property
     def coef(self) -> pd.Series:
-        """Coefficients by column of the design matrix, ``Intercept`` first where there is one."""
+        """Coefficients by column of the design matrix, ``Intercept`` first where there is one.
+
+        NaN for a column that others determine: it was left out.
+        """
         return pd.Series(self.solution.beta, index=self._columns, name="coef")
 
     @property
     def effects(self) -> pd.Series | pd.DataFrame:
         """Effect of every cluster by label; 0 outside the selection.
 
-        With random slopes a table, one column per effect, ``Intercept`` always the first.
+        With random slopes a table, one column per effect, ``Intercept`` always the first: the level
+        at the mean of the slopes' columns, and slopes per unit of theirs.
         """
         index = pd.Index(self.solution.labels, name=self.groups, tupleize_cols=False)
         if self.rows.slopes is None:
@@ -111,11 +125,12 @@ class FittedModel:
 
     @property
     def var_e(self) -> float:
-        """Residual sum of squares over N - P - (number selected): the errors' variance."""
-        m, s = self.moments, self.solution
-        beta = s.beta[int(self.rows.intercept) :]
-        rss = s.objective - self.ridge * np.sum(s.gamma**2) - self.ridge_fixed * beta @ beta
-        free = m.n_rows - m.n_columns - np.count_nonzero(s.gamma)
+        """Residual sum of squares over N - rank - (number selected): the errors' variance."""
+        s, slopes = self.solution, self.rows.slopes
+        beta = self._beta[int(self.rows.intercept) :]
+        gamma = s.gamma if slopes is None else slopes.scale.standardised(s.gamma)
+        rss = s.objective - self.ridge * np.sum(gamma**2) - self.ridge_fixed * beta @ beta
+        free = self.inner.n_rows - self.inner.n_columns - np.count_nonzero(gamma)
         return max(float(rss), 0.0) / free if free > 0 else float("nan")
 
     @property
@@ -137,7 +152,7 @@ class FittedModel:
         return pd.DataFrame(
             {
                 "rows": m.n.astype(int),
-                "deviation": m.mean_y - m.mean_x @ self.solution.beta,
+                "deviation": m.mean_y - m.mean_x @ self._beta,
                 "std_error": np.sqrt(self.var_e / m.n),
                 "effect": self.solution.gamma,
                 "proved": self.solution.membership,
@@ -145,20 +160,27 @@ class FittedModel:
             index=self.effects.index,
         )
 
-    @cached_property
+    @property
     def tree(self) -> DecisionTreeClassifier | None:
         """The classifier of clusters on covariates that rows of new ones go through (2.2.2).
 
         CART of depth ceil(log2 K), as in the paper, and shallower where K is in the thousands (its
-        class shares would not fit in memory). None without covariates or with a single cluster.
+        class shares would not fit in memory). It asks nothing about products and powers of
+        covariates that are there themselves. None without covariates or with a single cluster.
         """
+        return None if self._tree is None else self._tree.tree
+
+    @cached_property
+    def _tree(self) -> ClusterTree | None:
         design, n_clusters = self.rows.design, self.moments.n_clusters
         if design.X.shape[1] == 0 or n_clusters == 1:
             return None
         deepest = max(1, int(log2(_TREE_CELLS / n_clusters)) - 1)
         depth = min(ceil(log2(n_clusters)), deepest)
         tree = DecisionTreeClassifier(max_depth=depth, random_state=self.seed)
-        return tree.fit(design.X, design.codes)
+        again = repeated_columns(self.rows.spec)
+        asked = np.array([name not in again for name in design.names])
+        return ClusterTree.of(tree, design.X, design.codes, asked)
 
     def predict(self, new_data: Any) -> np.ndarray:
         """Predict the outcome of new rows.
@@ -181,7 +203,7 @@ class FittedModel:
         X = new_rows(self.rows, new_data, "new_data")
         frame = as_frame(new_data, "new_data")
         first = int(self.rows.intercept)
-        beta = self.solution.beta
+        beta = self._beta
         predicted = X @ beta[first:] + (beta[0] if first else 0.0)
         where = np.full(len(X), -1, dtype=np.intp)
         if self.groups in frame.columns:
@@ -194,7 +216,7 @@ class FittedModel:
         if self.rows.slopes is None:
             return predicted + effects
         Z = new_slopes(self.rows.slopes, new_data, "new_data")
-        return predicted + effects[:, 0] + (Z * effects[:, 1:]).sum(axis=1)
+        return predicted + self.rows.slopes.scale.added(Z, effects)
 
     def path(self, budgets: Any = None, *, gap: float = 1e-4, time_limit: float = 30.0):
         """Solve the same rows for other budgets.
@@ -219,13 +241,14 @@ class FittedModel:
         if self.rows.slopes is not None:
             raise ValueError(
                 "path() takes no random slopes, which have a budget each: call "
-                "scs.solve(model.moments, (b0, b1, ...), ridge=model.ridge)."
+                "scs.solve(model.moments, (b0, b1, ...), ridge=model.ridge, "
+                "ridge_fixed=model.ridge_fixed); slopes are per standard deviation there."
             )
         budgets = check_budgets(
             budget_grid(self.moments.n_clusters) if budgets is None else budgets
         )
-        return solve_path(
-            self.moments,
+        found = solve_path(
+            self.inner,
             budgets,
             ridge=self.ridge,
             ridge_fixed=self.ridge_fixed,
@@ -233,6 +256,7 @@ class FittedModel:
             time_limit=time_limit / max(len(budgets), 1),
             seed=self.seed,
         )
+        return tuple(map(self.standard.solution, found))
 
     def summary(self, *, top: int = 25) -> str:
         """Return the fit as text: data, certificate, coefficients, selected clusters, the LMM.
@@ -253,9 +277,14 @@ class FittedModel:
     def _assigned(self, X: np.ndarray) -> np.ndarray:
         """Effects of rows of no known cluster: averages weighted by the tree's class shares."""
         gamma = self.solution.gamma
-        if self.tree is None:
+        if self._tree is None:
             return np.repeat([self.moments.n @ gamma / self.moments.n_rows], len(X), axis=0)
-        return self.tree.predict_proba(X) @ gamma[self.tree.classes_]
+        return self._tree.predict_proba(X) @ gamma[self._tree.classes_]
+
+    @property
+    def _beta(self) -> np.ndarray:
+        """Coefficients as they count in a prediction: 0 for columns left out."""
+        return np.nan_to_num(self.solution.beta)
 
     @property
     def _columns(self) -> pd.Index:

@@ -21,9 +21,11 @@ from scs.frames import check_column
 from scs.labels import LabelWarning
 from scs.model import folds_within_clusters
 from scs.moments import Moments
+from scs.rank import keep_columns
 from scs.rows import INTERCEPT, ModelRows, model_rows, new_rows
 from scs.slopes import SlopeMoments
 from scs.solvers import check_budgets, solve, tune_budget
+from scs.standard import Standard
 
 FOLDS = 5
 _TREE_ROWS = 50_000  # the tree for new rows is grown on no more than so many
@@ -36,7 +38,7 @@ def fit(
     budget: int | str | Sequence[int] | Mapping[str, int] = "auto",
     *,
     ridge: float = 1.0,
-    ridge_fixed: float | None = None,
+    ridge_fixed: float | None = 0.0,
     gap: float = 1e-6,
     time_limit: float = 60.0,
     missing: str = "refuse",
@@ -52,6 +54,8 @@ def fit(
 
     Minimises ||y - X beta - A gamma||^2 + ridge ||gamma||^2 + ridge_fixed ||beta||^2 subject to
     ||gamma||_0 <= budget, with X from the formula, and proves how far from the best it can be.
+    Coefficients carry no ridge unless asked for, so that units and origins of covariates change
+    no name, no effect and no prediction.
 
     Parameters
     ----------
@@ -71,7 +75,9 @@ def fit(
     ridge : float
         mu > 0 on the effects: an effect of n rows is shrunk by n / (n + mu).
     ridge_fixed : float, optional
-        >= 0 on the coefficients, never on the intercept; None: the same as ``ridge``.
+        >= 0 on the coefficients, never on the intercept. 0: units do not matter, and columns that
+        others determine are left out, with a note that names them and a coefficient of NaN. None:
+        the same as ``ridge``, the paper's Eq. 5, which shrinks what is measured in large units.
     gap : float
         Stop at (objective - bound) / objective <= gap.
     time_limit : float
@@ -89,8 +95,11 @@ def fit(
         The effects that a cluster may have, as lme4 writes them left of the bar. None or "1": a
         random intercept; "1 + x" or "x": and a slope of x; "0 + x" or "x - 1": a slope alone, which
         is the same as a budget of 0 for the intercept. Put x into ``formula`` too for a common
-        slope from which clusters differ. The ridge counts squares of slopes as they are, so units
-        matter, and an intercept is the level where x is 0. No bootstrap, no LMM beside.
+        slope from which clusters differ. The ridge is on the slope of the standardised column, (x -
+        mean) / standard deviation over the rows, so that units and origin of x do not matter: the
+        effect of an intercept is the level at the mean of x. Effects of slopes are reported per
+        unit of x. Indicators of all levels without a random intercept, "0 + C(x)", are levels
+        themselves and are not centred. No bootstrap, no LMM beside.
     validation : data frame, optional
         The paper's labelled validation rows, for ``budget="auto"``; used in the final fit too.
     method : see `scs.solve`
@@ -141,6 +150,8 @@ def fit(
         "seed": int(seed),
     }
     held_out = None if validation is None else _held_out(rows, validation, groups)
+    fitted = rows.design if held_out is None else stacked(rows.design, held_out)
+    standard = Standard.of(fitted, intercept=rows.intercept, ridge_fixed=options["ridge_fixed"])
     tuning, chosen_by = None, "given"
     if not budgets and budget == "auto":
         if held_out is None:
@@ -150,13 +161,13 @@ def fit(
                     "single row: name a budget (--budget N), or pass validation=."
                 )
             folds = folds_within_clusters(
-                rows.design, FOLDS, intercept=rows.intercept, random_state=int(seed)
+                standard.kept(rows.design), FOLDS, intercept=rows.intercept, random_state=int(seed)
             )
             chosen_by = f"least error, {len(folds)} folds within clusters"
         else:
             folds = [
                 tuple(
-                    Moments.from_design(d, intercept=rows.intercept)
+                    Moments.from_design(standard.kept(d), intercept=rows.intercept)
                     for d in (rows.design, held_out)
                 )
             ]
@@ -164,37 +175,40 @@ def fit(
         grid = budget_grid(len(rows.design.labels))
         each = time_limit / (len(grid) * len(folds))
         say(f"choosing the budget: {len(grid)} budgets, {len(folds)} times ...")
-        tuning = tune_budget(folds, grid, gap=max(gap, 1e-4), time_limit=each, **options)
+        with warnings.catch_warnings():
+            # What is to be said of the columns is said of all the rows.
+            warnings.simplefilter("ignore", DesignWarning)
+            tuning = tune_budget(folds, grid, gap=max(gap, 1e-4), time_limit=each, **options)
         budget = tuning.best
-    if held_out is not None:
-        rows = replace(rows, design=stacked(rows.design, held_out))
+    rows = replace(rows, design=fitted)
+    moments, inner = (_moments(rows, design) for design in (fitted, standard.design(fitted)))
+    say(f"selecting at most {budgets or budget} of {moments.n_clusters} clusters ...")
+    allowed = list(budgets.values()) if budgets else int(budget)
+    found = solve(inner, allowed, gap=gap, time_limit=time_limit, **options)
+    solution = standard.solution(found)
     if budgets:
-        moments = SlopeMoments.from_design(
-            rows.design, rows.slopes.Z, rows.slopes.names, intercept=rows.intercept
-        )
+        solution = rows.slopes.scale.solution(solution)
         lmm, lmm_note = None, "it is fitted for a random intercept alone."
     else:
-        moments = Moments.from_design(rows.design, intercept=rows.intercept)
-        budget = int(budget)
-    say(f"selecting at most {budgets or budget} of {moments.n_clusters} clusters ...")
-    allowed = list(budgets.values()) if budgets else budget
-    solution = solve(moments, allowed, gap=gap, time_limit=time_limit, **options)
-    if not budgets:
-        lmm, lmm_note = _mixed_model(moments)
+        lmm, lmm_note = _mixed_model(keep_columns(moments, standard.rank))
     by_rows = by_clusters = None
     if bootstrap and solution.status != "interrupted":  # Ctrl-C: what there is, and no more work
         say(f"resampling: {bootstrap} times rows, {bootstrap} times clusters ...")
-        by_rows, by_clusters = _resampled(rows, budget, bootstrap, level, options)
+        by_rows, by_clusters = _resampled(
+            replace(rows, design=standard.kept(fitted)), int(budget), bootstrap, level, options
+        )
     return FittedModel(
         formula=formula,
         groups=groups,
-        budget=budgets or budget,
+        budget=budgets or int(budget),
         chosen_by=chosen_by,
         tuning=tuning,
         ridge=float(ridge),
         ridge_fixed=float(options["ridge_fixed"]),
         solution=solution,
         moments=moments,
+        standard=standard,
+        inner=inner,
         lmm=lmm,
         lmm_note=lmm_note,
         boot_rows=by_rows,
@@ -249,6 +263,14 @@ def _held_out(rows: ModelRows, validation: Any, groups: str) -> Design:
     X = new_rows(rows, validation, "validation")
     refuse_other_kind(rows.design.labels, outcome.labels)
     return Design(X, outcome.y, outcome.codes, outcome.labels, rows.design.names)
+
+
+def _moments(rows: ModelRows, design: Design) -> Moments | SlopeMoments:
+    """Return the moments of a design of these rows, slopes about their centre in their unit."""
+    if rows.slopes is None:
+        return Moments.from_design(design, intercept=rows.intercept)
+    Z = rows.slopes.scale.columns(rows.slopes.Z)
+    return SlopeMoments.from_design(design, Z, rows.slopes.names, intercept=rows.intercept)
 
 
 def _mixed_model(moments: Moments) -> tuple[Fit | None, str]:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterable, Sequence
-from math import ceil, log2
+from dataclasses import replace
 from numbers import Integral
 from typing import Any
 
@@ -13,16 +14,15 @@ from sklearn.base import (
     BaseEstimator,
     ClassifierMixin,
     RegressorMixin,
-    clone,
-    is_classifier,
 )
 from sklearn.model_selection import check_cv
-from sklearn.tree import BaseDecisionTree, DecisionTreeClassifier, export_text
+from sklearn.tree import BaseDecisionTree, export_text
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from scs.design import (
     Design,
+    DesignWarning,
     as_matrix,
     find_labels,
     label_values,
@@ -32,6 +32,9 @@ from scs.design import (
 from scs.moments import Moments
 from scs.slopes import SlopeMoments
 from scs.solvers import Solution, check_budgets, paper_budgets, solve, tune_budget
+from scs.standard import SlopeScale, Standard, slope_positions
+from scs.trees import check_classifier, grow
+from scs.trees import cluster_tree as cluster_tree  # chapters take it from here
 
 ASSIGNMENTS = ("soft", "hard")
 
@@ -47,9 +50,16 @@ class SignificantClusterRegressor(RegressorMixin, BaseEstimator):
     budget : int, or one int per effect with ``random``
         Largest number of clusters with a non-zero effect.
     random : sequence of column names or positions, optional
-        Columns of X whose slopes may differ between clusters, beside the random intercept.
+        Columns of X whose slopes may differ between clusters, beside the random intercept. Their
+        ridge is on the slope of the standardised column, so that its units and origin do not
+        matter: an effect of the intercept is the level at the mean of these columns, an effect of
+        a slope is per unit of its column.
     ridge : float
-        mu > 0 on effects and coefficients (not on the intercept).
+        mu > 0 on the effects.
+    ridge_fixed : float or None
+        >= 0 on the coefficients, never on the intercept. 0: units and origins of covariates change
+        no name, no effect and no prediction, and columns that others determine are left out with
+        a warning that names them. None: the same as ``ridge``, which is the paper's Eq. 5.
     fit_intercept : bool
         Add an unpenalised intercept.
     assignment : {"soft", "hard"}
@@ -64,12 +74,15 @@ class SignificantClusterRegressor(RegressorMixin, BaseEstimator):
     Attributes
     ----------
     coef_ : ndarray, shape (P,)
+        NaN for a column that was left out.
     intercept_ : float
         0 without an intercept.
     cluster_effects_ : Series, or DataFrame with one column per effect with ``random``
         Effect by cluster label; 0 outside the selection.
     selected_ : ndarray, or one per effect with ``random``
         Labels of the selected clusters.
+    slope_centre_ : ndarray, one per column of ``random``
+        Where effects of the intercept are levels: the means over the rows. Only with ``random``.
     solution_ : Solution
         With objective, bound and status.
     classifier_ : fitted classifier
@@ -96,6 +109,7 @@ class SignificantClusterRegressor(RegressorMixin, BaseEstimator):
         *,
         random: Sequence[Any] | None = None,
         ridge: float = 1.0,
+        ridge_fixed: float | None = 0.0,
         fit_intercept: bool = True,
         assignment: str = "soft",
         classifier: ClassifierMixin | None = None,
@@ -107,6 +121,7 @@ class SignificantClusterRegressor(RegressorMixin, BaseEstimator):
         self.budget = budget
         self.random = random
         self.ridge = ridge
+        self.ridge_fixed = ridge_fixed
         self.fit_intercept = fit_intercept
         self.assignment = assignment
         self.classifier = classifier
@@ -131,14 +146,20 @@ class SignificantClusterRegressor(RegressorMixin, BaseEstimator):
             See `scs.design.Design.from_table` and `scs.solve`.
         """
         design = _read(self, X, y, clusters)
-        moments = Moments.from_design(design, intercept=self.fit_intercept)
-        slopes = _slope_columns(self, design.names)
+        standard = _standard(self, design)
+        inner = standard.design(design)
+        moments = Moments.from_design(inner, intercept=self.fit_intercept)
+        self._scale = None
+        slopes = slope_positions(self.random, design.names)
         if slopes:
-            names = tuple(design.names[j] for j in slopes)
+            Z, names = design.X[:, slopes], tuple(design.names[j] for j in slopes)
+            self._scale = SlopeScale.of(Z, names, intercept=True)
+            self.slope_centre_ = self._scale.centre
             moments = SlopeMoments.from_design(
-                design, design.X[:, slopes], names, intercept=self.fit_intercept
+                inner, self._scale.columns(Z), names, intercept=self.fit_intercept
             )
-        return _store(self, design, solve(moments, self.budget, **_options(self)))
+        solution = standard.solution(solve(moments, self.budget, **_options(self)))
+        return _store(self, design, self._scale.solution(solution) if slopes else solution)
 
     def predict(self, X: Any, clusters: Any = None) -> np.ndarray:
         """Predict the outcome of rows of known or new clusters.
@@ -156,7 +177,7 @@ class SignificantClusterRegressor(RegressorMixin, BaseEstimator):
         """
         check_is_fitted(self)
         matrix = _read_covariates(self, X)
-        predicted = matrix @ self.coef_ + self.intercept_
+        predicted = matrix @ np.nan_to_num(self.coef_) + self.intercept_
         where = np.full(len(matrix), -1, dtype=np.intp)
         if clusters is not None:
             values = label_values(clusters)
@@ -207,21 +228,24 @@ class SignificantClusterRegressor(RegressorMixin, BaseEstimator):
         if self.classifier_ is None:  # a single cluster
             return self._own(matrix, np.repeat(gamma[:1], len(matrix), axis=0))
         _check_assignment(self)
+        classifier = self.classifier_ if self._tree is None else self._tree
         if self.assignment == "hard":
-            return self._own(matrix, gamma[self.classifier_.predict(matrix)])
-        shares = self.classifier_.predict_proba(matrix)
-        return self._own(matrix, shares @ gamma[self.classifier_.classes_])
+            return self._own(matrix, gamma[classifier.predict(matrix)])
+        shares = classifier.predict_proba(matrix)
+        return self._own(matrix, shares @ gamma[classifier.classes_])
 
     def _own(self, matrix: np.ndarray, gamma: np.ndarray) -> np.ndarray:
         """Return what effects, one row of them per row of the matrix, add to the prediction."""
         if gamma.ndim == 1:
             return gamma
-        slopes = matrix[:, _slope_columns(self, self.column_names_)]
-        return gamma[:, 0] + (slopes * gamma[:, 1:]).sum(axis=1)
+        slopes = slope_positions(self.random, self.column_names_)
+        return self._scale.added(matrix[:, slopes], gamma)
 
 
 class SignificantClusterRegressorCV(SignificantClusterRegressor):
     """The paper's pipeline: the budget by validation error, then a fit on all rows (2.2.1).
+
+    The paper's ridge is on the coefficients too: ``ridge_fixed=None``. By default there is none.
 
     Parameters
     ----------
@@ -231,7 +255,7 @@ class SignificantClusterRegressorCV(SignificantClusterRegressor):
         How to hold rows out when `fit` gets no validation set. An int is the number of folds
         *within* clusters, so that labels stay known; clusters with fewer rows than folds are left
         out of some.
-    ridge, fit_intercept, assignment, classifier, method, gap, time_limit, random_state
+    ridge, ridge_fixed, fit_intercept, assignment, classifier, method, gap, time_limit, random_state
         See `SignificantClusterRegressor`.
 
     Attributes
@@ -252,6 +276,7 @@ class SignificantClusterRegressorCV(SignificantClusterRegressor):
         *,
         cv: Any = 5,
         ridge: float = 1.0,
+        ridge_fixed: float | None = 0.0,
         fit_intercept: bool = True,
         assignment: str = "soft",
         classifier: ClassifierMixin | None = None,
@@ -263,6 +288,7 @@ class SignificantClusterRegressorCV(SignificantClusterRegressor):
         self.budgets = budgets
         self.cv = cv
         self.ridge = ridge
+        self.ridge_fixed = ridge_fixed
         self.fit_intercept = fit_intercept
         self.assignment = assignment
         self.classifier = classifier
@@ -292,27 +318,36 @@ class SignificantClusterRegressorCV(SignificantClusterRegressor):
             held_out = Design.from_table(*validation)
             _refuse_other_columns(design, held_out, named=hasattr(X, "columns"))
             refuse_other_kind(design.labels, held_out.labels)
-            folds = [(self._moments(design), self._moments(held_out, names=design.names))]
+            held_out = replace(held_out, names=design.names)
+            parts = (design, held_out)
             design = stacked(design, held_out)
+            standard = _standard(self, design)
+            folds = [tuple(self._moments(standard.kept(part)) for part in parts)]
         else:
+            standard = _standard(self, design)
             folds = folds_within_clusters(
-                design, self.cv, intercept=self.fit_intercept, random_state=self.random_state
+                standard.kept(design),
+                self.cv,
+                intercept=self.fit_intercept,
+                random_state=self.random_state,
             )
         n_clusters = len(design.labels)
         grid = [0, *paper_budgets(n_clusters)] if self.budgets is None else self.budgets
         grid = check_budgets(grid)
         if not grid:
             raise ValueError("budgets is empty: pass at least one budget, or None for the grid.")
-        tuning = tune_budget(folds, grid, **_options(self))
+        with warnings.catch_warnings():
+            # What is to be said of the columns is said of all the rows.
+            warnings.simplefilter("ignore", DesignWarning)
+            tuning = tune_budget(folds, grid, **_options(self))
         self.budget_ = tuning.best
         self.budgets_ = np.array(tuning.budgets)
         self.validation_mse_ = tuning.mse
-        moments = self._moments(design)
-        return _store(self, design, solve(moments, self.budget_, **_options(self)))
+        moments = self._moments(standard.design(design))
+        found = solve(moments, self.budget_, **_options(self))
+        return _store(self, design, standard.solution(found))
 
-    def _moments(self, design: Design, names: tuple[str, ...] | None = None) -> Moments:
-        if names is not None:
-            design = Design(design.X, design.y, design.codes, design.labels, names)
+    def _moments(self, design: Design) -> Moments:
         return Moments.from_design(design, intercept=self.fit_intercept)
 
 
@@ -335,8 +370,6 @@ def folds_within_clusters(
     ValueError
         No cluster has two rows, so that none can be held out with its cluster known.
     """
-    import warnings
-
     if isinstance(cv, Integral):
         largest = int(np.bincount(design.codes).max())
         if min(cv, largest) < 2:
@@ -362,6 +395,7 @@ def _options(model: SignificantClusterRegressor) -> dict[str, Any]:
     """Arguments of `solve` that the estimators share."""
     return {
         "ridge": model.ridge,
+        "ridge_fixed": model.ridge_fixed,
         "method": model.method,
         "gap": model.gap,
         "time_limit": model.time_limit,
@@ -369,25 +403,8 @@ def _options(model: SignificantClusterRegressor) -> dict[str, Any]:
     }
 
 
-def _slope_columns(model: SignificantClusterRegressor, names: tuple[str, ...]) -> list[int]:
-    """Return the positions of the columns with random slopes."""
-    random = getattr(model, "random", None)
-    if random is None:
-        return []
-    if isinstance(random, str) or not isinstance(random, Iterable):
-        raise TypeError(f"random must be a list of columns, got {random!r}: pass [{random!r}].")
-    found = []
-    for column in random:
-        if column in names:
-            found.append(names.index(column))
-        elif isinstance(column, Integral) and 0 <= column < len(names):
-            found.append(int(column))
-        else:
-            raise ValueError(
-                f"random names column {column!r}, which X does not have: choose among "
-                f"{', '.join(names[:12])}."
-            )
-    return found
+def _standard(model: SignificantClusterRegressor, design: Design) -> Standard:
+    return Standard.of(design, intercept=bool(model.fit_intercept), ridge_fixed=model.ridge_fixed)
 
 
 def _seed(random_state: int | np.random.RandomState | None) -> int:
@@ -405,18 +422,7 @@ def _check_assignment(model: SignificantClusterRegressor) -> None:
 def _read(model: SignificantClusterRegressor, X: Any, y: Any, clusters: Any) -> Design:
     """Validate rows and note the columns as scikit-learn does."""
     _check_assignment(model)
-    classifier = model.classifier
-    if classifier is not None:
-        if isinstance(classifier, str) or not is_classifier(classifier):
-            raise TypeError(
-                f"classifier must be a scikit-learn classifier, got {classifier!r}: pass for "
-                "example RandomForestClassifier(), or None for a tree."
-            )
-        if model.assignment == "soft" and not hasattr(classifier, "predict_proba"):
-            raise TypeError(
-                f"classifier {type(classifier).__name__} has no predict_proba, which soft "
-                "assignment needs: set assignment='hard', or wrap it in CalibratedClassifierCV."
-            )
+    check_classifier(model.classifier, model.assignment)
     design = Design.from_table(X, y, clusters)
     validate_data(model, X, reset=True, skip_check_array=True)
     return design
@@ -443,31 +449,11 @@ def _store(model, design: Design, solution: Solution):
             solution.gamma, index=index, columns=list(solution.effect_names)
         )
     model.selected_ = solution.selected
-    model.classifier_ = _grow(model, design)
+    model._tree, model.classifier_ = grow(
+        model.classifier, design.X, design.codes, len(design.labels), model.random_state
+    )
     model.column_names_ = design.names
     return model
-
-
-def cluster_tree(n_clusters: int, random_state: int | None = None) -> DecisionTreeClassifier:
-    """Return the paper's classifier of clusters, unfitted: a tree of depth ceil(log2 K).
-
-    References
-    ----------
-    Paper, Section 2.2.2.
-    """
-    depth = max(ceil(log2(n_clusters)), 1)
-    return DecisionTreeClassifier(max_depth=depth, random_state=random_state)
-
-
-def _grow(model: SignificantClusterRegressor, design: Design) -> ClassifierMixin | None:
-    """Fit the classifier of clusters on the covariates of all rows."""
-    n_clusters = len(design.labels)
-    if n_clusters == 1:
-        return None
-    classifier = model.classifier
-    if classifier is None:
-        classifier = cluster_tree(n_clusters, model.random_state)
-    return clone(classifier).fit(design.X, design.codes)
 
 
 def _rows(design: Design, rows: np.ndarray) -> Design:

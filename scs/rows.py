@@ -28,6 +28,7 @@ from scs.frames import (
     without_missing,
 )
 from scs.labels import coded_labels, note_alike
+from scs.standard import SlopeScale
 from scs.terms import (
     as_they_are,
     columns_of,
@@ -77,6 +78,8 @@ class RandomSlopes:
         formulaic's record, for new rows.
     used : tuple of str
         Columns of the data behind ``Z``.
+    scale : SlopeScale
+        Their centre and unit over the rows.
     written : dict
         As of `ModelRows`.
     """
@@ -86,6 +89,7 @@ class RandomSlopes:
     intercept: bool
     spec: ModelSpec
     used: tuple[str, ...]
+    scale: SlopeScale
     written: Mapping[str, Convention] = field(default_factory=dict)
 
 
@@ -323,7 +327,8 @@ def _random_slopes(
             f"random={random!r}: Z is of a size whose squares leave the range of floating point in "
             f"{names[j]!r}: rescale it, for example by its largest value."
         )
-    return RandomSlopes(Z, names, intercept, matrix.model_spec, used, written)
+    scale = SlopeScale.of(Z, names, intercept=intercept)
+    return RandomSlopes(Z, names, intercept, matrix.model_spec, used, scale, written)
 
 
 def _evaluate(

@@ -50,12 +50,16 @@ def share(value: float) -> str:
 
 def fixed_effects(model: FittedModel) -> pd.DataFrame:
     """Return coefficients: ``estimate``, with a bootstrap ``low`` and ``high``, LMM's beside."""
+
+    def expand(values):  # no number for columns left out
+        return model.standard.rank.expand(np.asarray(values))
+
     table = pd.DataFrame({"estimate": model.coef})
     if model.boot_clusters is not None:
         intervals = model.boot_clusters.coefficients()
-        table["low"], table["high"] = intervals["low"].to_numpy(), intervals["high"].to_numpy()
+        table["low"], table["high"] = expand(intervals["low"]), expand(intervals["high"])
     if model.lmm is not None:
-        table["LMM"], table["LMM s.e."] = model.lmm.beta, model.lmm.se_beta
+        table["LMM"], table["LMM s.e."] = expand(model.lmm.beta), expand(model.lmm.se_beta)
     return table.rename_axis("term")
 
 
@@ -171,7 +175,8 @@ def data_notes(model: FittedModel) -> list[tuple[str, str]]:
     if rows.slopes is not None:
         budget = ", ".join(f"{n} for the {_effect_title(k)}" for k, n in model.budget.items())
     notes.append(("budget", f"{budget} ({model.chosen_by})"))
-    mu = f"{model.ridge:g} on effects, {model.ridge_fixed:g} on coefficients, 0 on the intercept"
+    on = "effects (slopes per standard deviation)" if rows.slopes is not None else "effects"
+    mu = f"{model.ridge:g} on {on}, {model.ridge_fixed:g} on coefficients, 0 on the intercept"
     notes.append(("ridge", mu))
     return notes
 
@@ -210,7 +215,12 @@ def remarks(model: FittedModel, *, left_out: int = 0) -> list[str]:
         found.append(f"{left_out} more are selected; the largest effects are shown.")
     if model.rows.outcome_note:
         found.append(model.rows.outcome_note)
+    if model.standard.rank.dropped:
+        note = model.standard.rank.note()
+        found.append(note[0].upper() + note[1:])
     slopes = () if model.rows.slopes is None else model.rows.slopes.names
+    if slopes and model.budget[INTERCEPT]:
+        found.append(_meeting_point(model))
     alone = [name for name in slopes if name not in model.rows.design.names]
     if alone:
         found.append(
@@ -233,6 +243,17 @@ def remarks(model: FittedModel, *, left_out: int = 0) -> list[str]:
     elif model.lmm_note:
         found.append(f"Gaussian LMM: {model.lmm_note}")
     return found
+
+
+def _meeting_point(model: FittedModel) -> str:
+    """Say where clusters' intercepts are compared."""
+    slopes = model.rows.slopes
+    means = [f"{name} = {number(at)}" for name, at in zip(slopes.names, slopes.scale.centre)]
+    more = f" and {len(means) - 5} more" if len(means) > 5 else ""
+    return (
+        f"Effects of the intercept are levels at the means ({', '.join(means[:5])}{more}); those "
+        "of a slope are per unit of its column."
+    )
 
 
 def _about_intervals(model: FittedModel) -> str:

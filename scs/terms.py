@@ -126,6 +126,26 @@ def factors(side: Formula | ModelSpec) -> list[Factor]:
     return [factor for term in formula for factor in term.factors]
 
 
+def repeated_columns(spec: ModelSpec) -> set[str]:
+    """Return the columns of a design that are made of others which it holds as they are.
+
+    Products and powers beside their own variables: what they say depends on where zero is.
+    """
+    lookup = Factor.EvalMethod.LOOKUP
+    plain = {
+        term.factors[0].expr
+        for term in spec.term_slices
+        if len(term.factors) == 1 and term.factors[0].eval_method is lookup
+    }
+    found: set[str] = set()
+    for term, columns in spec.term_slices.items():
+        is_plain = len(term.factors) == 1 and term.factors[0].eval_method is lookup
+        behind = {str(v) for v in spec.term_variables[term] if v.source == "data"}
+        if not is_plain and behind and behind <= plain:
+            found.update(spec.column_names[columns])
+    return found
+
+
 def first_line(error: BaseException) -> str:
     """Return the first line of an error of formulaic's, without its colours and marks."""
     text = re.sub(r"\x1b\[[0-9;]*m|[⧛⧚]", "", str(error))

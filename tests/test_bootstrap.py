@@ -263,11 +263,22 @@ def test_bootstrap_refuses(change, message):
         bootstrap(X, y, clusters, 3, **{"reps": 2, **change})
 
 
-def test_a_resample_that_cannot_be_fitted_is_named():
+def test_a_column_that_a_resample_loses_has_no_coefficient_there():
     X, y, clusters, _ = _sparse(np.random.default_rng(9))
-    X = np.column_stack([X, clusters == 0])  # a column that a resample may lose
-    with pytest.raises(ValueError, match=r"resample \d+ of resample='clusters' .*(\n|.)*ridge"):
-        bootstrap(X, y, clusters, 1, reps=50, ridge_fixed=0.0)
+    X = np.column_stack([X, clusters == 0])  # zero where cluster 0 is not drawn
+    found = bootstrap(X, y, clusters, 1, reps=50, ridge_fixed=0.0)
+    lost = np.isnan(found.gamma[:, 0])
+    assert 0 < lost.sum() < 50
+    np.testing.assert_array_equal(np.isnan(found.beta[:, -1]), lost)
+    assert np.isfinite(found.beta[:, :-1]).all()
+    assert np.isfinite(found.coefficients().to_numpy()).all()
+
+
+def test_a_resample_that_cannot_be_fitted_is_named():
+    """Clusters of one row, four of them: a resample may hold one row many times, no other."""
+    X, y, clusters = np.arange(4.0)[:, None] ** [0, 1, 2], np.array([1.0, 3, 2, 5]), np.arange(4)
+    with pytest.raises(ValueError, match=r"ridge_fixed"):
+        bootstrap(np.column_stack([X, X[:, 1] ** 3]), y, clusters, 1, reps=5, ridge_fixed=0.0)
 
 
 def test_a_split_needs_two_rows_in_each_cluster():

@@ -211,7 +211,7 @@ def test_errors_are_those_of_the_packages_estimators():
     )
 
     budget = int(found.loc[("MIO", "known"), "budget"])
-    model = SignificantClusterRegressor(budget, method="alternating")
+    model = SignificantClusterRegressor(budget, ridge_fixed=None, method="alternating")
     model.fit(X[both], y[both], mouse[both])
     known, guessed = model.predict(X[test], mouse[test]), model.predict(X[test])
     assert_allclose(found.loc[("MIO", "known"), "mse"], np.mean((y[test] - known) ** 2))

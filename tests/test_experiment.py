@@ -166,7 +166,7 @@ def test_mio_is_the_estimator_of_the_model_module():
     """Another road to the same pipeline: tuning on a validation set, refit, tree."""
     drawn = simulate(LOW, replication_rng(LOW, 0))
     model = SignificantClusterRegressorCV(
-        paper_budgets(LOW.n_clusters), fit_intercept=False, random_state=0
+        paper_budgets(LOW.n_clusters), ridge_fixed=None, fit_intercept=False, random_state=0
     )
     train, held_out = drawn.train, drawn.validation
     model.fit(

@@ -87,7 +87,7 @@ def test_same_selection_as_the_solver_on_arrays(table):
     moments = scs.Moments.from_arrays(
         table[["age", "severity"]], table["days"], table["hospital"], intercept=True
     )
-    direct = scs.solve(moments, 2, ridge=0.5, gap=1e-6)
+    direct = scs.solve(moments, 2, ridge=0.5, ridge_fixed=0, gap=1e-6)
     assert list(model.selected) == list(direct.selected) == ["H03", "H07"]
     np.testing.assert_allclose(model.effects, direct.gamma, rtol=1e-9)
     np.testing.assert_allclose(model.coef, direct.beta, rtol=1e-9)
@@ -294,7 +294,10 @@ def test_an_identifier_is_refused_unless_it_is_meant(table):
     table["patient"] = [f"p{i}" for i in range(len(table))]
     with pytest.raises(ValueError, match=r"'patient' holds \d+ different texts.*leave it out"):
         scs.fit("days ~ age + patient", table, "hospital", 1)
-    assert len(scs.fit("days ~ age + C(patient)", table, "hospital", 1).coef) == len(table) + 1
+    meant = "days ~ age + C(patient)"
+    with pytest.raises(ValueError, match=rf"{len(table)} independent.*ridge_fixed above 0"):
+        scs.fit(meant, table, "hospital", 1)
+    assert len(scs.fit(meant, table, "hospital", 1, ridge_fixed=1).coef) == len(table) + 1
 
 
 @pytest.mark.parametrize(
@@ -351,11 +354,15 @@ def test_prediction_names_its_argument(table):
             model.predict(data)
 
 
-def test_a_bootstrap_that_fails_says_how_to_go_without(table):
+def test_a_column_that_resamples_lose_has_an_interval_from_the_others(table):
     """A covariate of one cluster alone is constant where that cluster is not drawn."""
     alone = table.assign(h03=(table["hospital"] == "H03").astype(float))
-    with pytest.raises(ValueError, match=r"resample .*bootstrap=0 \(--bootstrap 0\)"):
-        scs.fit("days ~ age + h03", alone, "hospital", 1, ridge_fixed=0.0, bootstrap=40)
+    model = scs.fit("days ~ age + h03", alone, "hospital", 1, bootstrap=40)
+    lost = np.isnan(model.boot_clusters.beta[:, 2])
+    assert 0 < lost.sum() < 40
+    shown = scs.summary.fixed_effects(model)
+    expected = np.quantile(model.boot_clusters.beta[~lost, 2], [0.025, 0.975])
+    np.testing.assert_allclose(shown.loc["h03", ["low", "high"]].astype(float), expected)
 
 
 def test_dates_are_refused(table):
@@ -381,7 +388,7 @@ def test_intervals_are_the_bootstraps(table):
     direct = scs.bootstrap.bootstrap(
         table.assign(male=(table["sex"] == "M").astype(float))[["age", "male"]],
         table["days"], table["hospital"], 2,
-        resample="rows", reps=20, seed=4, intercept=True,
+        resample="rows", reps=20, seed=4, intercept=True, ridge_fixed=0,
     )  # fmt: skip
     found = scs.summary.selected_clusters(model)
     expected = direct.effects()

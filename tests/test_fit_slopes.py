@@ -37,16 +37,18 @@ def model(table) -> scs.FittedModel:
 
 
 def test_same_as_the_solver_on_arrays(table, model):
+    sd = table["x"].std(ddof=0)
     moments = scs.Moments.from_arrays(
-        table[["x", "w"]], table["y"], table["g"], intercept=True, Z=table[["x"]]
-    )
-    direct = scs.solve(moments, (2, 2), ridge=0.1, gap=1e-6)
+        table[["x", "w"]], table["y"], table["g"], intercept=True,
+        Z=(table[["x"]] - table["x"].mean()) / sd,
+    )  # fmt: skip
+    direct = scs.solve(moments, (2, 2), ridge=0.1, ridge_fixed=0, gap=1e-6)
     assert model.solution.status == direct.status == "optimal"
     assert list(model.effects.columns) == ["Intercept", "x"]
-    np.testing.assert_allclose(model.effects, direct.gamma, rtol=1e-6, atol=1e-9)
+    np.testing.assert_allclose(model.effects, direct.gamma / [1, sd], rtol=1e-6, atol=1e-9)
     np.testing.assert_allclose(model.coef, direct.beta, rtol=1e-6)
     assert {name: list(labels) for name, labels in model.selected.items()} == {
-        "Intercept": ["c1", "c2"],
+        "Intercept": ["c1", "c5"],  # at the mean of x, which is 1: there c2's line is near 0
         "x": ["c2", "c5"],
     }
 
@@ -83,14 +85,15 @@ def test_prediction_and_variance_by_hand(table, model):
     own = model.effects.loc[table["g"]].to_numpy()
     beta = model.coef
     by_hand = beta["Intercept"] + beta["x"] * table["x"] + beta["w"] * table["w"]
-    expected = by_hand + own[:, 0] + own[:, 1] * table["x"]
+    about = table["x"] - table["x"].mean()
+    expected = by_hand + own[:, 0] + own[:, 1] * about
     np.testing.assert_allclose(model.predict(table), expected)
     np.testing.assert_allclose(model.predict(pl.from_pandas(table)), expected)
     assert model.var_e == pytest.approx(np.sum((table["y"] - expected) ** 2) / (len(table) - 7))
 
     shares = model.tree.predict_proba(table[["x", "w"]].to_numpy())
     mixed = shares @ model.effects.to_numpy()
-    unknown = by_hand + mixed[:, 0] + mixed[:, 1] * table["x"]
+    unknown = by_hand + mixed[:, 0] + mixed[:, 1] * about
     np.testing.assert_allclose(model.predict(table.drop(columns="g")), unknown)
     np.testing.assert_allclose(model.predict(table.assign(g="new")), unknown)
 
@@ -100,7 +103,8 @@ def test_a_slope_that_no_covariate_shares(table):
     sizes = table["g"].value_counts().sort_index()
     mean = (model.effects["x"] * sizes).sum() / sizes.sum()
     new = pd.DataFrame({"g": ["c5", "other"], "x": [2.0, 2.0]})
-    expected = model.coef["Intercept"] + 2.0 * np.array([model.effects.loc["c5", "x"], mean])
+    about = 2.0 - table["x"].mean()
+    expected = model.coef["Intercept"] + about * np.array([model.effects.loc["c5", "x"], mean])
     np.testing.assert_allclose(model.predict(new), expected)
     assert "x: not in the formula" in model.summary()
 
@@ -109,10 +113,12 @@ def test_transformed_and_coded_columns(table):
     """A slope of an indicator is a column of 0 and 1; a transformation is evaluated."""
     model = scs.fit("y ~ kind", table, "g", 1, random="1 + kind + np.exp(w)")
     Z = np.column_stack([table["kind"] == "b", np.exp(table["w"])]).astype(float)
-    moments = scs.Moments.from_arrays(Z[:, :1], table["y"], table["g"], intercept=True, Z=Z)
-    direct = scs.solve(moments, 1, gap=1e-6)
+    X, Z = Z[:, :1], (Z - Z.mean(axis=0)) / Z.std(axis=0)
+    moments = scs.Moments.from_arrays(X, table["y"], table["g"], intercept=True, Z=Z)
+    direct = scs.solve(moments, 1, ridge_fixed=0, gap=1e-6)
     assert list(model.effects.columns) == ["Intercept", "kind[T.b]", "np.exp(w)"]
-    np.testing.assert_allclose(model.effects, direct.gamma, rtol=1e-5, atol=1e-8)
+    unit = model.effects.to_numpy() * [1, *model.rows.slopes.scale.unit]
+    np.testing.assert_allclose(unit, direct.gamma, rtol=1e-5, atol=1e-8)
     assert model.predict(table.head(1)).shape == (1,)
 
 

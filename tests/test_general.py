@@ -256,7 +256,9 @@ def test_the_estimator_fits_and_predicts_slopes():
     np.testing.assert_array_equal([len(part) for part in model.selected_], [2, 3])
     rows = slice(None, None, 17)
     own = effects.loc[labels[rows]].to_numpy()
-    by_hand = model.intercept_ + X[rows] @ model.coef_ + own[:, 0] + own[:, 1] * X["a"][rows]
+    by_hand = model.intercept_ + X[rows] @ model.coef_ + own[:, 0]
+    by_hand += own[:, 1] * (X["a"] - X["a"].mean())[rows]
+    np.testing.assert_allclose(model.slope_centre_, X[["a"]].mean())
     np.testing.assert_allclose(model.predict(X[rows], labels[rows]), by_hand)
     assert np.isfinite(model.predict(X)).all()
     assert np.isfinite(

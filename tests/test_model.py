@@ -57,10 +57,10 @@ def fitted(sample):
 def test_the_solver_and_the_estimator_agree(sample, fitted):
     train = sample.train
     moments = Moments.from_arrays(train.X, train.y, train.clusters, intercept=True)
-    solution = solve(moments, 2)
-    assert fitted.intercept_ == solution.beta[0]
-    np.testing.assert_array_equal(fitted.coef_, solution.beta[1:])
-    np.testing.assert_array_equal(fitted.cluster_effects_.to_numpy(), solution.gamma)
+    solution = solve(moments, 2, ridge_fixed=0)
+    assert fitted.intercept_ == pytest.approx(solution.beta[0], rel=1e-9)
+    np.testing.assert_allclose(fitted.coef_, solution.beta[1:], rtol=1e-9)
+    np.testing.assert_allclose(fitted.cluster_effects_, solution.gamma, rtol=1e-9)
     assert set(fitted.selected_) == set(np.flatnonzero(sample.gamma))
 
 
@@ -258,14 +258,14 @@ def test_prediction_error_needs_no_rows():
 def test_budget_zero_and_all_are_ridge_regressions(intercept):
     """scikit-learn's Ridge is the oracle at both ends of the path."""
     rows = random_rows(9, n_clusters=5, intercept=intercept)
-    none = SignificantClusterRegressor(0, ridge=0.5, fit_intercept=intercept)
+    none = SignificantClusterRegressor(0, ridge=0.5, ridge_fixed=None, fit_intercept=intercept)
     none.fit(rows.X, rows.y, rows.clusters)
     ridge = Ridge(alpha=0.5, fit_intercept=intercept).fit(rows.X, rows.y)
     np.testing.assert_allclose(none.coef_, ridge.coef_, rtol=1e-9)
     assert none.intercept_ == pytest.approx(ridge.intercept_, rel=1e-9)
     assert not none.selected_.size
 
-    full = SignificantClusterRegressor(5, ridge=0.5, fit_intercept=intercept)
+    full = SignificantClusterRegressor(5, ridge=0.5, ridge_fixed=0.5, fit_intercept=intercept)
     full.fit(rows.X, rows.y, rows.clusters)
     dummies = np.hstack([rows.X, np.eye(5)[rows.clusters]])
     ridge = Ridge(alpha=0.5, fit_intercept=intercept).fit(dummies, rows.y)

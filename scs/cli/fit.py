@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 RESAMPLES, MOST_ROWS = 200, 200_000
 _BOOTSTRAP = f"resamples for intervals (default: {RESAMPLES} up to {MOST_ROWS:,} rows), 0: none"
 _BUDGET = "clusters that may differ, or auto (default); with --random one for each effect: 2,3"
+_RIDGE_FIXED = "on the coefficients (default: 0: units do not matter; the paper's: as --ridge)"
 _EPILOG = """\
 examples:
   scs fit patients.csv --outcome days --cluster hospital
@@ -52,7 +53,7 @@ def add_parser(commands: argparse._SubParsersAction) -> None:
     add("--random", metavar="TEXT", help="effects of a cluster: 1 (default), '1 + x', '0 + x'")
     add("--budget", metavar="N", default="auto", help=_BUDGET)
     add("--ridge", type=float, default=1.0, metavar="MU", help="on the effects (default: 1)")
-    add("--ridge-fixed", type=float, metavar="MU", help="on the coefficients (default: as --ridge)")
+    add("--ridge-fixed", type=float, default=0.0, metavar="MU", help=_RIDGE_FIXED)
     add("--missing", choices=["refuse", "drop"], default="refuse", help="rows that miss a value")
     add("--bootstrap", type=int, metavar="N", help=_BOOTSTRAP)
     add("--gap", type=float, default=1e-6, help="gap to prove (default: 1e-6)")

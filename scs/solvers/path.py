@@ -12,6 +12,7 @@ import numpy as np
 
 from scs.design import find_labels
 from scs.moments import Moments
+from scs.rank import keep_columns, rank_of_moments
 from scs.solvers.solution import Solution, relative_gap, unless_stopped
 
 # The paper's grid of shares of non-zero effects; it prints 2/3 and 1/3 as 66 % and 33 %.
@@ -126,6 +127,17 @@ def _raise_bound(solution: Solution, bound: float, gap: float) -> Solution:
     )
 
 
+def _fold_path(training: Moments, budgets: Sequence[int], **options: Any) -> tuple[Solution, ...]:
+    """Solve on the training rows of a fold, which may have no more rows than coefficients."""
+    if options.get("ridge_fixed") != 0:
+        return solve_path(training, budgets, **options)
+    rank = rank_of_moments(training).first(training.n_rows - 1)
+    if not rank.n_coefficients:
+        return solve_path(training, budgets, **options)
+    found = solve_path(keep_columns(training, rank), budgets, **options)
+    return tuple(replace(solution, beta=rank.expand(solution.beta)) for solution in found)
+
+
 def prediction_error(solution: Solution, rows: Moments) -> float:
     """Return the mean squared error of a solution on rows of known clusters.
 
@@ -139,8 +151,9 @@ def prediction_error(solution: Solution, rows: Moments) -> float:
         )
     where = find_labels(solution.labels, rows.labels)
     gamma = np.where(where >= 0, solution.gamma[where], 0.0)
-    residual = rows.mean_y - rows.mean_x @ solution.beta - gamma
-    within = solution.beta @ (rows.within_xx @ solution.beta - 2 * rows.within_xy)
+    beta = np.nan_to_num(solution.beta)  # columns left out in fitting add nothing
+    residual = rows.mean_y - rows.mean_x @ beta - gamma
+    within = beta @ (rows.within_xx @ beta - 2 * rows.within_xy)
     total = rows.within_yy + float(within) + float(rows.n @ residual**2)
     if not np.isfinite(total):
         raise ValueError(
@@ -173,7 +186,7 @@ def tune_budget(
     budgets = tuple(sorted(set(budgets)))
     squares, n_rows, solutions = np.zeros(len(budgets)), 0, ()
     for training, validation in folds:
-        solutions = solve_path(training, budgets, **options)
+        solutions = _fold_path(training, budgets, **options)
         errors = np.array([prediction_error(solution, validation) for solution in solutions])
         squares += validation.n_rows * errors
         n_rows += validation.n_rows

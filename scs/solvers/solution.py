@@ -48,7 +48,8 @@ class Solution:
     Attributes
     ----------
     beta : ndarray, shape (P,)
-        Coefficients; the intercept first where there is one.
+        Coefficients; the intercept first where there is one. NaN for a column that was left out,
+        see ``ridge_fixed`` of `scs.solve`.
     gamma : ndarray, shape (K,), or (K, Q + 1) with random slopes
         Cluster effects, zero outside the support; with slopes one column per effect, the random
         intercept first.
@@ -106,7 +107,9 @@ class Solution:
     def __post_init__(self) -> None:
         """Refuse what is not finite: it proves nothing, however it came about."""
         for name in ("beta", "gamma", "objective", "bound", "gap", "rounding"):
-            if not np.isfinite(getattr(self, name)).all():
+            value = np.asarray(getattr(self, name))
+            left_out = (name == "beta") & np.isnan(value)  # a column without a coefficient
+            if not (np.isfinite(value) | left_out).all():
                 raise ValueError(
                     f"the answer's {name} is not finite: rescale X and y (divide each column by "
                     "its largest value), and take ridge and ridge_fixed nearer to 1."
