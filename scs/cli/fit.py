@@ -29,8 +29,8 @@ examples:
 
 Without --covariates every other column is one. Columns of text become indicators against their
 first level; text that is numbers, dates or names of the rows is refused. Numbers (or such text)
-that stand for categories: --categorical. Formulas hold columns, arithmetic and functions such as log,
-sqrt, poly, bs, ns, cut, C; nothing else in them is run.
+that stand for categories: --categorical. Formulas hold columns, arithmetic and functions such as
+log, sqrt, poly, bs, ns, cut, C; nothing else in them is run.
 """
 
 
