@@ -14,6 +14,7 @@ from __future__ import annotations
 import argparse
 import os
 import sys
+import time
 import warnings
 from collections import Counter
 from dataclasses import dataclass
@@ -293,16 +294,21 @@ def main() -> int:
     parser.add_argument("--seed", type=int, default=1, help="the first; others follow")
     parser.add_argument("--engines", nargs="+", default=list(ENGINES), choices=ENGINES)
     parser.add_argument("--show", type=int, default=20, help="wrong claims to print")
+    parser.add_argument("--seconds", type=float, default=float("inf"), help="begin none after that")
     options = parser.parse_args()
+    started, done = time.perf_counter(), 0
     counts: Counter = Counter()
     wrong: list[str] = []
     first = options.seed * 1_000_000
     for seed in range(first, first + options.count):
+        if time.perf_counter() > started + options.seconds:
+            break
         more, claims = attack(seed, options.engines)
+        done += 1
         counts += more
         wrong += claims
     print(*wrong[: options.show], sep="\n")
-    print(f"{options.count} problems from seed {first}")
+    print(f"{done} problems from seed {first}")
     words = ("solved", "wrong", "refused", "optimal", "time_limit", "heuristic", "nothing proved")
     for engine in options.engines:
         told = ", ".join(f"{word} {counts[engine, word]}" for word in words)

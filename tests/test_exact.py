@@ -439,7 +439,7 @@ def test_ill_conditioned_designs_keep_valid_bounds(kind, ridge_fixed, either):
                 try:
                     problem = Problem.from_moments(moments, ridge=ridge, ridge_fixed=ridge_fixed)
                 except ValueError as error:
-                    assert "linearly dependent" in str(error)
+                    assert "linearly dependent" in str(error) or "rounding leaves" in str(error)
                     continue
                 # One by one: `profile` orders its sums with care, which the batch does not.
                 supports = map(np.array, combinations(range(9), 3))
