@@ -22,8 +22,10 @@ _STEPS = 2  # of concentration before the best few go on
 _KEPT = 3
 _KICK = 4  # clusters exchanged at random, at most
 _WORK = 4_000_000  # clusters x columns^2 of one turn, at most: the rest of the starts is left out
-_SHARE = 0.15  # of the time since the start of the solve, that turns may have taken
-_FIRST = 0.15  # seconds after which the first turn is due: most problems are proved by then
+# Share of the time since the start that turns may have taken, and seconds after which the first is
+# due. Most problems are proved by then; hard ones will not be, and the answer is what matters.
+_SHARE, _FIRST = 0.15, 0.15
+_SHARE_HARD, _FIRST_HARD = 0.4, 0.03
 _MOST = 20_000  # clusters: with more, a turn is no longer short
 _SAME = 1e-12
 
@@ -41,13 +43,17 @@ class Polish:
         Asked between the steps of a turn.
     started : float
         Of the solve, by `time.perf_counter`.
+    hard : bool
+        Whether a proof is not to be expected.
     """
 
     def __init__(
-        self, problem: Problem, budget: int, *, seed: int, stop: Stop, started: float
-    ) -> None:
+        self, problem: Problem, budget: int, *, seed: int, stop: Stop, started: float,
+        hard: bool = False,
+    ) -> None:  # fmt: skip
         self.problem, self.budget, self.stop, self.started = problem, budget, stop, started
         self.rng = np.random.default_rng([seed, 1])
+        self.share, self.first = (_SHARE_HARD, _FIRST_HARD) if hard else (_SHARE, _FIRST)
         self.spent, self.turns = 0.0, 0
         self.seen: set[bytes] = set()
 
@@ -56,7 +62,7 @@ class Polish:
         """Whether the search has gone on long enough for another turn."""
         since = time.perf_counter() - self.started
         few = self.problem.n_clusters <= _MOST
-        return few and not self.stop and since > _FIRST and self.spent < _SHARE * since
+        return few and not self.stop and since > self.first and self.spent < self.share * since
 
     def __call__(self, best: Profile) -> Profile:
         """Return ``best`` or something better, after as many turns as are due."""

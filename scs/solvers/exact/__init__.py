@@ -36,6 +36,7 @@ from scs.solvers.stop import Stop
 
 __all__ = ["Known", "exact", "n_split"]
 
+_MANY_SPLITS = 4  # more directions to split are a hard case
 _SMALL = 1000  # clusters up to which one tangent is tried before a search is set up
 
 
@@ -100,6 +101,9 @@ def _exact(
     started = time.perf_counter()
     n_clusters = problem.n_clusters
     reporter = _Reporter(started, verbose)
+    # Whoever knows where to look has looked for a good support as well.
+    hard = known is None and n_split(problem) > _MANY_SPLITS
+    polish = Polish(problem, budget, seed=seed, stop=stop, started=started, hard=hard)
     # Without a direction to split, the first relaxation rounds to the best support as a rule.
     quick = n_split(problem) == 0
     best, interrupted = first_support(problem, budget, seed=seed, quick=quick, stop=stop)
@@ -128,7 +132,7 @@ def _exact(
                 stop=stop,
                 log=reporter,
                 known=known,
-                polish=Polish(problem, budget, seed=seed, stop=stop, started=started),
+                polish=polish,
             )
             proved = _membership(state, n_clusters)
         # One whose effect is 0 is none the worse for being left out, whatever the budget says.

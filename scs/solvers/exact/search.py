@@ -112,6 +112,8 @@ def search(
     try:
         if canonical.boxed and not stop:
             _bound_plainly(canonical, root, budget, state, stop)
+            if polish is not None:
+                state.best = polish(state.best)
             _shrink(canonical, root, budget, state, size, gap, stop)
         while True:
             batch = _gather(state.pending)
