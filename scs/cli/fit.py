@@ -25,9 +25,9 @@ examples:
   scs fit patients.parquet --formula "days ~ age + C(ward)" --cluster hospital --report out.html
 
 Without --covariates every other column is one. Columns of text become indicators against their
-first level; text that is numbers, dates or names of the rows is refused. Numbers (or such text) that
-stand for categories: --categorical. Formulas hold columns, arithmetic and functions such as log,
-sqrt, poly, bs, ns, cut, C; nothing else in them is run.
+first level; text that is numbers, dates or names of the rows is refused. Numbers (or such text)
+that stand for categories: --categorical. Formulas hold columns, arithmetic and functions such as
+log, sqrt, poly, bs, ns, cut, C; nothing else in them is run.
 """
 
 
