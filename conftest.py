@@ -24,6 +24,7 @@ settings.load_profile("patient")
 
 # ... and who gives no time limit has an hour to prove what the test asks for.
 _HOUR = 3600.0
+_KERNEL = 600.0  # seconds to begin, and to hand over what a cell has printed
 _TIMED = (
     scs.solve,
     scs.fit,
@@ -38,6 +39,16 @@ _TIMED = (
 def _patience() -> None:
     for function in _TIMED:
         function.__kwdefaults__["time_limit"] = _HOUR
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    if hasattr(config.option, "nbval_kernel_startup_timeout"):
+        config.option.nbval_kernel_startup_timeout = _KERNEL
+
+
+def pytest_itemcollected(item: pytest.Item) -> None:
+    if hasattr(item, "output_timeout"):  # a cell's, once the kernel says that it has ended
+        item.output_timeout = _KERNEL
 
 
 def pytest_collectstart(collector: pytest.Collector) -> None:

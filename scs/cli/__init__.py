@@ -46,8 +46,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     int
         Exit code.
     """
-    loaded()
     try:
+        loaded()
         arguments = _parser().parse_args(argv)
         arguments.command(arguments)
     except KeyboardInterrupt:
