@@ -261,7 +261,7 @@ def _replicate(
             # What is to be said of the columns was said of the data themselves.
             warnings.simplefilter("ignore", DesignWarning)
             try:
-                solution = solve(moments, budget, **options)
+                solution = solve(moments, min(budget, moments.n_clusters), **options)
             except ValueError as error:
                 raise ValueError(
                     f"resample {replication} of resample={resample!r} cannot be fitted: {error}"

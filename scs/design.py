@@ -18,6 +18,7 @@ import pandas as pd
 from scipy import sparse
 
 from scs._guard import refuse_foreign_package
+from scs.containers import refuse_broken_text, wide_numbers
 
 # Everything imports this module, so a foreign `scs` laid over ours is found from any entry.
 refuse_foreign_package()
@@ -271,7 +272,8 @@ def label_values(clusters: Any) -> np.ndarray:
             )
         frame = next(frame.iter_columns())
     if isinstance(frame, nw.Series):
-        values = np.asarray(frame.to_numpy())
+        wide = frame.dtype in (nw.Int128, nw.UInt128)
+        values = wide_numbers(frame) if wide else np.asarray(frame.to_numpy())
     elif isinstance(clusters, np.ma.MaskedArray):
         values = clusters.astype(object).filled(None)
     elif isinstance(clusters, np.ndarray):
@@ -288,6 +290,8 @@ def label_values(clusters: Any) -> np.ndarray:
             f"clusters has shape {values.shape}, expected one dimension: pass one label "
             "per row (join several columns into tuples or text)."
         )
+    if values.dtype.kind in "OU":
+        refuse_broken_text(values.tolist(), "clusters")
     if values.dtype.kind == "O" and len(label_kinds(values)) == 1:
         values = pd.Series(values, dtype=object).infer_objects().to_numpy()
     if values.dtype.kind in "mM":

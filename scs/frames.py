@@ -14,6 +14,8 @@ import numpy as np
 import pandas as pd
 from formulaic.transforms import TRANSFORMS
 
+from scs.containers import dict_frame, named_by_text, without_wide_integers
+
 MOST_LEVELS = 100  # of a text column used as it is: more are likely an identifier
 _WITH_UNIT = r"\s*[$€£]\s*[+-]?\d[\d.,]*\s*|\s*[+-]?\d[\d.,]*\s*[%$€£]\s*"
 
@@ -27,19 +29,16 @@ def as_frame(data: Any, name: str = "data") -> nw.DataFrame:
         No table, one that is not in memory, or two columns of one name.
     """
     if isinstance(data, Mapping):
-        try:
-            data = pd.DataFrame(data)
-        except ValueError as error:
-            raise ValueError(
-                f"{name} is no table ({error}): pass columns (lists) of one length."
-            ) from None
+        data = dict_frame(data, name)
+    if isinstance(data, pd.DataFrame):
+        data = named_by_text(data, name)
     if not any(hasattr(type(data), name) for name in ("columns", "schema")):
         raise TypeError(
             f"{name} must be a data frame or a dict of columns, got {type(data).__name__}: for "
             "arrays use SignificantClusterRegressor."
         )
     try:
-        return nw.from_native(data, eager_only=True)
+        return without_wide_integers(nw.from_native(data, eager_only=True))
     except nw.exceptions.DuplicateError as error:
         twice = str(error).split("got:")[-1].strip(" -\n")
         raise ValueError(f"{name} has two columns of one name ({twice}): rename one.") from None
@@ -61,7 +60,7 @@ def check_column(column: str, names: Iterable[str], argument: str) -> None:
     if column in names:
         return
     near = nearest(column, names)
-    hint = f"did you mean {near!r}?" if near else f"there are {_some(names)}."
+    hint = f"did you mean {near!r}?" if near else f"there are {_some(names) or 'none at all'}."
     raise ValueError(f"{argument}: no column named {column!r}; {hint}")
 
 

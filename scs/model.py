@@ -30,7 +30,7 @@ from scs.design import (
 )
 from scs.moments import Moments
 from scs.slopes import SlopeMoments
-from scs.solvers import Solution, check_budgets, paper_budgets, solve, tune_budget
+from scs.solvers import Solution, check_budgets, paper_budgets, solve, tune_budget, within
 
 ASSIGNMENTS = ("soft", "hard")
 
@@ -299,7 +299,7 @@ class SignificantClusterRegressorCV(SignificantClusterRegressor):
             )
         n_clusters = len(design.labels)
         grid = [0, *paper_budgets(n_clusters)] if self.budgets is None else self.budgets
-        grid = check_budgets(grid)
+        grid = [within(budget, n_clusters) for budget in check_budgets(grid)]
         if not grid:
             raise ValueError("budgets is empty: pass at least one budget, or None for the grid.")
         tuning = tune_budget(folds, grid, **_options(self))

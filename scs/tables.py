@@ -5,10 +5,8 @@ Only the columns that are asked for are kept in memory. Rows of any number go th
 
 from __future__ import annotations
 
-import codecs
-import csv
-import io
 import re
+import warnings
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,16 +16,13 @@ import pyarrow.compute as pc
 import pyarrow.csv as pa_csv
 import pyarrow.parquet as pq
 
-DELIMITERS = {",": "comma", ";": "semicolon", "\t": "tab", "|": "bar"}
-_BOMS = {
-    codecs.BOM_UTF8: "utf-8-sig",
-    codecs.BOM_UTF16_LE: "utf-16",
-    codecs.BOM_UTF16_BE: "utf-16",
-}
-_SAMPLE, _SAMPLE_LINES = 1 << 20, 50
+from scs.dialect import DELIMITERS, Dialect, find_dialect, text_stream, wrong_encoding
+
 _COMMA_NUMBER = r"^\s*[+-]?\d*,?\d+([eE][+-]?\d+)?\s*$"
 _MAYBE_THOUSANDS = r"^\s*[+-]?[1-9]\d{0,2},\d{3}\s*$"
 _USUAL_MISSING = pa_csv.ConvertOptions().null_values
+_MARKS = (".", "-", "?", "--", "..", "*")  # of a missing value, as statistical offices write it
+_A_NUMBER = r"^\s*[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?\s*$"
 _PLAIN_INTEGER = r"^(0|-?[1-9]\d{0,17})$"
 _OTHERS = {
     b"PK\x03\x04": "an Excel or zip file",
@@ -35,7 +30,19 @@ _OTHERS = {
     b"\x89HDF": "an HDF5 file",
     b"<!DO": "a web page",
     b"<htm": "a web page",
+    b"ARROW1": "a Feather file",
+    b"SQLite": "a data base",
+    b"%PDF": "a PDF file",
+    b"<stata": "a Stata file",
+    b"$FL2": "an SPSS file",
+    b"RDX": "an R file",
+    b"\xfd7zXZ": "a file packed by xz",
+    b"7z\xbc\xaf": "a 7-Zip file",
 }
+
+
+class TableWarning(UserWarning):
+    """Something in a table was read in another way than its text says."""
 
 
 @dataclass(frozen=True)
@@ -52,6 +59,8 @@ class Source:
         Of a CSV file; ``decimal`` is empty where it is to be found out column by column.
     missing : tuple of str
         Texts of a CSV file that stand for a missing value, besides the usual ones.
+    dialect : Dialect or None
+        How a CSV file is written, in full.
     """
 
     path: Path
@@ -61,15 +70,17 @@ class Source:
     delimiter: str = ""
     decimal: str = ""
     missing: tuple[str, ...] = ()
+    dialect: Dialect | None = None
 
     def __str__(self) -> str:
         if self.kind == "Parquet":
             return f"{self.path.name}: Parquet, {len(self.names)} columns"
+        above = self.dialect.title[:60] if self.dialect else ""
         encoding = {"utf-8": "UTF-8", "utf-8-sig": "UTF-8", "cp1252": "Latin-1"}
         return (
             f"{self.path.name}: CSV, {encoding.get(self.encoding, self.encoding)}, "
             f"{DELIMITERS.get(self.delimiter, repr(self.delimiter))}-separated, "
-            f"{len(self.names)} columns"
+            f"{len(self.names)} columns" + (f", without its title {above!r}" if above else "")
         )
 
 
@@ -103,13 +114,13 @@ def open_table(
     if not path.is_file():
         raise ValueError(f"table: no file {str(path)!r}: check the name and the folder.")
     with path.open("rb") as file:
-        begin = file.read(4)
+        begin = file.read(8)
     if not begin:
         raise ValueError(f"table: {path.name} is empty.")
-    if begin == b"PAR1":
+    if begin[:4] == b"PAR1":
         try:
             names = pq.read_schema(path).names
-        except pa.ArrowInvalid as error:
+        except (pa.ArrowException, OSError) as error:
             raise ValueError(
                 f"table: {path.name} is no whole Parquet file ({error}): write it again."
             ) from None
@@ -117,17 +128,19 @@ def open_table(
     for magic, what in _OTHERS.items():
         if begin.lower().startswith(magic.lower()):
             raise ValueError(f"table: {path.name} is {what}: save it as CSV or Parquet.")
-    encoding = _encoding(path, encoding)
-    delimiter = {"tab": "\t", "\\t": "\t", "comma": ",", "semicolon": ";"}.get(delimiter, delimiter)
-    if len(delimiter) > 1:
-        raise ValueError(f"delimiter must be one character or 'tab', got {delimiter!r}.")
     if decimal not in ("", ".", ","):
         raise ValueError(f"decimal must be '.' or ',', got {decimal!r}.")
-    lines = _first_lines(path, encoding)
-    delimiter = delimiter or _delimiter(lines, path)
-    names = next(csv.reader(lines, delimiter=delimiter))
-    kept = (encoding, delimiter, decimal, tuple(missing))
-    return Source(path, _checked(names, path), "CSV", *kept)
+    found = find_dialect(path, delimiter=delimiter, encoding=encoding)
+    return Source(
+        path,
+        _checked(found.names, path),
+        "CSV",
+        found.encoding,
+        found.delimiter,
+        decimal,
+        tuple(missing),
+        found,
+    )
 
 
 def read_columns(source: Source, columns: Iterable[str], labels: Sequence[str] = ()) -> pa.Table:
@@ -152,7 +165,7 @@ def read_columns(source: Source, columns: Iterable[str], labels: Sequence[str] =
     """
     columns = list(dict.fromkeys(columns))
     if source.kind == "Parquet":
-        table = pq.read_table(source.path, columns=columns)
+        table = _read_parquet(source, columns)
     else:
         table = _read_csv(source, columns, labels)
     for j, name in enumerate(table.column_names):
@@ -160,9 +173,13 @@ def read_columns(source: Source, columns: Iterable[str], labels: Sequence[str] =
         if pa.types.is_decimal(column.type):
             table = table.set_column(j, name, column.cast(pa.float64()))
         elif source.kind == "CSV" and name in labels:
+            _point_out_marks(column, name, "a label")
             table = table.set_column(j, name, _label_column(column))
-        elif source.kind == "CSV" and pa.types.is_string(column.type) and not source.decimal:
-            table = table.set_column(j, name, _comma_numbers(column, name))
+        elif source.kind == "CSV" and pa.types.is_string(column.type):
+            column = _without_marks(column, name, source.decimal)
+            if pa.types.is_string(column.type) and not source.decimal:
+                column = _comma_numbers(column, name)
+            table = table.set_column(j, name, column)
     return table
 
 
@@ -170,6 +187,8 @@ def as_categories(table: pa.Table, columns: Iterable[str]) -> pa.Table:
     """Return the table with columns of any kind as categories, in ascending order."""
     for name in columns:
         column = table[name].combine_chunks()
+        if pa.types.is_dictionary(column.type):
+            column = column.dictionary_decode()
         levels = pc.unique(column.drop_null())
         levels = levels.take(pc.sort_indices(levels))
         coded = pa.DictionaryArray.from_arrays(pc.index_in(column, levels), levels)
@@ -184,75 +203,21 @@ def _checked(names: Sequence[str], path: Path) -> tuple[str, ...]:
     return tuple(names)
 
 
-def _encoding(path: Path, given: str) -> str:
-    """Return the encoding asked for, or UTF-8 if the whole file is, or Windows' Latin-1."""
-    if given:
-        try:
-            found = codecs.lookup(given).name
-        except LookupError:
-            raise ValueError(
-                f"encoding {given!r} is not known: try utf-8, latin-1 or utf-16."
-            ) from None
-        # What calls itself Latin-1 is mostly Windows' superset of it.
-        return "cp1252" if found == "iso8859-1" else found
-    decoder = codecs.getincrementaldecoder("utf-8")()
-    with pa.input_stream(str(path), compression="detect") as stream:
-        block = stream.read(_SAMPLE)
-        for bom, name in _BOMS.items():
-            if block.startswith(bom):
-                return name
-        try:
-            while block:
-                decoder.decode(block)
-                block = stream.read(_SAMPLE)
-            decoder.decode(b"", final=True)
-        except UnicodeDecodeError:
-            return "cp1252"
-    return "utf-8"
-
-
-def _first_lines(path: Path, encoding: str) -> list[str]:
-    with pa.input_stream(str(path), compression="detect") as stream:
-        block = stream.read(_SAMPLE)
+def _read_parquet(source: Source, columns: list[str]) -> pa.Table:
+    schema = pq.read_schema(source.path)
+    for name in columns:
+        if pa.types.is_nested(kind := schema.field(name).type):
+            raise TypeError(
+                f"column {name!r} holds {kind} in every row: pass one number or text a row, or "
+                "leave the column out (--exclude)."
+            )
     try:
-        text = codecs.getincrementaldecoder(encoding)("replace").decode(block)
-    except UnicodeError:
-        raise _wrong_encoding(path, encoding) from None
-    lines = list(io.StringIO(text, newline=""))  # str.splitlines knows breaks that CSV does not
-    if len(block) == _SAMPLE and len(lines) > 1:
-        lines = lines[:-1]  # the last one may be cut
-    while lines and not lines[0].strip():
-        del lines[0]
-    if sum(1 for line in lines if line.strip()) < 2:
-        raise ValueError(f"table: {path.name} has no rows below its header line.")
-    return lines[:_SAMPLE_LINES]
-
-
-def _wrong_encoding(path: Path, encoding: str) -> ValueError:
-    return ValueError(
-        f"table: {path.name} is not in the encoding {encoding!r}: name another --encoding, or none "
-        "to have it found out."
-    )
-
-
-def _delimiter(lines: list[str], path: Path) -> str:
-    """Return the delimiter by which every line has as many fields as the header."""
-    fits, most = {}, {}
-    for delimiter in DELIMITERS:
-        counts = [len(row) for row in csv.reader(lines, delimiter=delimiter) if "".join(row)]
-        if len(lines) == _SAMPLE_LINES:
-            counts.pop()  # cut off where a cell holds line breaks
-        most[delimiter] = counts[0]
-        if counts[0] > 1 and set(counts) == {counts[0]}:
-            fits[delimiter] = counts[0]
-    # Where none fits, a row is broken: the most likely one lets the reader say which.
-    found = fits or {name: count for name, count in most.items() if count > 1}
-    if not found:
+        with pq.ParquetFile(source.path) as file:
+            return file.read(columns=columns).select(columns)
+    except (pa.ArrowException, OSError) as error:
         raise ValueError(
-            f"table: {path.name} has a single column ({lines[0][:40]!r}): name its --delimiter, or "
-            "take out what is above the header."
-        )
-    return max(found, key=found.get)
+            f"table: {source.path.name} stops being readable ({error}): write it again."
+        ) from None
 
 
 def _read_csv(source: Source, columns: list[str], labels: Sequence[str]) -> pa.Table:
@@ -260,10 +225,10 @@ def _read_csv(source: Source, columns: list[str], labels: Sequence[str]) -> pa.T
     types: dict[str, pa.DataType] = {name: pa.string() for name in labels}
     while True:
         try:
-            with pa.input_stream(str(source.path), compression="detect") as stream:
+            with text_stream(source.path, source.dialect.compression) as stream:
                 return pa_csv.read_csv(
                     stream,
-                    pa_csv.ReadOptions(encoding=encoding),
+                    pa_csv.ReadOptions(encoding=encoding, skip_rows=source.dialect.skipped),
                     pa_csv.ParseOptions(delimiter=source.delimiter, newlines_in_values=True),
                     pa_csv.ConvertOptions(
                         column_types=types,
@@ -274,7 +239,7 @@ def _read_csv(source: Source, columns: list[str], labels: Sequence[str]) -> pa.T
                     ),
                 )
         except UnicodeError:
-            raise _wrong_encoding(source.path, source.encoding) from None
+            raise wrong_encoding(source.path, source.encoding) from None
         except pa.ArrowKeyError as error:
             raise ValueError(
                 f"table: {source.path.name} has a header that is not found again ({error}): make "
@@ -283,7 +248,7 @@ def _read_csv(source: Source, columns: list[str], labels: Sequence[str]) -> pa.T
         except pa.ArrowInvalid as error:
             wider = _wider(str(error), source, types)
             if "invalid UTF8" in str(error):
-                raise _wrong_encoding(source.path, source.encoding) from None
+                raise wrong_encoding(source.path, source.encoding) from None
             if wider is None:
                 raise ValueError(_what_broke(str(error), source)) from None
             types |= wider
@@ -317,6 +282,46 @@ def _label_column(column: pa.ChunkedArray) -> pa.ChunkedArray:
     if column.null_count < len(column) and _all_match(column, _PLAIN_INTEGER):
         return column.cast(pa.int64())
     return column
+
+
+def _without_marks(column: pa.ChunkedArray, name: str, decimal: str) -> pa.ChunkedArray:
+    """Return a column of numbers but for marks of missing values without these, and say so."""
+    marked = pc.is_in(pc.utf8_trim_whitespace(column), pa.array(_MARKS))
+    marks = column.filter(marked)
+    if len(marks) == 0:
+        return column
+    whole = pc.if_else(marked, pa.scalar(None, pa.string()), column)
+    pattern = _COMMA_NUMBER if decimal == "," else _A_NUMBER
+    plain = _all_match(whole, pattern)
+    if not (plain or (not decimal and _all_match(whole, _COMMA_NUMBER))):
+        _point_out_marks(column, name, "a category")
+        return column
+    warnings.warn(
+        f"column {name!r}: {marks[0].as_py()!r} is read as missing ({_rows(len(marks))}), for all "
+        "else in it is numbers.",
+        TableWarning,
+        stacklevel=2,
+    )
+    if not plain:
+        return whole
+    trimmed = pc.utf8_trim_whitespace(whole)
+    return pc.replace_substring(trimmed, ",", ".").cast(pa.float64())
+
+
+def _point_out_marks(column: pa.ChunkedArray, name: str, what: str) -> None:
+    marks = column.filter(pc.is_in(column, pa.array(_MARKS)))
+    if len(marks):
+        mark = marks[0].as_py()
+        warnings.warn(
+            f"column {name!r}: {mark!r} is {what} like any other ({_rows(len(marks))}). If it "
+            f"stands for a missing value: --na={mark}",
+            TableWarning,
+            stacklevel=2,
+        )
+
+
+def _rows(count: int) -> str:
+    return f"{count:,} row" + ("" if count == 1 else "s")
 
 
 def _comma_numbers(column: pa.ChunkedArray, name: str) -> pa.ChunkedArray:

@@ -40,11 +40,15 @@ def parse(formula: str, columns: list[str]) -> tuple[Formula, Formula]:
         raise TypeError(f"formula must be text, got {type(formula).__name__}: 'score ~ age + sex'.")
     if "|" in re.sub(r"`[^`]*`|'[^']*'|\"[^\"]*\"", "", formula):
         raise ValueError(
-            f"formula {formula!r} has a bar: name the clusters by groups= instead of (1 | group)."
+            f"formula {formula!r} has a bar: name the clusters by groups= (--cluster) instead of "
+            "(1 | group), and slopes by random= (--random)."
         )
     if re.search(r"(?:^|[~+*:/(\s-])\.(?:$|[+*:/)\s-])", formula):
         for name in columns:
             quoted(name)  # refuses what `.` would take for a constant
+    for name in re.findall(r"`([^`]*)`", formula):
+        if name in columns:
+            quoted(name)  # in backticks too
     try:
         parsed = Formula(formula, _context={_ASSUMED: columns})
         left, right = parsed.lhs, parsed.rhs
@@ -93,6 +97,11 @@ def columns_of(side: Formula, names: list[str], argument: str) -> list[str]:
             for name in _names_in(factor.expr):
                 if name in names:
                     found[name] = None
+                elif name == "offset":
+                    raise ValueError(
+                        f"{argument}: {factor.expr} is no covariate: subtract it from the outcome, "
+                        "'I(y - x) ~ ...'."
+                    )
                 elif name not in TRANSFORMS and not hasattr(builtins, name):
                     check_column(name, names, argument)
     return list(found)

@@ -4,6 +4,7 @@ Exit codes: 0 done, 2 something that the caller can mend (said in one line, with
 """
 
 import argparse
+import io
 import sys
 import time
 from collections.abc import Sequence
@@ -45,6 +46,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         Exit code.
     """
     arguments = _parser().parse_args(argv)
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):  # names and labels may be of any script
+            stream.reconfigure(errors="backslashreplace")
     try:
         arguments.command(arguments)
     except UsageError as error:

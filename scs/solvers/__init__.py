@@ -18,6 +18,7 @@ from scs.solvers.general import general
 from scs.solvers.outer import outer
 from scs.solvers.path import (
     PAPER_SHARES,
+    BudgetWarning,
     Tuning,
     check_budget,
     check_budgets,
@@ -25,11 +26,13 @@ from scs.solvers.path import (
     prediction_error,
     solve_path,
     tune_budget,
+    within,
 )
 from scs.solvers.solution import Solution, Step, make_solution
 
 __all__ = [
     "METHODS",
+    "BudgetWarning",
     "PAPER_SHARES",
     "Solution",
     "Step",
@@ -73,8 +76,8 @@ def solve(
     moments : Moments, or SlopeMoments (``Moments.from_arrays(..., Z=...)``)
         Of the rows; with ``intercept=True`` its first column carries no ridge.
     budget : int, or one int per effect with random slopes (the random intercept first)
-        Largest number of non-zero effects, >= 0. At least K means all clusters. One number for
-        several effects holds for each of them.
+        Largest number of non-zero effects, >= 0. More than K is taken as K, with a `BudgetWarning`.
+        One number for several effects holds for each of them.
     ridge : float
         mu > 0 on the effects.
     ridge_fixed : float, optional
@@ -125,7 +128,7 @@ def solve(
         raise TypeError(f"constraints must be a list, got {constraints!r}: pass [{constraints!r}].")
     constraints = tuple(constraints)
     is_general = bool(constraints) or isinstance(moments, SlopeMoments)
-    budgets = _check_budgets(budget, moments)
+    budgets = [within(each, moments.n_clusters) for each in _check_budgets(budget, moments)]
     budget = budgets[0]
     if method not in METHODS:
         raise ValueError(f"method must be one of {METHODS}, got {method!r}.")
@@ -169,7 +172,6 @@ def solve(
             **limits,
         )
     problem = Problem.from_moments(moments, ridge=ridge, ridge_fixed=ridge_fixed)
-    budget = min(budget, problem.n_clusters)
     if method == "alternating":
         return _alternating(moments, problem, budget, gap=gap, seed=seed)
     if method == "outer":
