@@ -59,7 +59,7 @@ def _what_is_wrong(data: Mapping) -> str:
         lengths[len(value)] = key
     if len(lengths) > 1:
         said = ", ".join(f"{n} in {key!r}" for n, key in sorted(lengths.items()))
-        return f"its columns differ in length ({said}): pass one value per row in each"
+        return f"its columns differ in length ({said}): pass columns of one length"
     return ""
 
 
