@@ -74,7 +74,10 @@ def find_dialect(path: Path, *, delimiter: str = "", encoding: str = "") -> Dial
         more, lines = _without_blank(lines[1:])
         blank += more + 1
     if sum(1 for line in lines if line.strip()) < 2:
-        raise ValueError(f"table: {path.name} has no rows below its header line.")
+        raise ValueError(
+            f"table: {path.name} has no rows below its header line: check "
+            "that it is the right file."
+        )
     header = _header(lines, delimiter, path)
     if not any(name.strip() for name in header.names):
         raise ValueError(

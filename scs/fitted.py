@@ -12,6 +12,7 @@ import pandas as pd
 from sklearn.tree import DecisionTreeClassifier
 
 from scs import summary
+from scs._quiet import quiet
 from scs.baselines import Fit
 from scs.bootstrap import Bootstrap
 from scs.design import find_labels
@@ -160,6 +161,7 @@ class FittedModel:
         tree = DecisionTreeClassifier(max_depth=depth, random_state=self.seed)
         return tree.fit(design.X, design.codes)
 
+    @quiet
     def predict(self, new_data: Any) -> np.ndarray:
         """Predict the outcome of new rows.
 

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from scs._quiet import quiet
 from scs.baselines import Fit, fit_gaussian
 from scs.bootstrap import Bootstrap
 from scs.bootstrap import bootstrap as resample
@@ -29,6 +30,7 @@ FOLDS = 5
 _TREE_ROWS = 50_000  # the tree for new rows is grown on no more than so many
 
 
+@quiet
 def fit(
     formula: str,
     data: Any,

@@ -81,6 +81,8 @@ def quoted(column: str) -> str:
     """
     if "`" in column:
         raise ValueError(f"column {column!r} has a backtick in its name: rename it.")
+    if not column.strip():
+        raise ValueError(f"column {column!r} has no name: rename it.")
     if re.fullmatch(r"[\d.]+([eE][+-]?\d+)?", column):  # a formula would take it for a constant
         raise ValueError(f"column {column!r} has a number for a name: rename it, or --exclude it.")
     plain = column.isidentifier() and not keyword.iskeyword(column) and column not in TRANSFORMS

@@ -21,6 +21,7 @@ from sklearn.tree import BaseDecisionTree, DecisionTreeClassifier, export_text
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted, validate_data
 
+from scs._quiet import quiet
 from scs.design import (
     Design,
     as_matrix,
@@ -114,6 +115,7 @@ class SignificantClusterRegressor(RegressorMixin, BaseEstimator):
         self.time_limit = time_limit
         self.random_state = random_state
 
+    @quiet
     def fit(self, X: Any, y: Any, clusters: Any = None) -> SignificantClusterRegressor:
         """Select clusters and fit coefficients, effects and classifier.
 
@@ -139,6 +141,7 @@ class SignificantClusterRegressor(RegressorMixin, BaseEstimator):
             )
         return _store(self, design, solve(moments, self.budget, **_options(self)))
 
+    @quiet
     def predict(self, X: Any, clusters: Any = None) -> np.ndarray:
         """Predict the outcome of rows of known or new clusters.
 
@@ -270,6 +273,7 @@ class SignificantClusterRegressorCV(SignificantClusterRegressor):
         self.time_limit = time_limit
         self.random_state = random_state
 
+    @quiet
     def fit(
         self, X: Any, y: Any, clusters: Any = None, *, validation: tuple | None = None
     ) -> SignificantClusterRegressorCV:

@@ -47,7 +47,7 @@ def parse(formula: str, columns: list[str]) -> tuple[Formula, Formula]:
         for name in columns:
             quoted(name)  # refuses what `.` would take for a constant
     for name in re.findall(r"`([^`]*)`", formula):
-        if name in columns:
+        if name in columns or not name.strip():
             quoted(name)  # in backticks too
     try:
         parsed = Formula(formula, _context={_ASSUMED: columns})

@@ -21,7 +21,7 @@ from typing import Any
 
 import numpy as np
 from fuzz_columns import Column, label_column, outcome_column, random_column, random_name
-from fuzz_doors import Answer, through_door
+from fuzz_doors import through_door
 from fuzz_oracle import fault_of_answer, fault_of_error, fault_of_order, fault_of_warnings
 
 DOORS = {
@@ -81,9 +81,12 @@ def make_case(seed: int, number: int) -> Case:
     oddness = float(rng.choice([0.0, 0.1, 0.4], p=[0.4, 0.4, 0.2]))
     groups = label_column(rng, n, oddness)
     outcome = outcome_column(rng, n, groups, oddness)
+    door = str(rng.choice(list(DOORS), p=list(DOORS.values())))
     covariates: list[Column] = []
     for _ in range(int(rng.integers(0, 9))):
         covariates.append(random_column(rng, n, oddness, [outcome, *covariates]))
+    if door == "estimator" and rng.random() < 0.7:  # it takes no text
+        covariates = [column for column in covariates if column.numeric]
     taken = {"y", "g"}
     for place, column in enumerate([outcome, groups, *covariates]):
         name = ("y", "g")[place] if place < 2 else f"x{place - 1}"
@@ -93,7 +96,6 @@ def make_case(seed: int, number: int) -> Case:
             name = f"{name}{place}"  # two columns of one name are rare
         taken.add(name)
         column.name = name
-    door = str(rng.choice(list(DOORS), p=list(DOORS.values())))
     return Case(
         outcome,
         groups,
@@ -234,7 +236,9 @@ def judge(case: Case, folder: Path) -> Verdict:
             fault = fault_of_order(answer, through_door(case.in_order(order), folder), order)
         return Verdict(answer.outcome, fault, answer.detail)
     except Exception as error:
-        return Verdict("raised", f"harness: {type(error).__name__}: {error}", traceback.format_exc())
+        return Verdict(
+            "raised", f"harness: {type(error).__name__}: {error}", traceback.format_exc()
+        )
 
 
 def run(n: int, seed: int, folder: Path, *, first: int = 0) -> list[tuple[int, Verdict]]:

@@ -8,6 +8,7 @@ from numbers import Integral, Real
 
 import numpy as np
 
+from scs._quiet import quiet
 from scs.constraints import Constraint
 from scs.moments import Moments
 from scs.objective import Problem, lower_bound, membership, profile
@@ -50,6 +51,7 @@ CUTS = ("strong", "plain")
 _MOST_SPLITS = 4  # directions that boxes cover within minutes: the intercept and three more
 
 
+@quiet
 def solve(
     moments: Moments | SlopeMoments,
     budget: int | Sequence[int],
