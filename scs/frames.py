@@ -143,6 +143,11 @@ def outcome_numbers(column: pd.Series, name: str) -> pd.Series:
         try:
             float(value)
         except (TypeError, ValueError):
+            if not isinstance(value, str):
+                raise TypeError(
+                    f"outcome {name!r} holds {type(value).__name__} in row {row}, not numbers: "
+                    "convert it, or name another column."
+                ) from None
             two = column.nunique() == 2
             remedy = (
                 f"code its two values as 0 and 1 ({value!r} as one of them)"

@@ -10,21 +10,22 @@ from typing import Any
 import numpy as np
 
 ODD_NAMES = [
-    "a b", " x", "x ", "x.1", "class", "if", "1", "2019", "1.5", "x-y", "näme", "größe", "列", "x\ny",
-    "'q'", '"q"', "a`b", "a,b", "a;b", "a|b", "C", "log", "np", "Q", "T", "I", "{x}", "x[1]", "~", "+",
-    ".", "", "_", "__import__", "Intercept", "None", "True", "x" * 200, "x\u00a0y", "e\u0301", "\u00e9",
-    "y", "g", "\u200b", "a\tb", "index", "__index_level_0__",
+    "a b", " x", "x ", "x.1", "class", "if", "1", "2019", "1.5", "x-y", "näme", "größe", "列",
+    "x\ny", "'q'", '"q"', "a`b", "a,b", "a;b", "a|b", "C", "log", "np", "Q", "T", "I", "{x}",
+    "x[1]", "~", "+", ".", "", "_", "__import__", "Intercept", "None", "True", "x" * 200,
+    "x\u00a0y", "e\u0301", "\u00e9", "y", "g", "\u200b", "a\tb", "index", "__index_level_0__",
 ]  # fmt: skip
 ODD_TEXTS = [
-    "", " ", "a", "A", "a ", " a", "a\u00a0", "\u00e9", "e\u0301", "NA", "nan", "null", "None", "?", ".",
-    "-", "007", "7", "01", "1", "1E5", "100000", "1.0", "True", "a\0", "a\0\0", "a,b", 'a"b', "a;b",
-    "a\nb", "<b>", "\x1b[31m", "名", "𝔘", "=1+1", "x" * 300, "a|b", "a\tb", "0", "-0",
+    "", " ", "a", "A", "a ", " a", "a\u00a0", "\u00e9", "e\u0301", "NA", "nan", "null", "None",
+    "?", ".", "-", "007", "7", "01", "1", "1E5", "100000", "1.0", "True", "a\0", "a\0\0", "a,b",
+    'a"b', "a;b", "a\nb", "<b>", "\x1b[31m", "名", "😀", "=1+1", "x" * 300, "a|b", "a\tb", "0",
+    "-0",
 ]  # fmt: skip
 
 
 @dataclass
 class Column:
-    """A column: its name, its values, the kind that drew them, and whether they are plain numbers."""
+    """A column: name, values, the kind that drew them, and whether they are plain numbers."""
 
     name: str
     kind: str
@@ -64,17 +65,18 @@ def random_column(rng, n: int, oddness: float, others: list[Column]) -> Column:
     """Draw a covariate of any kind; plain kinds only where nothing is to be odd."""
     plain = ["normal", "normal", "normal", "ints", "bools", "levels", "scaled", "shifted"]
     odd = [
-        "extreme", "big ints", "huge ints", "text", "one each", "numbers as text", "units", "thousands",
-        "dates", "date text", "constant", "all missing", "inf", "alias", "copy", "combination", "empty",
-        "lists", "dicts", "bytes", "decimals", "complex", "mixed", "times", "surrogate", "zero", "levels",
-        "category", "two values", "sparse", "objects", "marks", "tiny spread",
+        "extreme", "big ints", "huge ints", "text", "one each", "numbers as text", "units",
+        "thousands", "dates", "date text", "constant", "all missing", "inf", "alias", "copy",
+        "combination", "empty", "lists", "dicts", "bytes", "decimals", "complex", "mixed",
+        "times", "surrogate", "zero", "levels", "category", "two values", "sparse", "objects",
+        "marks", "tiny spread",
     ]  # fmt: skip
     kind = str(rng.choice(odd if rng.random() < oddness else plain))
     numbers = [column for column in others if column.numeric]
     values = _values(rng, kind, n, numbers)
     numeric = kind in (
-        "normal", "ints", "scaled", "shifted", "extreme", "inf", "alias", "copy", "combination", "zero",
-        "constant", "sparse", "tiny spread",
+        "normal", "ints", "scaled", "shifted", "extreme", "inf", "alias", "copy", "combination",
+        "zero", "constant", "sparse", "tiny spread",
     )  # fmt: skip
     return Column("", kind, _holed(rng, values, oddness), numeric, odd=kind not in plain)
 
@@ -116,15 +118,28 @@ def _pick(rng, n: int, values: list) -> list:
     return [values[int(k)] for k in rng.integers(len(values), size=n)]
 
 
+def _times_power(rng, values: list, most: int) -> list:
+    scale = 10.0 ** int(rng.integers(-most, most + 1))
+    return [value * scale for value in values]
+
+
+def _hours(rng, n: int, step: int) -> list:
+    return [datetime.timedelta(hours=step * int(v)) for v in rng.integers(99, size=n)]
+
+
+def _marked(rng, values: list, marks: list) -> list:
+    mark = _pick(rng, 1, marks)[0]
+    return [mark if rng.random() < 0.1 else value for value in values]
+
+
 _DAY = datetime.datetime(2020, 1, 1)
 _DRAWS = {
     "ints": lambda rng, n, z: [int(v) for v in rng.integers(-5, 50, size=n)],
     "bools": lambda rng, n, z: [bool(v) for v in rng.integers(2, size=n)],
     "levels": lambda rng, n, z: _pick(rng, n, ["low", "mid", "high", "größer"]),
-    "scaled": lambda rng, n, z: [v * 10.0 ** int(rng.integers(-6, 7)) for v in z[:1]] * 0
-    + [v * s for s in [10.0 ** int(rng.integers(-6, 7))] for v in z],
+    "scaled": lambda rng, n, z: _times_power(rng, z, 6),
     "shifted": lambda rng, n, z: [v + 2000.0 for v in z],
-    "extreme": lambda rng, n, z: [v * s for s in [10.0 ** int(rng.integers(-300, 301))] for v in z],
+    "extreme": lambda rng, n, z: _times_power(rng, z, 300),
     "big ints": lambda rng, n, z: [2**53 + int(v) for v in rng.integers(0, 9, size=n)],
     "huge ints": lambda rng, n, z: [10**20 + int(v) for v in rng.integers(0, 9, size=n)],
     "text": lambda rng, n, z: _pick(rng, n, ODD_TEXTS),
@@ -132,7 +147,7 @@ _DRAWS = {
     "numbers as text": lambda rng, n, z: [f"{v:.3f}" for v in z],
     "units": lambda rng, n, z: [f"{abs(v) * 70:.1f} kg" for v in z],
     "thousands": lambda rng, n, z: [f"{abs(v) * 9000:,.2f}" for v in z],
-    "dates": lambda rng, n, z: [_DAY + datetime.timedelta(days=int(v)) for v in rng.integers(99, size=n)],
+    "dates": lambda rng, n, z: [_DAY + v for v in _hours(rng, n, 24)],
     "date text": lambda rng, n, z: [f"2020-01-{int(v):02d}" for v in rng.integers(1, 29, size=n)],
     "constant": lambda rng, n, z: [float(rng.choice([0.0, 1.0, 7.5, 1e9]))] * n,
     "all missing": lambda rng, n, z: [None] * n,
@@ -144,14 +159,14 @@ _DRAWS = {
     "decimals": lambda rng, n, z: [Decimal(f"{v:.4f}") for v in z],
     "complex": lambda rng, n, z: [complex(v, 1) for v in z],
     "mixed": lambda rng, n, z: _pick(rng, n, [1, "a", 2.5, None, True]),
-    "times": lambda rng, n, z: [datetime.timedelta(hours=int(v)) for v in rng.integers(99, size=n)],
+    "times": lambda rng, n, z: _hours(rng, n, 1),
     "surrogate": lambda rng, n, z: _pick(rng, n, ["a", "b\udcff"]),
     "zero": lambda rng, n, z: [0.0] * n,
     "category": lambda rng, n, z: _pick(rng, n, ["u", "v", "w"]),
     "two values": lambda rng, n, z: _pick(rng, n, ["yes", "no"]),
     "sparse": lambda rng, n, z: [1.0 if k == n - 1 else 0.0 for k in range(n)],
     "objects": lambda rng, n, z: [object() for _ in range(n)],
-    "marks": lambda rng, n, z: [m if rng.random() < 0.1 else v for m in [_pick(rng, 1, [".", "-", "?"])[0]] for v in z],
+    "marks": lambda rng, n, z: _marked(rng, z, [".", "-", "?"]),
     "tiny spread": lambda rng, n, z: [1e6 + v * 1e-6 for v in z],
 }  # fmt: skip
 

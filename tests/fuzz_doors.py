@@ -16,6 +16,7 @@ import numpy as np
 import pandas as pd
 import polars as pl
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 import scs.formula
@@ -275,7 +276,7 @@ def _polars(case, folder: Path) -> pl.DataFrame:
         columns = []
         for column in case.columns:
             series = pl.Series(column.name, column.values)
-            kind = pl.Categorical if column.kind == "category" else None
+            kind = pl.Enum(sorted(set(series.drop_nulls()))) if column.kind == "category" else None
             columns.append(series.cast(kind) if kind else series)
         return pl.DataFrame(columns)
     except BaseException as error:  # polars panics on some values
@@ -288,12 +289,17 @@ def _arrow(case, folder: Path) -> pa.Table:
     try:
         arrays = [pa.array(column.values, from_pandas=True) for column in case.columns]
         arrays = [
-            array.dictionary_encode() if column.kind == "category" else array
+            _coded(array) if column.kind == "category" else array
             for array, column in zip(arrays, case.columns)
         ]
         return pa.table(arrays, names=[column.name for column in case.columns])
     except (pa.ArrowException, ValueError, TypeError, OverflowError) as error:
         raise NoSuchTableError(str(error)) from None
+
+
+def _coded(array: pa.Array) -> pa.DictionaryArray:
+    levels = pa.array(sorted(set(array.drop_null().to_pylist())), array.type)
+    return pa.DictionaryArray.from_arrays(pc.index_in(array, levels), levels)
 
 
 def _parquet(case, folder: Path) -> Path:

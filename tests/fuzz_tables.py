@@ -146,6 +146,13 @@ def _options(rng, outcome, groups, covariates, oddness: float) -> dict[str, Any]
     return options
 
 
+_ODD_TERMS = [
+    "offset(x1)", "nowhere", "1 +", ")", "x1 ~ x2", "C(x1, levels=[1])", "'", "`", "x1\udcff", "0",
+    "-1", "I(x1 / 0)", "np.nowhere(x1)", "x1 ^ 2", "ns(x1)", "I(1)", "s(x1)", "{x1}", "", "x1 ** 2",
+    "I(x1 > 0)", "Intercept", "I(x1 + exec('1'))", "__import__('os')", "x1.values", "()",
+]  # fmt: skip
+
+
 def _formula(rng, outcome: str, groups: str, names: list[str], oddness: float) -> str:
     left = _quoted(outcome)
     terms = [_quoted(name) for name in names if rng.random() < 0.7]
@@ -165,9 +172,7 @@ def _formula(rng, outcome: str, groups: str, names: list[str], oddness: float) -
         terms.append(
             _one(
                 rng,
-                ["offset(x1)", f"(1 | {groups})", "nowhere", "1 +", ")", "x1 ~ x2", "C(x1, levels=[1])",
-                 f"{groups}", left, "'", "`", "x1\udcff", "0", "-1", "I(x1 / 0)", "np.nowhere(x1)",
-                 "x1 ^ 2", "ns(x1)", "I(1)", "s(x1)", "{x1}", "", "I(x1 > 0)", "x1 ** 2", "Intercept"],
+                [f"(1 | {groups})", f"{groups}", left, *_ODD_TERMS],
             )
         )  # fmt: skip
     if rng.random() < 0.05:
@@ -182,7 +187,7 @@ def _dialect(rng, oddness: float) -> dict[str, Any]:
     found = {
         "sep": str(rng.choice([",", ";", "\t", "|"], p=[0.6, 0.2, 0.15, 0.05])),
         "end": str(rng.choice(["\n", "\r\n"])),
-        "encoding": str(rng.choice(["utf-8", "utf-8-sig", "utf-16", "latin-1"], p=[0.7, 0.1, 0.1, 0.1])),
+        "encoding": _one(rng, ["utf-8"] * 7 + ["utf-8-sig", "utf-16", "latin-1"]),
         "quote_all": bool(rng.random() < 0.1),
         "last_end": bool(rng.random() < 0.9),
     }  # fmt: skip
