@@ -97,12 +97,13 @@ def open_table(
     Parameters
     ----------
     path : str or Path
-        CSV (also compressed, .gz) or Parquet; told apart by their first bytes.
+        CSV (also packed by gzip, bz2, zstd or lz4) or Parquet; told by their first bytes.
     delimiter, decimal, encoding : str
         Of a CSV file, where what is found is wrong: ``"tab"`` or one character; ``"."`` or
         ``","``; a name that Python knows, such as ``latin-1``.
     missing : sequence of str
-        Texts in a CSV file that stand for a missing value, besides nothing, NA, NaN, null ...
+        Texts in a CSV file that stand for a missing value, besides nothing, NA, NaN, null ... and
+        besides ``.``, ``-``, ``?`` in columns that are numbers but for these.
 
     Raises
     ------

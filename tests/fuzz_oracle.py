@@ -11,8 +11,8 @@ from fuzz_doors import Answer, written
 
 # What stands for a missing value in a CSV file, besides nothing.
 WORDS = {
-    "", "#N/A", "#N/A N/A", "#NA", "-1.#IND", "-1.#QNAN", "-NaN", "-nan", "1.#IND", "1.#QNAN", "N/A",
-    "NA", "NULL", "NaN", "n/a", "nan", "null",
+    "", "#N/A", "#N/A N/A", "#NA", "-1.#IND", "-1.#QNAN", "-NaN", "-nan", "1.#IND", "1.#QNAN",
+    "N/A", "NA", "NULL", "NaN", "n/a", "nan", "null",
 }  # fmt: skip
 # An error names one of these, or a column in quotes.
 NAMED = re.compile(

@@ -82,6 +82,20 @@ def test_what_is_no_encoding_of_text_is_refused_by_name(run, table, encoding):
     _refused(run(table.to_csv(index=False), "--encoding", encoding), f"encoding {encoding!r}")
 
 
+@pytest.mark.parametrize(
+    ("encoding", "words"),
+    [("hex", "not one of text"), ("idna", "not one of text"), ("klingon", "not known"),
+     ("utf-16", "cannot be read as csv")],
+)  # fmt: skip
+def test_encodings_of_files_read_in_batches(tmp_path, encoding, words):
+    (tmp_path / "t.csv").write_text("y,x,g\n1,2,a\n2,3,b\n")
+    with pytest.raises(ValueError, match=words) as caught:
+        scs.Moments.from_files(
+            tmp_path / "t.csv", outcome="y", cluster="g", csv={"encoding": encoding}
+        )
+    assert type(caught.value) is ValueError
+
+
 @pytest.mark.parametrize("first", ["sep=;", '"sep=;"', "SEP=;", "sep=;;;"])
 def test_the_separator_line_of_excel_is_read(run, table, expected, first):
     text = table.to_csv(index=False, sep=";", decimal=",", lineterminator="\r\n")
@@ -246,6 +260,8 @@ def test_integer_column_names_work_but_in_a_formula(table):
     ("formula", "words"),
     [
         ("y ~ x + offset(x)", r"offset\(x\) is no covariate: subtract it from the outcome"),
+        ("y ~ `` + x", "column '' has no name: rename it"),
+        ("np.log(``) ~ x", "column '' has no name: rename it"),
         ("y ~ x + (1|g)", r"groups= \(--cluster\)"),
         ("y ~ x + (1 + x | g)", r"random= \(--random\)"),
         ("y ~ C(w, levels=['u', 'v'])", "leaves out 'w', which data holds"),

@@ -18,6 +18,8 @@ import pyarrow.dataset as ds
 import pyarrow.parquet as pq
 from pyarrow.fs import LocalFileSystem
 
+from scs.dialect import known_encoding
+
 _ENDINGS = {".parquet": "parquet", ".pq": "parquet"}
 _ENDINGS |= {f"{ending}{packed}": "csv" for ending in (".csv", ".tsv") for packed in ("", ".gz")}
 _PIECE = 1 << 20  # rows a process takes at a time: whole row groups, at least so many
@@ -123,7 +125,7 @@ def open_source(source: Any, *, csv: Mapping[str, Any] | None = None) -> Source:
         fragment = file_format.make_fragment(path, LocalFileSystem())
         try:
             schema = fragment.physical_schema
-        except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
+        except (pa.ArrowException, OSError, UnicodeError) as error:
             raise ValueError(
                 f"source: {path} cannot be read as {kind} ({_short(error)}): check the file"
                 + (", or say how to read it with csv={...}." if kind == "csv" else ".")
@@ -185,7 +187,7 @@ def scan(
     try:
         for batch in _gathered(read(source, piece, types, batch_rows, threads), batch_rows):
             yield _with_constants(batch, piece.constants, columns)
-    except (pa.ArrowException, OSError) as error:
+    except (pa.ArrowException, OSError, UnicodeError) as error:
         raise ValueError(
             f"source: {piece.path} stops being readable ({_short(error)}): the types of a CSV "
             "file's columns are guessed from its first lines. Mend the field, or name its column's "
@@ -280,6 +282,11 @@ def _csv_format(path: str, options: dict[str, Any]) -> ds.CsvFileFormat:
         options.setdefault("delimiter", "\t")
     options.setdefault("block_size", _BLOCK)
     options.setdefault("strings_can_be_null", True)
+    if isinstance(options.get("encoding"), str):
+        try:
+            known_encoding(options["encoding"])
+        except ValueError as error:
+            raise ValueError(f"csv: {error}") from None
     kinds = (pacsv.ReadOptions, pacsv.ParseOptions, pacsv.ConvertOptions)
     given: list[dict[str, Any]] = [{}, {}, {}]
     for name, value in options.items():
