@@ -69,7 +69,7 @@ def fault_of_error(case, answer: Answer) -> str:
 def _plain_refusal(case, answer: Answer) -> str:
     text = answer.notes[-1] if answer.notes else str(answer.error)
     fair = ("single row", "rows", "columns", "depend", "constant", "categories", "text", "feature",
-            "ridge", "random slopes")  # fmt: skip
+            "ridge", "random slopes", "--random")  # fmt: skip
     return "" if any(word in text for word in fair) else f"a plain table refused: {text[:80]}|"
 
 

@@ -236,7 +236,9 @@ def judge(case: Case, folder: Path) -> Verdict:
             return Verdict(answer.outcome, fault, answer.detail)
         fault = fault or fault_of_answer(case, answer)
         n = len(case.outcome.values)
-        if not fault and n > 1 and isinstance(case.options.get("budget"), int):
+        # A broken file is broken at another row in another order.
+        same = isinstance(case.options.get("budget"), int) and "broken" not in case.dialect
+        if not fault and n > 1 and same:
             order = np.random.default_rng(n).permutation(n)
             fault = fault_of_order(answer, through_door(case.in_order(order), folder), order)
         return Verdict(answer.outcome, fault, answer.detail)
