@@ -295,7 +295,8 @@ def _replicate(
             # What is to be said of the columns was said of the data themselves.
             warnings.simplefilter("ignore", DesignWarning)
             try:
-                solution = unless_stopped(solve(moments, budget, **options))
+                allowed = min(budget, moments.n_clusters)
+                solution = unless_stopped(solve(moments, allowed, **options))
             except ValueError as error:
                 raise ValueError(
                     f"resample {replication} of resample={resample!r} cannot be fitted: {error}"

@@ -12,6 +12,7 @@ import pandas as pd
 from sklearn.tree import DecisionTreeClassifier
 
 from scs import summary
+from scs._quiet import quiet
 from scs.baselines import Fit
 from scs.bootstrap import Bootstrap
 from scs.design import find_labels
@@ -182,6 +183,7 @@ class FittedModel:
         asked = np.array([name not in again for name in design.names])
         return ClusterTree.of(tree, design.X, design.codes, asked)
 
+    @quiet
     def predict(self, new_data: Any) -> np.ndarray:
         """Predict the outcome of new rows.
 

@@ -12,9 +12,11 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from scs._quiet import quiet
 from scs.baselines import Fit, fit_gaussian
 from scs.bootstrap import Bootstrap
 from scs.bootstrap import bootstrap as resample
+from scs.containers import column_name
 from scs.design import Design, DesignWarning, refuse_other_kind, stacked
 from scs.fitted import FittedModel, budget_grid
 from scs.frames import check_column
@@ -24,13 +26,14 @@ from scs.moments import Moments
 from scs.rank import keep_columns
 from scs.rows import INTERCEPT, ModelRows, model_rows, new_rows
 from scs.slopes import SlopeMoments
-from scs.solvers import check_budgets, solve, tune_budget
+from scs.solvers import check_budgets, solve, tune_budget, within
 from scs.standard import Standard
 
 FOLDS = 5
 _TREE_ROWS = 50_000  # the tree for new rows is grown on no more than so many
 
 
+@quiet
 def fit(
     formula: str,
     data: Any,
@@ -68,8 +71,9 @@ def fit(
     groups : str
         Column of cluster labels.
     budget : int or "auto"
-        "auto": of least squared error on held-out rows, in five folds within clusters, or on
-        ``validation``, out of `budget_grid`. With random slopes a budget has to be named: one
+        More than there are clusters is taken as all of them, with a warning. "auto": of least
+        squared error on held-out rows, in five folds within clusters, or on ``validation``, out of
+        `budget_grid`. With random slopes a budget has to be named: one
         number for each effect alike, a sequence in the order of ``random``, or a dict by name,
         ``{"Intercept": 2, "x": 3}``, in which what is not named gets 0.
     ridge : float
@@ -119,8 +123,11 @@ def fit(
     ----------
     Paper, Eq. 5, Sections 2.2 and 5.4.
     """
-    for name, value in (("gap", gap), ("time_limit", time_limit)):
-        if not isinstance(value, Real):
+    numbers = {"gap": gap, "time_limit": time_limit, "ridge": ridge}
+    if ridge_fixed is not None:
+        numbers["ridge_fixed"] = ridge_fixed
+    for name, value in numbers.items():
+        if not isinstance(value, Real) or isinstance(value, bool):
             raise TypeError(f"{name} must be a number, got {value!r}.")
     if not time_limit > 0:
         raise ValueError(f"time_limit must be positive (seconds), got {time_limit!r}: try 60.")
@@ -133,12 +140,15 @@ def fit(
         if verbose:
             print(what, file=sys.stderr, flush=True)
 
+    groups = column_name(groups, "groups")
     rows = model_rows(formula, data, groups, missing=missing, random=random)
     budgets: dict[str, int] = {}
     if rows.slopes is not None:
         budgets = _slope_budgets(rows, budget)
         _refuse_with_slopes(bootstrap, validation)
-    elif not (isinstance(budget, str) and budget == "auto") and not isinstance(budget, Integral):
+    elif not (isinstance(budget, str) and budget == "auto") and (
+        not isinstance(budget, Integral) or isinstance(budget, bool)
+    ):
         raise ValueError(
             f"budget must be a whole number or 'auto', got {budget!r} (several are for random "
             "slopes: random='1 + x')."
@@ -182,8 +192,10 @@ def fit(
         budget = tuning.best
     rows = replace(rows, design=fitted)
     moments, inner = (_moments(rows, design) for design in (fitted, standard.design(fitted)))
+    if not budgets:
+        budget = within(int(budget), moments.n_clusters)
     say(f"selecting at most {budgets or budget} of {moments.n_clusters} clusters ...")
-    allowed = list(budgets.values()) if budgets else int(budget)
+    allowed = list(budgets.values()) if budgets else budget
     found = solve(inner, allowed, gap=gap, time_limit=time_limit, **options)
     solution = standard.solution(found)
     if budgets:
@@ -195,12 +207,12 @@ def fit(
     if bootstrap and solution.status != "interrupted":  # Ctrl-C: what there is, and no more work
         say(f"resampling: {bootstrap} times rows, {bootstrap} times clusters ...")
         by_rows, by_clusters = _resampled(
-            replace(rows, design=standard.kept(fitted)), int(budget), bootstrap, level, options
+            replace(rows, design=standard.kept(fitted)), budget, bootstrap, level, options
         )
     return FittedModel(
         formula=formula,
         groups=groups,
-        budget=budgets or int(budget),
+        budget=budgets or budget,
         chosen_by=chosen_by,
         tuning=tuning,
         ridge=float(ridge),
@@ -238,6 +250,7 @@ def _slope_budgets(rows: ModelRows, budget: Any) -> dict[str, int]:
                 f"budget has {len(given)} entries, but clusters have {len(own)} effects "
                 f"({', '.join(own)}): pass one for each, such as {example}."
             )
+    given = [within(each, len(rows.design.labels)) for each in given]
     return {INTERCEPT: 0} | dict(zip(own, given, strict=True))
 
 

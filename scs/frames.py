@@ -16,6 +16,7 @@ import pandas as pd
 import pyarrow as pa
 from formulaic.transforms import TRANSFORMS
 
+from scs.containers import dict_frame, named_by_text, to_pandas, without_wide_integers
 from scs.label_types import EXACT, objects
 from scs.wilkinson import breaks_quotes
 from scs.written import refuse_text
@@ -30,21 +31,18 @@ def as_frame(data: Any, name: str = "data") -> nw.DataFrame:
         No table, one that is not in memory, or two columns of one name.
     """
     if isinstance(data, Mapping):
-        try:
-            data = pd.DataFrame({key: _whole(column) for key, column in data.items()})
-        except ValueError as error:
-            raise ValueError(
-                f"{name} is no table ({error}): pass columns (lists) of one length."
-            ) from None
+        data = dict_frame({key: _whole(column) for key, column in data.items()}, name)
     if isinstance(data, pa.Table):  # what pandas wrote beside it speaks of columns not chosen
         data = data.replace_schema_metadata(None)
+    if isinstance(data, pd.DataFrame):
+        data = named_by_text(data, name)
     if not any(hasattr(type(data), name) for name in ("columns", "schema")):
         raise TypeError(
             f"{name} must be a data frame or a dict of columns, got {type(data).__name__}: for "
             "arrays use SignificantClusterRegressor."
         )
     try:
-        return nw.from_native(data, eager_only=True)
+        return without_wide_integers(nw.from_native(data, eager_only=True))
     except nw.exceptions.DuplicateError as error:
         twice = str(error).split("got:")[-1].strip(" -\n")
         raise ValueError(f"{name} has two columns of one name ({twice}): rename one.") from None
@@ -57,7 +55,7 @@ def as_frame(data: Any, name: str = "data") -> nw.DataFrame:
 
 def as_pandas(frame: nw.DataFrame, columns: list[str]) -> pd.DataFrame:
     """Return columns as pandas has them of its own; Arrow's types become what Arrow makes them."""
-    table = frame.select(columns).to_pandas().reset_index(drop=True)
+    table = to_pandas(frame, columns)
     for name in columns:
         if isinstance(table[name].dtype, pd.ArrowDtype):
             table[name] = pa.chunked_array(pa.array(table[name])).to_pandas()
@@ -75,7 +73,7 @@ def check_column(column: str, names: Iterable[str], argument: str) -> None:
     if column in names:
         return
     near = nearest(column, names)
-    hint = f"did you mean {near!r}?" if near else f"there are {_some(names)}."
+    hint = f"did you mean {near!r}?" if near else f"there are {_some(names) or 'none at all'}."
     raise ValueError(f"{argument}: no column named {column!r}; {hint}")
 
 
@@ -98,6 +96,8 @@ def quoted(column: str) -> str:
         raise ValueError(f"column {column!r} has a backtick in its name: rename it.")
     if breaks_quotes(column):
         raise ValueError(f"column {column!r} has a name that ends in a backslash: rename it.")
+    if not column.strip():
+        raise ValueError(f"column {column!r} has no name: rename it.")
     if re.fullmatch(r"[\d.]+([eE][+-]?\d+)?", column):  # a formula would take it for a constant
         raise ValueError(f"column {column!r} has a number for a name: rename it, or --exclude it.")
     plain = column.isidentifier() and not keyword.iskeyword(column) and column not in TRANSFORMS
@@ -151,6 +151,11 @@ def outcome_numbers(column: pd.Series, name: str) -> pd.Series:
         try:
             float(value)
         except (TypeError, ValueError):
+            if not isinstance(value, str):
+                raise TypeError(
+                    f"outcome {name!r} holds {type(value).__name__} in row {row}, not numbers: "
+                    "convert it, or name another column."
+                ) from None
             two = column.nunique() == 2
             remedy = (
                 f"code its two values as 0 and 1 ({value!r} as one of them)"

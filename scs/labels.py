@@ -21,6 +21,7 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 
+from scs.containers import refuse_broken_text
 from scs.label_types import integers, label_kinds, nanoseconds, objects, of_one_type
 
 _PLAIN_INTEGER = re.compile(r"0|-?[1-9][0-9]{0,19}")
@@ -289,6 +290,8 @@ def _without_missing(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     elif values.dtype.kind == "O":
         absent = np.asarray(pd.isna(values), dtype=bool)
         types = set(map(type, values))
+        if any(issubclass(type_, str) for type_ in types):
+            refuse_broken_text(values, "clusters")
         if type(np.ma.masked) in types:
             absent |= np.fromiter((v is np.ma.masked for v in values), bool, len(values))
         if any(issubclass(type_, tuple) for type_ in types):

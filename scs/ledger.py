@@ -24,6 +24,7 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
+from scs._whole import whole_file
 from scs.published import RECOVERY, TABLES, data_folder, published
 from scs.simulate import DIMENSIONS, ICC_PERCENT, icc_scenarios, scenarios
 
@@ -260,7 +261,8 @@ def write_ledger(table: pd.DataFrame, folder: Path | None = None) -> Path:
         mc_se=table.mc_se.map("{:.2g}".format),
         z=table.z.map(z_text),
     )
-    short.replace("nan", "").to_csv(path, index=False, lineterminator="\n")
+    with whole_file(path) as unfinished:
+        short.replace("nan", "").to_csv(unfinished, index=False, lineterminator="\n")
     return path
 
 

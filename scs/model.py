@@ -20,6 +20,7 @@ from sklearn.tree import BaseDecisionTree, export_text
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted, validate_data
 
+from scs._quiet import quiet
 from scs.design import (
     Design,
     DesignWarning,
@@ -31,7 +32,7 @@ from scs.design import (
 )
 from scs.moments import Moments
 from scs.slopes import SlopeMoments
-from scs.solvers import Solution, check_budgets, paper_budgets, solve, tune_budget
+from scs.solvers import Solution, check_budgets, paper_budgets, solve, tune_budget, within
 from scs.standard import SlopeScale, Standard, slope_positions
 from scs.trees import check_classifier, grow
 from scs.trees import cluster_tree as cluster_tree  # chapters take it from here
@@ -130,6 +131,7 @@ class SignificantClusterRegressor(RegressorMixin, BaseEstimator):
         self.time_limit = time_limit
         self.random_state = random_state
 
+    @quiet
     def fit(self, X: Any, y: Any, clusters: Any = None) -> SignificantClusterRegressor:
         """Select clusters and fit coefficients, effects and classifier.
 
@@ -161,6 +163,7 @@ class SignificantClusterRegressor(RegressorMixin, BaseEstimator):
         solution = standard.solution(solve(moments, self.budget, **_options(self)))
         return _store(self, design, self._scale.solution(solution) if slopes else solution)
 
+    @quiet
     def predict(self, X: Any, clusters: Any = None) -> np.ndarray:
         """Predict the outcome of rows of known or new clusters.
 
@@ -297,6 +300,7 @@ class SignificantClusterRegressorCV(SignificantClusterRegressor):
         self.time_limit = time_limit
         self.random_state = random_state
 
+    @quiet
     def fit(
         self, X: Any, y: Any, clusters: Any = None, *, validation: tuple | None = None
     ) -> SignificantClusterRegressorCV:
@@ -333,7 +337,7 @@ class SignificantClusterRegressorCV(SignificantClusterRegressor):
             )
         n_clusters = len(design.labels)
         grid = [0, *paper_budgets(n_clusters)] if self.budgets is None else self.budgets
-        grid = check_budgets(grid)
+        grid = [within(budget, n_clusters) for budget in check_budgets(grid)]
         if not grid:
             raise ValueError("budgets is empty: pass at least one budget, or None for the grid.")
         with warnings.catch_warnings():

@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 
+from scs._quiet import quiet
 from scs.design import (
     Design,
     as_clusters,
@@ -67,6 +68,7 @@ class Moments:
     intercept: bool
 
     @classmethod
+    @quiet
     def from_arrays(
         cls, X: Any, y: Any, clusters: Any, *, intercept: bool = False, Z: Any = None
     ) -> Moments:

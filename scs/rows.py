@@ -13,6 +13,7 @@ import pandas as pd
 from formulaic import Formula, ModelSpec
 from formulaic.errors import DataMismatchWarning
 
+from scs.containers import column_name
 from scs.design import Design, as_clusters, as_matrix, as_outcome
 from scs.files import index_columns
 from scs.frames import (
@@ -176,6 +177,7 @@ def model_rows(
         raise ValueError(f"missing must be one of {MISSING}, got {missing!r}.")
     frame = as_frame(data)
     names = list(frame.columns)
+    groups = column_name(groups, "groups")
     check_column(groups, names, "groups")
     unnamed = {groups, *index_columns(getattr(data, "schema", None), names)}
     left, right = parse(formula, [name for name in names if name not in unnamed])
@@ -340,15 +342,18 @@ def _evaluate(
         try:
             return build_matrix(side, table)
         except DataMismatchWarning as error:
-            found = re.search(r"\{.*\}", str(error))
+            found = _levels_named(str(error))
+            if not isinstance(side, ModelSpec):
+                raise ValueError(
+                    f"formula: levels=[...] leaves out {found}, which {argument} holds: name every "
+                    "level, or leave out these rows."
+                ) from None
             levels = "; ".join(
-                f"{coding.factor} has {', '.join(coding.levels[:12])}"
-                for coding in (_codings(side) if isinstance(side, ModelSpec) else ())
+                f"{coding.factor} has {', '.join(coding.levels[:12])}" for coding in _codings(side)
             )
             raise ValueError(
-                f"{argument} has categories that were not there in fitting "
-                f"({found[0] if found else error}): recode or leave out these rows. "
-                f"Known: {levels}."
+                f"{argument} has categories that were not there in fitting ({found}): recode or "
+                f"leave out these rows. Known: {levels}."
             ) from None
         except Exception as error:  # text in a calculation, knots out of range ...
             where = "" if argument == "data" else f" on {argument}"
@@ -356,6 +361,15 @@ def _evaluate(
                 f"formula cannot be evaluated{where}: {first_line(error).rstrip('.')}: correct "
                 "it, or compute the column in the table."
             ) from None
+
+
+def _levels_named(message: str) -> str:
+    """Return the levels that a message of formulaic's lists, a dozen at most."""
+    found = re.search(r"\{(.*)\}", message, flags=re.DOTALL)
+    if not found:
+        return "some values"
+    levels = re.sub(r"np\.\w+\(([^()]*)\)", r"\1", found[1]).split(", ")
+    return ", ".join(sorted(levels)[:12]) + (", ..." if len(levels) > 12 else "")
 
 
 def _matrix(table: pd.DataFrame, intercept: bool) -> np.ndarray:

@@ -5,10 +5,8 @@ Only the columns that are asked for are kept in memory. Rows of any number go th
 
 from __future__ import annotations
 
-import codecs
-import csv
-import io
 import re
+import warnings
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,6 +16,7 @@ import pyarrow.compute as pc
 import pyarrow.csv as pa_csv
 import pyarrow.parquet as pq
 
+from scs.dialect import DELIMITERS, Dialect, find_dialect, text_stream, wrong_encoding
 from scs.files import (
     UNNAMED_INDEX,
     USUAL_MISSING,
@@ -27,22 +26,29 @@ from scs.files import (
 )
 from scs.labels import as_written
 
-DELIMITERS = {",": "comma", ";": "semicolon", "\t": "tab", "|": "bar"}
-_BOMS = {
-    codecs.BOM_UTF8: "utf-8-sig",
-    codecs.BOM_UTF16_LE: "utf-16",
-    codecs.BOM_UTF16_BE: "utf-16",
-}
-_SAMPLE, _SAMPLE_LINES = 1 << 20, 50
 _COMMA_NUMBER = r"^\s*[+-]?\d*,?\d+([eE][+-]?\d+)?\s*$"
 _MAYBE_THOUSANDS = r"^\s*[+-]?[1-9]\d{0,2},\d{3}\s*$"
+_MARKS = (".", "-", "?", "--", "..", "*")  # of a missing value, as statistical offices write it
+_A_NUMBER = r"^\s*[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?\s*$"
 _OTHERS = {
     b"PK\x03\x04": "an Excel or zip file",
     b"\xd0\xcf\x11\xe0": "an old Excel file",
     b"\x89HDF": "an HDF5 file",
     b"<!DO": "a web page",
     b"<htm": "a web page",
+    b"ARROW1": "a Feather file",
+    b"SQLite": "a data base",
+    b"%PDF": "a PDF file",
+    b"<stata": "a Stata file",
+    b"$FL2": "an SPSS file",
+    b"RDX": "an R file",
+    b"\xfd7zXZ": "a file packed by xz",
+    b"7z\xbc\xaf": "a 7-Zip file",
 }
+
+
+class TableWarning(UserWarning):
+    """Something in a table was read in another way than its text says."""
 
 
 @dataclass(frozen=True)
@@ -64,6 +70,8 @@ class Source:
     index : tuple of str
         Columns of a Parquet file that are the named index of a pandas data frame; one without a
         name is no column.
+    dialect : Dialect or None
+        How a CSV file is written, in full.
     """
 
     path: Path
@@ -75,15 +83,17 @@ class Source:
     missing: tuple[str, ...] = ()
     keep_na_text: bool = False
     index: tuple[str, ...] = ()
+    dialect: Dialect | None = None
 
     def __str__(self) -> str:
         if self.kind == "Parquet":
             return f"{self.path.name}: Parquet, {len(self.names)} columns"
+        above = self.dialect.title[:60] if self.dialect else ""
         encoding = {"utf-8": "UTF-8", "utf-8-sig": "UTF-8", "cp1252": "Latin-1"}
         return (
             f"{self.path.name}: CSV, {encoding.get(self.encoding, self.encoding)}, "
             f"{DELIMITERS.get(self.delimiter, repr(self.delimiter))}-separated, "
-            f"{len(self.names)} columns"
+            f"{len(self.names)} columns" + (f", without its title {above!r}" if above else "")
         )
 
 
@@ -101,12 +111,13 @@ def open_table(
     Parameters
     ----------
     path : str or Path
-        CSV (also compressed, .gz) or Parquet; told apart by their first bytes.
+        CSV (also packed by gzip, bz2, zstd or lz4) or Parquet; told by their first bytes.
     delimiter, decimal, encoding : str
         Of a CSV file, where what is found is wrong: ``"tab"`` or one character; ``"."`` or
         ``","``; a name that Python knows, such as ``latin-1``.
     missing : sequence of str
-        Texts in a CSV file that stand for a missing value, besides nothing, NA, NaN, null ...
+        Texts in a CSV file that stand for a missing value, besides nothing, NA, NaN, null ... and
+        besides ``.``, ``-``, ``?`` in columns that are numbers but for these.
     keep_na_text : bool
         Take NA, NaN, null ... for text in columns of text, cluster labels among them. In columns
         of numbers they are missing values all the same.
@@ -121,13 +132,13 @@ def open_table(
     if not path.is_file():
         raise ValueError(f"table: no file {str(path)!r}: check the name and the folder.")
     with path.open("rb") as file:
-        begin = file.read(4)
+        begin = file.read(8)
     if not begin:
         raise ValueError(f"table: {path.name} is empty.")
-    if begin == b"PAR1":
+    if begin[:4] == b"PAR1":
         try:
             schema = pq.read_schema(path)
-        except pa.ArrowInvalid as error:
+        except (pa.ArrowException, OSError) as error:
             raise ValueError(
                 f"table: {path.name} is no whole Parquet file ({error}): write it again."
             ) from None
@@ -138,17 +149,20 @@ def open_table(
     for magic, what in _OTHERS.items():
         if begin.lower().startswith(magic.lower()):
             raise ValueError(f"table: {path.name} is {what}: save it as CSV or Parquet.")
-    encoding = _encoding(path, encoding)
-    delimiter = {"tab": "\t", "\\t": "\t", "comma": ",", "semicolon": ";"}.get(delimiter, delimiter)
-    if len(delimiter) > 1:
-        raise ValueError(f"delimiter must be one character or 'tab', got {delimiter!r}.")
     if decimal not in ("", ".", ","):
         raise ValueError(f"decimal must be '.' or ',', got {decimal!r}.")
-    lines = _first_lines(path, encoding)
-    delimiter = delimiter or _delimiter(lines, path)
-    names = next(csv.reader(lines, delimiter=delimiter))
-    kept = (encoding, delimiter, decimal, tuple(missing), keep_na_text)
-    return Source(path, _checked(names, path), "CSV", *kept)
+    found = find_dialect(path, delimiter=delimiter, encoding=encoding)
+    return Source(
+        path,
+        _checked(found.names, path),
+        "CSV",
+        found.encoding,
+        found.delimiter,
+        decimal,
+        tuple(missing),
+        keep_na_text,
+        dialect=found,
+    )
 
 
 def read_columns(source: Source, columns: Iterable[str], labels: Sequence[str] = ()) -> pa.Table:
@@ -173,7 +187,7 @@ def read_columns(source: Source, columns: Iterable[str], labels: Sequence[str] =
     """
     columns = list(dict.fromkeys(columns))
     if source.kind == "Parquet":
-        table = pq.read_table(source.path, columns=columns)
+        table = _read_parquet(source, columns)
     else:
         table = _texts_read(_read_csv(source, columns, labels), source, labels)
     for j, name in enumerate(table.column_names):
@@ -187,6 +201,8 @@ def as_categories(table: pa.Table, columns: Iterable[str]) -> pa.Table:
     """Return the table with columns of any kind as categories, in ascending order."""
     for name in columns:
         column = table[name].combine_chunks()
+        if pa.types.is_dictionary(column.type):
+            column = column.dictionary_decode()
         levels = pc.unique(column.drop_null())
         levels = levels.take(pc.sort_indices(levels))
         coded = pa.DictionaryArray.from_arrays(pc.index_in(column, levels), levels)
@@ -201,75 +217,21 @@ def _checked(names: Sequence[str], path: Path) -> tuple[str, ...]:
     return tuple(names)
 
 
-def _encoding(path: Path, given: str) -> str:
-    """Return the encoding asked for, or UTF-8 if the whole file is, or Windows' Latin-1."""
-    if given:
-        try:
-            found = codecs.lookup(given).name
-        except LookupError:
-            raise ValueError(
-                f"encoding {given!r} is not known: try utf-8, latin-1 or utf-16."
-            ) from None
-        # What calls itself Latin-1 is mostly Windows' superset of it.
-        return "cp1252" if found == "iso8859-1" else found
-    decoder = codecs.getincrementaldecoder("utf-8")()
-    with pa.input_stream(str(path), compression="detect") as stream:
-        block = stream.read(_SAMPLE)
-        for bom, name in _BOMS.items():
-            if block.startswith(bom):
-                return name
-        try:
-            while block:
-                decoder.decode(block)
-                block = stream.read(_SAMPLE)
-            decoder.decode(b"", final=True)
-        except UnicodeDecodeError:
-            return "cp1252"
-    return "utf-8"
-
-
-def _first_lines(path: Path, encoding: str) -> list[str]:
-    with pa.input_stream(str(path), compression="detect") as stream:
-        block = stream.read(_SAMPLE)
+def _read_parquet(source: Source, columns: list[str]) -> pa.Table:
+    schema = pq.read_schema(source.path)
+    for name in columns:
+        if pa.types.is_nested(kind := schema.field(name).type):
+            raise TypeError(
+                f"column {name!r} holds {kind} in every row: pass one number or text a row, or "
+                "leave the column out (--exclude)."
+            )
     try:
-        text = codecs.getincrementaldecoder(encoding)("replace").decode(block)
-    except UnicodeError:
-        raise _wrong_encoding(path, encoding) from None
-    lines = list(io.StringIO(text, newline=""))  # str.splitlines knows breaks that CSV does not
-    if len(block) == _SAMPLE and len(lines) > 1:
-        lines = lines[:-1]  # the last one may be cut
-    while lines and not lines[0].strip():
-        del lines[0]
-    if sum(1 for line in lines if line.strip()) < 2:
-        raise ValueError(f"table: {path.name} has no rows below its header line.")
-    return lines[:_SAMPLE_LINES]
-
-
-def _wrong_encoding(path: Path, encoding: str) -> ValueError:
-    return ValueError(
-        f"table: {path.name} is not in the encoding {encoding!r}: name another --encoding, or none "
-        "to have it found out."
-    )
-
-
-def _delimiter(lines: list[str], path: Path) -> str:
-    """Return the delimiter by which every line has as many fields as the header."""
-    fits, most = {}, {}
-    for delimiter in DELIMITERS:
-        counts = [len(row) for row in csv.reader(lines, delimiter=delimiter) if "".join(row)]
-        if len(lines) == _SAMPLE_LINES:
-            counts.pop()  # cut off where a cell holds line breaks
-        most[delimiter] = counts[0]
-        if counts[0] > 1 and set(counts) == {counts[0]}:
-            fits[delimiter] = counts[0]
-    # Where none fits, a row is broken: the most likely one lets the reader say which.
-    found = fits or {name: count for name, count in most.items() if count > 1}
-    if not found:
+        with pq.ParquetFile(source.path) as file:
+            return file.read(columns=columns).select(columns)
+    except (pa.ArrowException, OSError) as error:
         raise ValueError(
-            f"table: {path.name} has a single column ({lines[0][:40]!r}): name its --delimiter, or "
-            "take out what is above the header."
-        )
-    return max(found, key=found.get)
+            f"table: {source.path.name} stops being readable ({error}): write it again."
+        ) from None
 
 
 def _read_csv(source: Source, columns: list[str], labels: Sequence[str]) -> pa.Table:
@@ -277,10 +239,10 @@ def _read_csv(source: Source, columns: list[str], labels: Sequence[str]) -> pa.T
     types: dict[str, pa.DataType] = {name: pa.string() for name in labels}
     while True:
         try:
-            with pa.input_stream(str(source.path), compression="detect") as stream:
+            with text_stream(source.path, source.dialect.compression) as stream:
                 return pa_csv.read_csv(
                     stream,
-                    pa_csv.ReadOptions(encoding=encoding),
+                    pa_csv.ReadOptions(encoding=encoding, skip_rows=source.dialect.skipped),
                     pa_csv.ParseOptions(delimiter=source.delimiter, newlines_in_values=True),
                     pa_csv.ConvertOptions(
                         column_types=types,
@@ -290,7 +252,7 @@ def _read_csv(source: Source, columns: list[str], labels: Sequence[str]) -> pa.T
                     ),
                 )
         except UnicodeError:
-            raise _wrong_encoding(source.path, source.encoding) from None
+            raise wrong_encoding(source.path, source.encoding) from None
         except pa.ArrowKeyError as error:
             raise ValueError(
                 f"table: {source.path.name} has a header that is not found again ({error}): make "
@@ -299,7 +261,7 @@ def _read_csv(source: Source, columns: list[str], labels: Sequence[str]) -> pa.T
         except pa.ArrowInvalid as error:
             wider = _wider(str(error), source, types)
             if "invalid UTF8" in str(error):
-                raise _wrong_encoding(source.path, source.encoding) from None
+                raise wrong_encoding(source.path, source.encoding) from None
             if wider is None:
                 raise ValueError(_what_broke(str(error), source)) from None
             types |= wider
@@ -336,10 +298,12 @@ def _texts_read(table: pa.Table, source: Source, labels: Sequence[str]) -> pa.Ta
         column = table.column(j)
         if not pa.types.is_string(column.type):
             continue
-        if name not in labels and not source.decimal:
+        if name in labels:
+            _point_out_marks(column, name, "a label")
+        else:
             # Beside numbers NA is a missing value whatever it is beside text.
             bare, _ = without_words(column, [*USUAL_MISSING, *source.missing])
-            if (numbers := _comma_numbers(bare, name)) is not bare:
+            if (numbers := _numbers_in_text(bare, name, source.decimal)) is not bare:
                 table = table.set_column(j, name, numbers)
                 continue
         column, told[name] = without_words(column, ["", *usual, *source.missing])
@@ -355,6 +319,54 @@ def _label_column(column: pa.ChunkedArray) -> pa.ChunkedArray:
     texts = column.unique().drop_null()
     numbers = as_written(texts.to_numpy(zero_copy_only=False))
     return column if numbers.dtype == object else column.cast(pa.from_numpy_dtype(numbers.dtype))
+
+
+def _numbers_in_text(column: pa.ChunkedArray, name: str, decimal: str) -> pa.ChunkedArray:
+    """Return a text column as numbers if all of it is numbers, a decimal comma or marks apart."""
+    found = _without_marks(column, name, decimal)
+    if pa.types.is_string(found.type) and not decimal:
+        found = _comma_numbers(found, name)
+    return found
+
+
+def _without_marks(column: pa.ChunkedArray, name: str, decimal: str) -> pa.ChunkedArray:
+    """Return a column of numbers but for marks of missing values without these, and say so."""
+    marked = pc.is_in(pc.utf8_trim_whitespace(column), pa.array(_MARKS))
+    marks = column.filter(marked)
+    if len(marks) == 0:
+        return column
+    whole = pc.if_else(marked, pa.scalar(None, pa.string()), column)
+    pattern = _COMMA_NUMBER if decimal == "," else _A_NUMBER
+    plain = _all_match(whole, pattern)
+    if not (plain or (not decimal and _all_match(whole, _COMMA_NUMBER))):
+        _point_out_marks(column, name, "a category")
+        return column
+    warnings.warn(
+        f"column {name!r}: {marks[0].as_py()!r} is read as missing ({_rows(len(marks))}), for all "
+        "else in it is numbers.",
+        TableWarning,
+        stacklevel=2,
+    )
+    if not plain:
+        return whole
+    trimmed = pc.utf8_trim_whitespace(whole)
+    return pc.replace_substring(trimmed, ",", ".").cast(pa.float64())
+
+
+def _point_out_marks(column: pa.ChunkedArray, name: str, what: str) -> None:
+    marks = column.filter(pc.is_in(column, pa.array(_MARKS)))
+    if len(marks):
+        mark = marks[0].as_py()
+        warnings.warn(
+            f"column {name!r}: {mark!r} is {what} like any other ({_rows(len(marks))}). If it "
+            f"stands for a missing value: --na={mark}",
+            TableWarning,
+            stacklevel=2,
+        )
+
+
+def _rows(count: int) -> str:
+    return f"{count:,} row" + ("" if count == 1 else "s")
 
 
 def _comma_numbers(column: pa.ChunkedArray, name: str) -> pa.ChunkedArray:

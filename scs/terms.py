@@ -46,12 +46,15 @@ def parse(formula: str, columns: list[str]) -> tuple[Formula, Formula]:
     if re.search(r"(?:^|[~+*:/(\s-])\.(?:$|[+*:/)\s-])", formula):
         for name in columns:
             quoted(name)  # refuses what `.` would take for a constant
+    for name in re.findall(r"`([^`]*)`", formula):
+        if name in columns or not name.strip():
+            quoted(name)  # in backticks too
     try:
         left, right = read_formula(formula, columns)
     except BarError:
         raise ValueError(
-            f"formula {_shown(formula)} has a bar: name the clusters by groups= instead of "
-            "(1 | group)."
+            f"formula {_shown(formula)} has a bar: name the clusters by groups= (--cluster) "
+            "instead of (1 | group), and slopes by random= (--random)."
         ) from None
     except FormulaError as error:
         raise ValueError(f"formula: {error}; or compute the column in the table.") from None

@@ -793,7 +793,7 @@ def test_a_column_that_a_dot_would_lose_is_refused(table):
 
 def test_other_marks_of_missing_values(run, table):
     text = table.astype({"age": object}).assign(age=["."] * 2 + list(table["age"][2:]))
-    assert "numbers but for '.'" in run(text.to_csv(index=False), *TWO)[2]
+    assert "'.' is read as missing (2 rows)" in run(text.to_csv(index=False), *TWO)[2]
     assert "2 in 'age'" in run(text.to_csv(index=False), *TWO, "--na", ".", "-")[2]
 
 
@@ -821,8 +821,7 @@ CUT_OFF = gzip.compress(b"days,hospital\n1,a\n" * 999, mtime=0)[:60]
         (b"days,hospital\n1,a\n2,b\n", ("--encoding", "utf-16"), "not in the encoding 'utf-16'"),
         (b"days,hospital\n1,\xe9\n2,b\n", ("--encoding", "utf-8"), "not in the encoding 'utf-8'"),
         (b"days,hospital\n1,\xe9\n2,\x81\n", (), "not in the encoding 'cp1252'"),
-        (b"   \ndays,hospital\n1,a\n2,b\n", (), "make it the first line"),
-        (b"# made by hand\ndays,hospital\n1,a\n2,b\n", (), "above the header"),
+        (b"made, by hand\ndays,age,hospital\n1,2,a\n2,3,b\n", (), "what is above it"),
         (b"days,hospital\n1,a\n2,b\n", ("--formula", "days ~ 1"), "--outcome: --formula"),
         (b"days,hospital\n1,a\n1,b\n", ("--budget", "1", "--top", "-1"), "top must be 0"),
     ],

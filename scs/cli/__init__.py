@@ -5,6 +5,7 @@ stopped by Ctrl-C.
 """
 
 import argparse
+import io
 import sys
 import time
 from collections.abc import Sequence
@@ -46,6 +47,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     int
         Exit code.
     """
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):  # names and labels may be of any script
+            stream.reconfigure(errors="backslashreplace")
     try:
         loaded()
         arguments = _parser().parse_args(argv)

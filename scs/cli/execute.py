@@ -14,6 +14,7 @@ import papermill
 from nbformat import NotebookNode
 from papermill.exceptions import PapermillExecutionError
 
+from scs._whole import whole_file, write_whole
 from scs.cli.chapters import Chapter
 from scs.cli.errors import UsageError
 from scs.cli.stale import CODE_KEY, code_behind
@@ -114,9 +115,7 @@ def _joined_streams(outputs: list[NotebookNode]) -> list[NotebookNode]:
 def write(notebook: NotebookNode, path: Path) -> None:
     """Write a notebook in one step: an interrupted write leaves the old file."""
     text = nbformat.writes(notebook, version=nbformat.NO_CONVERT)
-    unfinished = path.with_suffix(".ipynb.tmp")
-    unfinished.write_text(text if text.endswith("\n") else text + "\n", encoding="utf-8")
-    unfinished.replace(path)
+    write_whole(path, text if text.endswith("\n") else text + "\n")
 
 
 def record_run_time(chapter: Chapter, seconds: float) -> None:
@@ -128,7 +127,7 @@ def record_run_time(chapter: Chapter, seconds: float) -> None:
             times = {row["chapter"]: row["seconds"] for row in csv.DictReader(file)}
     times[chapter.stem] = f"{seconds:.1f}"
     kept = [(stem, times[stem]) for stem in sorted(times) if path.with_name(f"{stem}.md").exists()]
-    with path.open("w", newline="", encoding="utf-8") as file:
+    with whole_file(path) as unfinished, unfinished.open("w", newline="", encoding="utf-8") as file:
         csv.writer(file, lineterminator="\n").writerows([("chapter", "seconds"), *kept])
 
 

@@ -82,6 +82,7 @@ def run(arguments: argparse.Namespace) -> None:
         raise UsageError("--report: it shows a random intercept alone: leave out --random.")
     try:
         with warnings.catch_warnings():
+            warnings.simplefilter("always", UserWarning)  # each is shown once, by its text
             warnings.showwarning = _show_once(set())
             _run(arguments, report)
     except KeyboardInterrupt:
@@ -205,6 +206,8 @@ def _report_path(text: str | None) -> Path | None:
         raise UsageError(f"--report: no folder {str(path.parent)!r}: make it first.")
     if path.is_dir():
         raise UsageError(f"--report: {text!r} is a folder: name a file in it.")
+    if path.exists() and not path.is_file():
+        raise UsageError(f"--report: {text!r} is no plain file: name another one.")
     return path
 
 
@@ -250,8 +253,9 @@ def _formula(arguments: argparse.Namespace, source: Source) -> str:
 def _show_once(shown: set[str]) -> Callable[..., None]:
     """Return a way to show each warning as a note, the first time only."""
 
-    def show(message, *_, **__) -> None:
-        if str(message) not in shown:
+    def show(message, category, *_, **__) -> None:
+        # Ours are of users' data; those of numerical libraries are of their own insides.
+        if issubclass(category, UserWarning) and str(message) not in shown:
             shown.add(str(message))
             print(f"scs: note: {message}", file=sys.stderr)
 

@@ -3,6 +3,7 @@
 import re
 from pathlib import Path
 
+from scs._whole import write_whole
 from scs.cli.chapters import Chapter, all_chapters
 from scs.cli.errors import UsageError
 
@@ -44,8 +45,8 @@ def new_chapter(root: Path, name: str) -> Chapter:
     text = text.replace("NAME", word.replace("_", "-")).replace("TITLE", title)
     toc = root / "_toc.yml"
     contents = listed(toc.read_text(encoding="utf-8"), chapter.stem)
-    chapter.source.write_text(text, encoding="utf-8")
-    toc.write_text(contents, encoding="utf-8")
+    write_whole(chapter.source, text)
+    write_whole(toc, contents)
     return chapter
 
 

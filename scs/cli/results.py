@@ -7,6 +7,7 @@ from pathlib import Path
 import pandas as pd
 
 from scs import examples, scaling
+from scs._whole import whole_file
 from scs.cli.errors import UsageError
 from scs.experiment import METHODS, VARIANTS, read_stored, run_experiment, write_stored
 from scs.ledger import VERDICTS, ledger, moved, read_ledger, write_ledger
@@ -54,7 +55,8 @@ def make_results(root: Path, parts: tuple[str, ...] = PARTS, *, n_jobs: int = -1
 
 def _scaling(folder: Path) -> Iterator[str]:
     table = scaling.scaling(_LARGEST)
-    table.to_csv(folder / "scaling.csv", index=False)
+    with whole_file(folder / "scaling.csv") as unfinished:
+        table.to_csv(unfinished, index=False)
     yield f"scaling.csv: {len(table)} solves, up to {table.n_clusters.max():,} clusters"
 
 

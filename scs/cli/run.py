@@ -13,6 +13,7 @@ import yaml
 from nbformat import NotebookNode
 from nbformat.v4 import new_markdown_cell
 
+from scs._whole import write_whole
 from scs.cli.chapters import Chapter
 from scs.cli.compare import Differences
 from scs.cli.errors import UsageError
@@ -105,9 +106,9 @@ def prepare_book(root: Path, chapter: Chapter, folder: Path) -> Path:
     config = yaml.safe_load((root / "_config.yml").read_text(encoding="utf-8"))
     config["sphinx"]["config"]["suppress_warnings"] = _TOLERATED
     config.pop("launch_buttons", None)  # they would open the book's notebook, not this one
-    (folder / "_config.yml").write_text(yaml.safe_dump(config), encoding="utf-8")
+    write_whole(folder / "_config.yml", yaml.safe_dump(config))
     toc = {"format": "jb-book", "root": f"notebooks/{chapter.stem}"}
-    (folder / "_toc.yml").write_text(yaml.safe_dump(toc), encoding="utf-8")
+    write_whole(folder / "_toc.yml", yaml.safe_dump(toc))
     (folder / "notebooks").mkdir()
     return folder / "notebooks" / chapter.stored.name
 
@@ -115,8 +116,7 @@ def prepare_book(root: Path, chapter: Chapter, folder: Path) -> Path:
 def write_record(folder: Path, chapter: Chapter, values: Mapping[str, Any]) -> None:
     """Keep the parameters of a run beside its pages."""
     record = {"chapter": chapter.stem, "parameters": dict(values)}
-    text = json.dumps(record, indent=2) + "\n"
-    (folder / "run.json").write_text(text, encoding="utf-8")
+    write_whole(folder / "run.json", json.dumps(record, indent=2) + "\n")
 
 
 def build_html(folder: Path) -> Path:

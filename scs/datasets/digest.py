@@ -11,6 +11,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
+from scs._whole import write_whole
 from scs.datasets.check import describe
 from scs.datasets.expected import EXPECTED
 from scs.datasets.tables import read_table
@@ -70,7 +71,7 @@ def main(arguments: list[str] | None = None) -> None:
     options = parser.parse_args(arguments)
     text = expected_text(options.files, EXPECTED)
     if options.write:
-        TARGET.write_text(text, encoding="utf-8")
+        write_whole(TARGET, text)
     else:
         print(text, end="")
 

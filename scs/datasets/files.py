@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import os
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from uuid import uuid4
 
 import pandas as pd
 
+from scs._whole import whole_file
 from scs.datasets.check import checked
 from scs.datasets.expected import EXPECTED
 from scs.datasets.fetch import FetchError, fetch, unpack
@@ -157,16 +156,12 @@ def _write(file: Path, content: bytes) -> None:
     """Write all or nothing: under another name first, then renamed in one step."""
     if file.exists():
         return  # the user's own file, beside one that was missing: the next load checks it
-    part = file.with_name(f".{file.name}.{uuid4().hex}.part")
     try:
         file.parent.mkdir(parents=True, exist_ok=True)
-        part.write_bytes(content)
-        os.replace(part, file)
+        with whole_file(file) as unfinished:
+            unfinished.write_bytes(content)
     except OSError as error:
         raise OSError(
             f"{file} cannot be written ({error.strerror or error}); make {file.parent} writable, "
             f"or put the files into another folder and set SCS_DATA_DIR to it"
         ) from error
-    finally:
-        with suppress(OSError):
-            part.unlink(missing_ok=True)

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pandas as pd
 
+from scs._whole import whole_file
 from scs.datasets import load_mice, load_student
 from scs.examples.cells import read_results
 from scs.examples.coverage import coverage_study
@@ -23,7 +24,7 @@ def store_coverage(folder: Path, *, n_jobs: int = -1) -> Iterator[str]:
         What was done.
     """
     table = coverage_study(n_jobs=n_jobs)
-    table.to_csv(folder / "coverage.csv", index=False, float_format="%.5g")
+    _write(table, folder / "coverage.csv", "%.5g")
     yield f"coverage.csv: {len(table)} rows"
 
 
@@ -43,9 +44,14 @@ def store_examples(folder: Path, *, n_jobs: int = -1) -> Iterator[str]:
     students = student_cells(fit_students(marks))
     splits = mouse_splits(mice, n_jobs=n_jobs)
     # Few digits: enough for every use, and no two machines agree on many more.
-    splits.to_csv(folder / "mice_splits.csv", index=False, float_format="%.5g")
+    _write(splits, folder / "mice_splits.csv", "%.5g")
     # From what is stored, so that the verdicts follow from it without the data.
     mice_judged = mouse_cells(read_results("mice_splits"))
     cells = pd.concat([students, mice_judged], ignore_index=True)
-    cells.to_csv(folder / "examples.csv", index=False, float_format="%.8g")
+    _write(cells, folder / "examples.csv", "%.8g")
     yield f"examples.csv: {len(cells)} cells; mice_splits.csv: {len(splits)} fits"
+
+
+def _write(table: pd.DataFrame, path: Path, digits: str) -> None:
+    with whole_file(path) as unfinished:
+        table.to_csv(unfinished, index=False, float_format=digits)

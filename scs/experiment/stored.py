@@ -13,6 +13,7 @@ from pathlib import Path
 import pandas as pd
 from joblib import cpu_count
 
+from scs._whole import whole_file, write_whole
 from scs.experiment.replication import METHODS, VARIANTS, code_version
 from scs.experiment.run import run_experiment
 from scs.published import data_folder
@@ -69,7 +70,8 @@ def write_stored(
     table_file.parent.mkdir(parents=True, exist_ok=True)
     small = rows.astype({name: "float32" for name in rows.select_dtypes("float64")})
     small = small.astype({name: "category" for name in _NAMES})
-    small.to_parquet(table_file, index=False, compression="zstd", compression_level=19)
+    with whole_file(table_file) as unfinished:
+        small.to_parquet(unfinished, index=False, compression="zstd", compression_level=19)
     about = {
         "reps": reps,
         "seed": seed,
@@ -83,7 +85,7 @@ def write_stored(
             "workers": cpu_count(),
         },
     }
-    about_file.write_text(json.dumps(about, indent=2) + "\n", encoding="utf-8")
+    write_whole(about_file, json.dumps(about, indent=2) + "\n")
 
 
 def read_stored(folder: Path | None = None) -> Stored:

@@ -19,6 +19,7 @@ import pyarrow.dataset as ds
 import pyarrow.parquet as pq
 from pyarrow.fs import LocalFileSystem
 
+from scs.dialect import known_encoding
 from scs.files import USUAL_MISSING, is_text, without_words
 
 _ENDINGS = {".parquet": "parquet", ".pq": "parquet"}
@@ -135,7 +136,7 @@ def open_source(
         fragment = file_format.make_fragment(path, LocalFileSystem())
         try:
             schema = fragment.physical_schema
-        except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
+        except (pa.ArrowException, OSError, UnicodeError) as error:
             raise ValueError(
                 f"source: {path} cannot be read as {kind} ({_short(error)}): check the file"
                 + (", or say how to read it with csv={...}." if kind == "csv" else ".")
@@ -201,7 +202,7 @@ def scan(
             if source.words:
                 batch = _without_words(batch, source.words, {} if told is None else told)
             yield _with_constants(batch, piece.constants, columns)
-    except (pa.ArrowException, OSError) as error:
+    except (pa.ArrowException, OSError, UnicodeError) as error:
         raise ValueError(
             f"source: {piece.path} stops being readable ({_short(error)}): the types of a CSV "
             "file's columns are guessed from its first lines. Mend the field, or name its column's "
@@ -299,6 +300,11 @@ def _csv_format(path: str, options: dict[str, Any]) -> ds.CsvFileFormat:
         options["strings_can_be_null"] = False  # found by `scan`, which counts them
     else:
         options.setdefault("strings_can_be_null", True)
+    if isinstance(options.get("encoding"), str):
+        try:
+            known_encoding(options["encoding"])
+        except ValueError as error:
+            raise ValueError(f"csv: {error}") from None
     kinds = (pacsv.ReadOptions, pacsv.ParseOptions, pacsv.ConvertOptions)
     given: list[dict[str, Any]] = [{}, {}, {}]
     for name, value in options.items():

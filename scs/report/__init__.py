@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import pandas as pd
 
 from scs import __distribution__
+from scs._whole import write_whole
 from scs.report import charts
 from scs.report.page import page, paragraph, region, section
 from scs.report.tree import tree_html
@@ -40,14 +41,11 @@ def write_report(model: FittedModel, path: str | Path, *, source: str = "") -> N
     ----------
     model : FittedModel
     path : str or Path
-        HTML file; an unfinished write leaves an old one as it was.
+        HTML file; an unfinished write leaves an old one as it was, and nothing beside it.
     source : str
         Where the data came from, in words.
     """
-    path = Path(path)
-    unfinished = path.with_name(path.name + ".tmp")
-    unfinished.write_text(report_html(model, source=source), encoding="utf-8")
-    unfinished.replace(path)
+    write_whole(path, report_html(model, source=source))
 
 
 def report_html(model: FittedModel, *, source: str = "") -> str:

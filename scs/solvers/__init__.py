@@ -10,6 +10,7 @@ from numbers import Integral, Real
 
 import numpy as np
 
+from scs._quiet import quiet
 from scs.constraints import Constraint
 from scs.design import DesignWarning
 from scs.moments import Moments
@@ -22,6 +23,7 @@ from scs.solvers.general import general
 from scs.solvers.outer import outer
 from scs.solvers.path import (
     PAPER_SHARES,
+    BudgetWarning,
     Tuning,
     check_budget,
     check_budgets,
@@ -29,12 +31,14 @@ from scs.solvers.path import (
     prediction_error,
     solve_path,
     tune_budget,
+    within,
 )
 from scs.solvers.solution import Solution, Step, make_solution
 from scs.solvers.stop import Stop
 
 __all__ = [
     "METHODS",
+    "BudgetWarning",
     "PAPER_SHARES",
     "Solution",
     "Step",
@@ -52,6 +56,7 @@ CUTS = ("strong", "plain")
 _MOST_SPLITS = 4  # directions that boxes cover within minutes: the intercept and three more
 
 
+@quiet
 def solve(
     moments: Moments | SlopeMoments,
     budget: int | Sequence[int],
@@ -78,8 +83,8 @@ def solve(
     moments : Moments, or SlopeMoments (``Moments.from_arrays(..., Z=...)``)
         Of the rows; with ``intercept=True`` its first column carries no ridge.
     budget : int, or one int per effect with random slopes (the random intercept first)
-        Largest number of non-zero effects, >= 0. At least K means all clusters. One number for
-        several effects holds for each of them.
+        Largest number of non-zero effects, >= 0. More than K is taken as K, with a `BudgetWarning`.
+        One number for several effects holds for each of them.
     ridge : float
         mu > 0 on the effects.
     ridge_fixed : float, optional
@@ -134,7 +139,7 @@ def solve(
     constraints = tuple(constraints)
     moments, rank = _without_dependent(moments, ridge_fixed, constraints)
     is_general = bool(constraints) or isinstance(moments, SlopeMoments)
-    budgets = _check_budgets(budget, moments)
+    budgets = [within(each, moments.n_clusters) for each in _check_budgets(budget, moments)]
     budget = budgets[0]
     if method not in METHODS:
         raise ValueError(f"method must be one of {METHODS}, got {method!r}.")
@@ -179,7 +184,6 @@ def solve(
         )
         return _with_all_columns(found, rank)
     problem = Problem.from_moments(moments, ridge=ridge, ridge_fixed=ridge_fixed)
-    budget = min(budget, problem.n_clusters)
     if method == "alternating":
         found = _alternating(moments, problem, budget, **limits)
     elif method == "outer":

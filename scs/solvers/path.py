@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import operator
+import warnings
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from math import ceil
@@ -14,6 +15,11 @@ from scs.design import find_labels
 from scs.moments import Moments
 from scs.rank import keep_columns, rank_of_moments
 from scs.solvers.solution import Solution, relative_gap, unless_stopped
+
+
+class BudgetWarning(UserWarning):
+    """A budget allows more clusters than there are."""
+
 
 # The paper's grid of shares of non-zero effects; it prints 2/3 and 1/3 as 66 % and 33 %.
 PAPER_SHARES = (0.1, 0.2, 0.25, 1 / 3, 0.4, 0.5, 0.6, 2 / 3, 0.75, 0.8, 0.9, 1.0)
@@ -28,7 +34,7 @@ def paper_budgets(n_clusters: int) -> list[int]:
 def check_budget(budget: int) -> int:
     """Return the budget as an int, or say what is wrong with it."""
     try:
-        number = operator.index(budget)
+        number = operator.index(None if isinstance(budget, bool) else budget)
     except TypeError:
         raise TypeError(
             f"budget must be a whole number of clusters, got {budget!r}: pass for example 5."
@@ -36,6 +42,18 @@ def check_budget(budget: int) -> int:
     if number < 0:
         raise ValueError(f"budget must not be negative, got {budget!r}: pass 0 or more.")
     return number
+
+
+def within(budget: int, n_clusters: int) -> int:
+    """Return a budget that is no more than there are clusters, and say so where it was."""
+    if budget > n_clusters:
+        warnings.warn(
+            f"budget {budget:,} is more than the {n_clusters:,} clusters there are: all of them "
+            "may differ.",
+            BudgetWarning,
+            stacklevel=3,
+        )
+    return min(budget, n_clusters)
 
 
 def check_budgets(budgets: Iterable[int]) -> list[int]:
@@ -186,7 +204,8 @@ def tune_budget(
     budgets = tuple(sorted(set(budgets)))
     squares, n_rows, solutions = np.zeros(len(budgets)), 0, ()
     for training, validation in folds:
-        solutions = _fold_path(training, budgets, **options)
+        allowed = [min(budget, training.n_clusters) for budget in budgets]
+        solutions = _fold_path(training, allowed, **options)
         errors = np.array([prediction_error(solution, validation) for solution in solutions])
         squares += validation.n_rows * errors
         n_rows += validation.n_rows

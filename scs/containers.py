@@ -1,0 +1,146 @@
+"""What a container of a user's rows may hold that nothing here could work with, said by name."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sized
+from numbers import Integral
+from typing import Any
+
+import narwhals as nw
+import pandas as pd
+
+_WIDE = (nw.Int128, nw.UInt128)
+
+
+def column_name(value: Any, argument: str) -> str:
+    """Return the name of a column: whole numbers, as pandas has them, are names too.
+
+    Raises
+    ------
+    TypeError
+        It is not a name but the column itself, or nothing.
+    """
+    if isinstance(value, str):
+        return value
+    if isinstance(value, Integral) and not isinstance(value, bool):
+        return str(value)
+    if value is None:
+        raise TypeError(f"{argument} is None: name the column of cluster labels.")
+    raise TypeError(
+        f"{argument} must be the name of a column of data, got {type(value).__name__}: add it to "
+        f"data, as data['cluster'], and pass {argument}='cluster'."
+    )
+
+
+def dict_frame(data: Mapping, name: str) -> pd.DataFrame:
+    """Return a dict of columns as a data frame, or say which of them does not fit.
+
+    Raises
+    ------
+    ValueError
+    """
+    try:
+        return pd.DataFrame(data)
+    except (ValueError, TypeError) as error:
+        raise ValueError(f"{name} is no table: {_what_is_wrong(data) or error}.") from None
+
+
+def _what_is_wrong(data: Mapping) -> str:
+    lengths = {}
+    for key, value in data.items():
+        refuse_broken_text([key], "a column's name")
+        if isinstance(value, (str, bytes)) or not isinstance(value, Sized):
+            return f"column {key!r} is the single value {value!r}: pass a list, one value per row"
+        if getattr(value, "ndim", 1) > 1:
+            return f"column {key!r} has shape {value.shape}: pass one value per row"
+        if isinstance(value, Iterable):
+            refuse_broken_text(value, f"column {key!r}")
+        lengths[len(value)] = key
+    if len(lengths) > 1:
+        said = ", ".join(f"{n} in {key!r}" for n, key in sorted(lengths.items()))
+        return f"its columns differ in length ({said}): pass columns of one length"
+    return ""
+
+
+def named_by_text(data: pd.DataFrame, name: str) -> pd.DataFrame:
+    """Return a data frame whose columns are named by text; pandas takes anything for a name.
+
+    Raises
+    ------
+    ValueError
+        The names have several levels.
+    """
+    if data.columns.nlevels > 1:
+        raise ValueError(
+            f"{name} has column names of {data.columns.nlevels} levels, such as "
+            f"{data.columns[0]!r}: make one of them, data.columns = ['_'.join(c) for c in "
+            "data.columns]."
+        )
+    if all(isinstance(column, str) for column in data.columns):
+        return data
+    return data.set_axis([str(column) for column in data.columns], axis=1)
+
+
+def without_wide_integers(frame: nw.DataFrame) -> nw.DataFrame:
+    """Return whole numbers of 128 bits, which no other library reads, in 64 where they fit."""
+    for column in frame.columns:
+        if frame.schema[column] in _WIDE:
+            values = frame[column]
+            low, high = values.min() or 0, values.max() or 0
+            if low >= -(2**63) and high < 2**63:
+                frame = frame.with_columns(values.cast(nw.Int64).alias(column))
+    return frame
+
+
+def to_pandas(frame: nw.DataFrame, columns: list[str]) -> pd.DataFrame:
+    """Return some columns as a pandas data frame with rows numbered from 0.
+
+    Raises
+    ------
+    TypeError, ValueError
+        A column of a type that has no counterpart there, or of text that is no Unicode.
+    """
+    try:
+        table = frame.select(columns).to_pandas().reset_index(drop=True)
+    except Exception:
+        for column in columns:
+            try:
+                frame.select([column]).to_pandas()
+            except Exception as error:  # whatever its library raises
+                raise TypeError(
+                    f"column {column!r} of type {frame.schema[column]} cannot be read "
+                    f"({_first_line(error)}): convert it to numbers or text."
+                ) from None
+        raise
+    for column in columns:
+        if table[column].dtype == object:
+            refuse_broken_text(table[column], f"column {column!r}")
+    return table
+
+
+def refuse_broken_text(values: Iterable, where: str) -> None:
+    """Refuse text with half a pair of surrogates, as reading bytes in a wrong encoding leaves it.
+
+    Raises
+    ------
+    ValueError
+        Names the first row.
+    """
+    for row, value in enumerate(values):
+        if isinstance(value, str) and not value.isascii() and _is_broken(value):
+            raise ValueError(
+                f"{where} holds text that is no Unicode ({value!r} in row {row}): read the file "
+                "in its own encoding, or correct the text."
+            )
+
+
+def _is_broken(text: str) -> bool:
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return True
+    return False
+
+
+def _first_line(error: Exception) -> str:
+    return next(iter(str(error).splitlines()), type(error).__name__).rstrip(".")
