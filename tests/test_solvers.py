@@ -58,7 +58,7 @@ def test_outer_finds_the_optimum_from_the_worst_support(seed, first, monkeypatch
     values = all_values(rows, 4, 1.0)
     start = {"best": min, "worst": max}[first](values, key=values.get)
 
-    def begin(problem, budget, **_):
+    def begin(problem, budget, *, seed=0, stop=None):
         return profile(problem, indicator(9, np.array(start))), False
 
     monkeypatch.setattr(importlib.import_module("scs.solvers.outer"), "first_support", begin)
