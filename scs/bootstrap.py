@@ -24,6 +24,7 @@ from scipy import stats
 
 from scs.baselines import fit_ols
 from scs.design import Design, DesignWarning
+from scs.folds import in_order
 from scs.metrics import ratio_of_means
 from scs.moments import INTERCEPT, Moments
 from scs.resampling import CentredRows, resampled_clusters, resampled_rows
@@ -230,7 +231,7 @@ def bootstrap(
         raise ValueError(f"seed must be a whole number, 0 or more, got {seed!r}.")
     level = _check_level(level)
     options = {"method": "alternating", **options}
-    design = Design.from_table(X, y, clusters)
+    design = in_order(Design.from_table(X, y, clusters))
     solution = solve(Moments.from_design(design, intercept=intercept), budget, **options)
     rows = CentredRows.of(design, intercept)
     batches = [range(start, min(start + _BATCH, reps)) for start in range(0, reps, _BATCH)]
@@ -312,7 +313,7 @@ def split_intervals(
     62(2).
     """
     level = _check_level(level)
-    design = Design.from_table(X, y, clusters)
+    design = in_order(Design.from_table(X, y, clusters))
     n = np.bincount(design.codes)
     if n.min() < 2:
         raise ValueError(

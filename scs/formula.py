@@ -17,8 +17,8 @@ from scs.bootstrap import Bootstrap
 from scs.bootstrap import bootstrap as resample
 from scs.design import Design, DesignWarning, as_clusters, refuse_other_kind
 from scs.fitted import FittedModel, budget_grid
+from scs.folds import choose_budget, content_order, in_order, reordered
 from scs.frames import check_column
-from scs.model import folds_within_clusters
 from scs.moments import Moments
 from scs.rows import INTERCEPT, ModelRows, model_rows, new_rows
 from scs.slopes import SlopeMoments
@@ -63,9 +63,11 @@ def fit(
         Column of cluster labels.
     budget : int or "auto"
         "auto": of least squared error on held-out rows, in five folds within clusters, or on
-        ``validation``, out of `budget_grid`. With random slopes a budget has to be named: one
-        number for each effect alike, a sequence in the order of ``random``, or a dict by name,
-        ``{"Intercept": 2, "x": 3}``, in which what is not named gets 0.
+        ``validation``, out of `budget_grid`. Folds follow what the rows hold, so that neither the
+        order of rows nor labels or units matter, and rows are dealt anew until the choice is
+        stable; ``tuning.flat`` names the budgets that do as well. With random slopes a budget has
+        to be named: one number for each effect alike, a sequence in the order of ``random``, or a
+        dict by name, ``{"Intercept": 2, "x": 3}``, in which what is not named gets 0.
     ridge : float
         mu > 0 on the effects: an effect of n rows is shrunk by n / (n + mu).
     ridge_fixed : float, optional
@@ -73,7 +75,8 @@ def fit(
     gap : float
         Stop at (objective - bound) / objective <= gap.
     time_limit : float
-        Seconds for the search; the choice of a budget may take as long again.
+        Seconds for the search. The choice of a budget takes its own time, so that the clock has
+        no say in it.
     missing : {"refuse", "drop"}
         Rows that miss a value in a column that is used.
     bootstrap : int
@@ -121,7 +124,8 @@ def fit(
         if verbose:
             print(what, file=sys.stderr, flush=True)
 
-    rows = model_rows(formula, data, groups, missing=missing, random=random)
+    as_read = model_rows(formula, data, groups, missing=missing, random=random)
+    rows = _in_order(as_read)  # what is computed must not depend on the order of rows
     budgets: dict[str, int] = {}
     if rows.slopes is not None:
         budgets = _slope_budgets(rows, budget)
@@ -146,25 +150,26 @@ def fit(
                     "budget='auto' holds rows out of their clusters, but every cluster has a "
                     "single row: name a budget (--budget N), or pass validation=."
                 )
-            folds = folds_within_clusters(
-                rows.design, FOLDS, intercept=rows.intercept, random_state=int(seed)
-            )
-            chosen_by = f"least error, {len(folds)} folds within clusters"
         else:
             folds = [
                 tuple(
                     Moments.from_design(d, intercept=rows.intercept)
-                    for d in (rows.design, held_out)
+                    for d in (rows.design, in_order(held_out))
                 )
             ]
             chosen_by = "least error on the validation rows"
         grid = budget_grid(len(rows.design.labels))
-        each = time_limit / (len(grid) * len(folds))
-        say(f"choosing the budget: {len(grid)} budgets, {len(folds)} times ...")
-        tuning = tune_budget(folds, grid, gap=max(gap, 1e-4), time_limit=each, **options)
+        say(f"choosing the budget: {len(grid)} budgets ...")
+        if held_out is None:
+            tuning = choose_budget(rows.design, grid, FOLDS, intercept=rows.intercept, **options)
+            chosen_by = f"least error, {FOLDS} folds within clusters, dealt {tuning.repeats} times"
+        else:
+            each = time_limit / len(grid)
+            tuning = tune_budget(folds, grid, gap=max(gap, 1e-4), time_limit=each, **options)
         budget = tuning.best
     if held_out is not None:
-        rows = replace(rows, design=_stacked(rows.design, held_out))
+        as_read = replace(as_read, design=_stacked(as_read.design, held_out))
+        rows = _in_order(as_read)
     if budgets:
         moments = SlopeMoments.from_design(
             rows.design, rows.slopes.Z, rows.slopes.names, intercept=rows.intercept
@@ -196,9 +201,20 @@ def fit(
         lmm_note=lmm_note,
         boot_rows=by_rows,
         boot_clusters=by_clusters,
-        rows=_sampled(rows, seed),
+        rows=as_read if len(rows.design.y) <= _TREE_ROWS else _sampled(rows, seed),
         seed=int(seed),
     )
+
+
+def _in_order(rows: ModelRows) -> ModelRows:
+    """Return what was read with its rows in the order of their content."""
+    design, slopes = rows.design, rows.slopes
+    if slopes is None:
+        return replace(rows, design=in_order(design))
+    table = np.hstack([design.X, slopes.Z])
+    order = content_order(design, table, (*design.names, *slopes.names))
+    slopes = replace(slopes, Z=slopes.Z[order])
+    return replace(rows, design=reordered(design, order), slopes=slopes)
 
 
 def _slope_budgets(rows: ModelRows, budget: Any) -> dict[str, int]:
@@ -301,10 +317,8 @@ def _resampled(
 
 
 def _sampled(rows: ModelRows, seed: int) -> ModelRows:
-    """Keep no more rows than the tree is grown on."""
+    """Draw as many rows as the tree is grown on from those in order."""
     design = rows.design
-    if len(design.y) <= _TREE_ROWS:
-        return rows
     rng = np.random.default_rng(int(seed))
     kept = np.sort(rng.choice(len(design.y), _TREE_ROWS, replace=False))
     sample = Design(design.X[kept], design.y[kept], design.codes[kept], design.labels, design.names)

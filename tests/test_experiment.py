@@ -381,6 +381,53 @@ def test_what_is_not_stored_is_computed(monkeypatch, tmp_path, table):
     assert len(asked) == 5
 
 
+def _half(file):
+    file.write_bytes(file.read_bytes()[: file.stat().st_size // 2])
+
+
+def _another_number(file):
+    rows = pd.read_parquet(file)
+    rows.loc[0, "beta_error"] += 1.0
+    rows.to_parquet(file, index=False)
+
+
+def _no_checksum(file):
+    about = json.loads(file.read_text(encoding="utf-8"))
+    del about["checksum"]
+    file.write_text(json.dumps(about), encoding="utf-8")
+
+
+@pytest.mark.parametrize(
+    "name, damage",
+    [
+        ("simulation.parquet", _half),
+        ("simulation.parquet", _another_number),
+        ("simulation.parquet", lambda file: file.write_bytes(b"")),
+        ("simulation.json", _half),
+        ("simulation.json", lambda file: file.write_text("[]")),
+        ("simulation.json", lambda file: file.write_text("{}")),
+        ("simulation.json", _no_checksum),
+    ],
+)
+def test_a_damaged_stored_run_is_computed_again_and_named(
+    monkeypatch, tmp_path, capsys, table, name, damage
+):
+    folder = tmp_path / "data" / "results"
+    monkeypatch.setattr("scs.experiment.stored.data_folder", lambda: tmp_path / "data")
+    write_stored(table, reps=12, seed=0, methods=METHODS + VARIANTS, folder=folder)
+    asked = []
+    monkeypatch.setattr(
+        "scs.experiment.stored.run_experiment", lambda *args, **kwargs: asked.append(args)
+    )
+    load_or_run([LOW], 5)
+    assert not asked and capsys.readouterr().err == ""
+    damage(folder / name)
+    load_or_run([LOW], 5)
+    assert len(asked) == 1
+    [said] = capsys.readouterr().err.splitlines()
+    assert "stored run" in said or "checksum" in said
+
+
 def test_the_stored_run_is_whole_and_made_by_todays_code():
     stored = read_stored()
     assert stored.current, "data/results is of other code: run `make reproduce`"
