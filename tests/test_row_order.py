@@ -19,12 +19,12 @@ from scs.folds import MOST, STABLE, choose_budget, fold_numbers, in_order
 from scs.solvers import tune_budget
 
 FEW = settings(
-    max_examples=6,
+    max_examples=4,
     deadline=None,
     derandomize=True,
     suppress_health_check=[HealthCheck.too_slow],
 )
-MANY = settings(FEW, max_examples=60)
+MANY = settings(FEW, max_examples=50)
 
 
 def draw(seed, *, coarse=False):
@@ -95,12 +95,12 @@ def test_the_order_of_columns_changes_no_name(seed, coarse, data):
     same(one, two, rtol=1e-6, atol=1e-9)
 
 
-@FEW
-@given(seed=st.integers(0, 10_000), coarse=st.booleans(), data=st.data())
-def test_other_labels_give_the_same_clusters(seed, coarse, data):
-    table = draw(seed, coarse=coarse)
+@pytest.mark.parametrize("seed", [0, 1, 2])
+def test_other_labels_give_the_same_clusters(seed):
+    table = draw(seed)
     known = sorted(table["g"].unique())
-    others = dict(zip(known, data.draw(st.permutations(range(len(known)))), strict=True))
+    new = np.random.default_rng(seed).permutation(len(known)).tolist()
+    others = dict(zip(known, new, strict=True))
     first = scs.fit("y ~ x + z + ward", table, "g")
     second = scs.fit("y ~ x + z + ward", table.assign(g=table["g"].map(others)), "g")
     assert first.budget == second.budget
@@ -334,15 +334,15 @@ def test_the_error_is_the_mean_over_every_dealing():
         numbers = fold_numbers(design, 5, repeat=repeat)
         for fold in range(5):
             a, b = numbers != fold, numbers == fold
+            training = (design.X[a], design.y[a], design.codes[a])
+            moments = Moments.from_arrays(*training, intercept=True)
             for i, budget in enumerate(grid):
-                model = SignificantClusterRegressor(budget, method="alternating")
-                model.fit(design.X[a], design.y[a], design.codes[a])
-                effects = model.cluster_effects_.reindex(design.codes[b], fill_value=0.0)
-                linear = design.X[b] @ model.coef_ + model.intercept_
-                squares[i] += np.sum((design.y[b] - linear - effects.to_numpy()) ** 2)
-    expected = squares / tuning.repeats / len(y)
-    if getattr(SignificantClusterRegressor(1), "ridge_fixed", 1.0) == 1.0:
-        np.testing.assert_allclose(tuning.mse, expected, rtol=1e-2)
+                found = solve(moments, budget, method="alternating")
+                gamma = dict(zip(found.labels.tolist(), found.gamma, strict=True))
+                effects = np.array([gamma.get(code, 0.0) for code in design.codes[b].tolist()])
+                linear = design.X[b] @ found.beta[1:] + found.beta[0]
+                squares[i] += np.sum((design.y[b] - linear - effects) ** 2)
+    np.testing.assert_allclose(tuning.mse, squares / tuning.repeats / len(y), rtol=1e-6)
     assert tuning.best == grid[int(np.argmin(tuning.mse))]
 
 
