@@ -24,6 +24,7 @@ from scipy import stats
 
 from scs.baselines import fit_ols
 from scs.design import Design, DesignWarning
+from scs.folds import in_order
 from scs.intervals import FEWEST_ROWS, model_intervals
 from scs.metrics import ratio_of_means
 from scs.moments import INTERCEPT, Moments
@@ -258,7 +259,7 @@ def bootstrap(
         raise ValueError(f"seed must be a whole number, 0 or more, got {seed!r}.")
     level = _check_level(level)
     options = {"method": "alternating", **options}
-    design = Design.from_table(X, y, clusters)
+    design = in_order(Design.from_table(X, y, clusters))
     moments = Moments.from_design(design, intercept=intercept)
     solution = unless_stopped(solve(moments, budget, **options))
     ridge = options.get("ridge", 1.0)
@@ -347,7 +348,7 @@ def split_intervals(
     62(2).
     """
     level = _check_level(level)
-    design = Design.from_table(X, y, clusters)
+    design = in_order(Design.from_table(X, y, clusters))
     n = np.bincount(design.codes)
     if n.min() < 2:
         raise ValueError(

@@ -16,6 +16,7 @@ from scs._quiet import quiet
 from scs.baselines import Fit
 from scs.bootstrap import Bootstrap
 from scs.design import find_labels
+from scs.folds import in_order
 from scs.frames import as_frame
 from scs.moments import Moments
 from scs.rows import INTERCEPT, ModelRows, new_rows, new_slopes
@@ -173,7 +174,7 @@ class FittedModel:
 
     @cached_property
     def _tree(self) -> ClusterTree | None:
-        design, n_clusters = self.rows.design, self.moments.n_clusters
+        design, n_clusters = in_order(self.rows.design), self.moments.n_clusters
         if design.X.shape[1] == 0 or n_clusters == 1:
             return None
         deepest = max(1, int(log2(_TREE_CELLS / n_clusters)) - 1)

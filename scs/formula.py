@@ -19,9 +19,9 @@ from scs.bootstrap import bootstrap as resample
 from scs.containers import column_name
 from scs.design import Design, DesignWarning, refuse_other_kind, stacked
 from scs.fitted import FittedModel, budget_grid
+from scs.folds import choose_budget, content_order, in_order, reordered
 from scs.frames import check_column
 from scs.labels import LabelWarning
-from scs.model import folds_within_clusters
 from scs.moments import Moments
 from scs.rank import keep_columns
 from scs.rows import INTERCEPT, ModelRows, model_rows, new_rows
@@ -73,8 +73,10 @@ def fit(
     budget : int or "auto"
         More than there are clusters is taken as all of them, with a warning. "auto": of least
         squared error on held-out rows, in five folds within clusters, or on ``validation``, out of
-        `budget_grid`. With random slopes a budget has to be named: one
-        number for each effect alike, a sequence in the order of ``random``, or a dict by name,
+        `budget_grid`. Folds follow what the rows hold, so that neither the order of rows nor labels
+        or units matter, and rows are dealt anew until the choice is stable; ``tuning.flat`` names
+        the budgets that do as well. With random slopes a budget has to be named: one number for
+        each effect alike, a sequence in the order of ``random``, or a dict by name,
         ``{"Intercept": 2, "x": 3}``, in which what is not named gets 0.
     ridge : float
         mu > 0 on the effects: an effect of n rows is shrunk by n / (n + mu).
@@ -85,7 +87,8 @@ def fit(
     gap : float
         Stop at (objective - bound) / objective <= gap.
     time_limit : float
-        Seconds for the search; the choice of a budget may take as long again.
+        Seconds for the search. The choice of a budget takes its own time, so that the clock has
+        no say in it.
     missing : {"refuse", "drop"}
         Rows that miss a value in a column that is used.
     bootstrap : int
@@ -141,7 +144,8 @@ def fit(
             print(what, file=sys.stderr, flush=True)
 
     groups = column_name(groups, "groups")
-    rows = model_rows(formula, data, groups, missing=missing, random=random)
+    as_read = model_rows(formula, data, groups, missing=missing, random=random)
+    rows = _in_order(as_read)  # what is computed must not depend on the order of rows
     budgets: dict[str, int] = {}
     if rows.slopes is not None:
         budgets = _slope_budgets(rows, budget)
@@ -160,7 +164,7 @@ def fit(
         "seed": int(seed),
     }
     held_out = None if validation is None else _held_out(rows, validation, groups)
-    fitted = rows.design if held_out is None else stacked(rows.design, held_out)
+    fitted = rows.design if held_out is None else in_order(stacked(rows.design, held_out))
     standard = Standard.of(fitted, intercept=rows.intercept, ridge_fixed=options["ridge_fixed"])
     tuning, chosen_by = None, "given"
     if not budgets and budget == "auto":
@@ -170,28 +174,32 @@ def fit(
                     "budget='auto' holds rows out of their clusters, but every cluster has a "
                     "single row: name a budget (--budget N), or pass validation=."
                 )
-            folds = folds_within_clusters(
-                standard.kept(rows.design), FOLDS, intercept=rows.intercept, random_state=int(seed)
-            )
-            chosen_by = f"least error, {len(folds)} folds within clusters"
         else:
             folds = [
                 tuple(
                     Moments.from_design(standard.kept(d), intercept=rows.intercept)
-                    for d in (rows.design, held_out)
+                    for d in (rows.design, in_order(held_out))
                 )
             ]
             chosen_by = "least error on the validation rows"
         grid = budget_grid(len(rows.design.labels))
-        each = time_limit / (len(grid) * len(folds))
-        say(f"choosing the budget: {len(grid)} budgets, {len(folds)} times ...")
+        say(f"choosing the budget: {len(grid)} budgets ...")
         with warnings.catch_warnings():
             # What is to be said of the columns is said of all the rows.
             warnings.simplefilter("ignore", DesignWarning)
-            tuning = tune_budget(folds, grid, gap=max(gap, 1e-4), time_limit=each, **options)
+            if held_out is None:
+                kept = standard.kept(rows.design)
+                tuning = choose_budget(kept, grid, FOLDS, intercept=rows.intercept, **options)
+                dealt = f"dealt {tuning.repeats} times"
+                chosen_by = f"least error, {FOLDS} folds within clusters, {dealt}"
+            else:
+                each = time_limit / len(grid)
+                tuning = tune_budget(folds, grid, gap=max(gap, 1e-4), time_limit=each, **options)
         budget = tuning.best
-    rows = replace(rows, design=fitted)
-    moments, inner = (_moments(rows, design) for design in (fitted, standard.design(fitted)))
+    if held_out is not None:
+        as_read = replace(as_read, design=stacked(as_read.design, held_out))
+        rows = _in_order(as_read)
+    moments, inner = (_moments(rows, d) for d in (rows.design, standard.design(rows.design)))
     if not budgets:
         budget = within(int(budget), moments.n_clusters)
     say(f"selecting at most {budgets or budget} of {moments.n_clusters} clusters ...")
@@ -207,7 +215,7 @@ def fit(
     if bootstrap and solution.status != "interrupted":  # Ctrl-C: what there is, and no more work
         say(f"resampling: {bootstrap} times rows, {bootstrap} times clusters ...")
         by_rows, by_clusters = _resampled(
-            replace(rows, design=standard.kept(fitted)), budget, bootstrap, level, options
+            replace(rows, design=standard.kept(rows.design)), budget, bootstrap, level, options
         )
     return FittedModel(
         formula=formula,
@@ -225,9 +233,20 @@ def fit(
         lmm_note=lmm_note,
         boot_rows=by_rows,
         boot_clusters=by_clusters,
-        rows=_sampled(rows, seed),
+        rows=as_read if len(rows.design.y) <= _TREE_ROWS else _sampled(rows, seed),
         seed=int(seed),
     )
+
+
+def _in_order(rows: ModelRows) -> ModelRows:
+    """Return what was read with its rows in the order of their content."""
+    design, slopes = rows.design, rows.slopes
+    if slopes is None:
+        return replace(rows, design=in_order(design))
+    table = np.hstack([design.X, slopes.Z])
+    order = content_order(design, table, (*design.names, *slopes.names))
+    slopes = replace(slopes, Z=slopes.Z[order])
+    return replace(rows, design=reordered(design, order), slopes=slopes)
 
 
 def _slope_budgets(rows: ModelRows, budget: Any) -> dict[str, int]:
@@ -334,10 +353,8 @@ def _resampled(
 
 
 def _sampled(rows: ModelRows, seed: int) -> ModelRows:
-    """Keep no more rows than the tree is grown on."""
+    """Draw as many rows as the tree is grown on from those in order."""
     design = rows.design
-    if len(design.y) <= _TREE_ROWS:
-        return rows
     rng = np.random.default_rng(int(seed))
     kept = np.sort(rng.choice(len(design.y), _TREE_ROWS, replace=False))
     sample = Design(design.X[kept], design.y[kept], design.codes[kept], design.labels, design.names)

@@ -30,6 +30,7 @@ from scs.design import (
     refuse_other_kind,
     stacked,
 )
+from scs.folds import choose_budget, in_order, take_rows
 from scs.moments import Moments
 from scs.slopes import SlopeMoments
 from scs.solvers import Solution, check_budgets, paper_budgets, solve, tune_budget, within
@@ -147,7 +148,7 @@ class SignificantClusterRegressor(RegressorMixin, BaseEstimator):
         ValueError, TypeError
             See `scs.design.Design.from_table` and `scs.solve`.
         """
-        design = _read(self, X, y, clusters)
+        design = in_order(_read(self, X, y, clusters))
         standard = _standard(self, design)
         inner = standard.design(design)
         moments = Moments.from_design(inner, intercept=self.fit_intercept)
@@ -257,7 +258,8 @@ class SignificantClusterRegressorCV(SignificantClusterRegressor):
     cv : int, splitter or iterable of (train, test)
         How to hold rows out when `fit` gets no validation set. An int is the number of folds
         *within* clusters, so that labels stay known; clusters with fewer rows than folds are left
-        out of some.
+        out of some. These folds follow what the rows hold, whatever their order, labels and
+        units, and are dealt anew until the choice is stable.
     ridge, ridge_fixed, fit_intercept, assignment, classifier, method, gap, time_limit, random_state
         See `SignificantClusterRegressor`.
 
@@ -269,6 +271,9 @@ class SignificantClusterRegressorCV(SignificantClusterRegressor):
         The grid.
     validation_mse_ : ndarray
         Mean squared validation error for each budget of the grid.
+    flat_ : (int, int)
+        The least and the largest of the budgets around the chosen one whose error is within one
+        standard error of the least.
     coef_, intercept_, cluster_effects_, selected_, solution_, classifier_
         Of the fit on all rows, as in `SignificantClusterRegressor`.
     """
@@ -314,6 +319,7 @@ class SignificantClusterRegressorCV(SignificantClusterRegressor):
             The paper's labelled validation set; ``cv`` is not used then.
         """
         design = _read(self, X, y, clusters)
+        folds = None
         if validation is not None:
             if len(validation) != 3:
                 raise ValueError(
@@ -325,16 +331,13 @@ class SignificantClusterRegressorCV(SignificantClusterRegressor):
             held_out = replace(held_out, names=design.names)
             parts = (design, held_out)
             design = stacked(design, held_out)
-            standard = _standard(self, design)
+            standard = _standard(self, in_order(design))
             folds = [tuple(self._moments(standard.kept(part)) for part in parts)]
         else:
-            standard = _standard(self, design)
-            folds = folds_within_clusters(
-                standard.kept(design),
-                self.cv,
-                intercept=self.fit_intercept,
-                random_state=self.random_state,
-            )
+            standard = _standard(self, in_order(design))
+            if not isinstance(self.cv, Integral):
+                folds = _split(self, standard.kept(design))
+        design = in_order(design)
         n_clusters = len(design.labels)
         grid = [0, *paper_budgets(n_clusters)] if self.budgets is None else self.budgets
         grid = [within(budget, n_clusters) for budget in check_budgets(grid)]
@@ -343,10 +346,15 @@ class SignificantClusterRegressorCV(SignificantClusterRegressor):
         with warnings.catch_warnings():
             # What is to be said of the columns is said of all the rows.
             warnings.simplefilter("ignore", DesignWarning)
-            tuning = tune_budget(folds, grid, **_options(self))
+            if folds is None:
+                options = {**_options(self), "intercept": self.fit_intercept}
+                tuning = choose_budget(standard.kept(design), grid, self.cv, **options)
+            else:
+                tuning = tune_budget(folds, grid, **_options(self))
         self.budget_ = tuning.best
         self.budgets_ = np.array(tuning.budgets)
         self.validation_mse_ = tuning.mse
+        self.flat_ = tuning.flat
         moments = self._moments(standard.design(design))
         found = solve(moments, self.budget_, **_options(self))
         return _store(self, design, standard.solution(found))
@@ -355,43 +363,12 @@ class SignificantClusterRegressorCV(SignificantClusterRegressor):
         return Moments.from_design(design, intercept=self.fit_intercept)
 
 
-def folds_within_clusters(
-    design: Design, cv: Any = 5, *, intercept: bool = True, random_state: Any = 0
-) -> list[tuple[Moments, Moments]]:
-    """Split rows into training and validation moments, stratified by cluster if ``cv`` is a number.
-
-    Parameters
-    ----------
-    design : Design
-    cv : int, splitter or iterable of (train, test)
-        See `SignificantClusterRegressorCV`.
-    intercept : bool
-        Add an unpenalised column of ones.
-    random_state : int, RandomState or None
-
-    Raises
-    ------
-    ValueError
-        No cluster has two rows, so that none can be held out with its cluster known.
-    """
-    if isinstance(cv, Integral):
-        largest = int(np.bincount(design.codes).max())
-        if min(cv, largest) < 2:
-            raise ValueError(
-                f"cv={cv}: the largest cluster has n_samples={largest}, so no row can be held "
-                "out with its cluster known: pass validation=, or a splitter of your own."
-            )
-        cv = min(cv, largest)
-    splitter = check_cv(cv, design.codes, classifier=True)
-    if isinstance(cv, Integral):
-        splitter.shuffle, splitter.random_state = True, _seed(random_state)
-    with warnings.catch_warnings():
-        # Clusters smaller than the number of folds are expected, and harmless here.
-        warnings.filterwarnings("ignore", message="The least populated class")
-        pairs = list(splitter.split(design.X, design.codes))
+def _split(model: SignificantClusterRegressorCV, design: Design) -> list[tuple[Moments, Moments]]:
+    """Return training and held-out moments by the user's own splitter."""
+    splitter = check_cv(model.cv, design.codes, classifier=True)
     return [
-        tuple(Moments.from_design(_rows(design, part), intercept=intercept) for part in pair)
-        for pair in pairs
+        tuple(model._moments(take_rows(design, part)) for part in pair)
+        for pair in splitter.split(design.X, design.codes)
     ]
 
 
@@ -458,12 +435,6 @@ def _store(model, design: Design, solution: Solution):
     )
     model.column_names_ = design.names
     return model
-
-
-def _rows(design: Design, rows: np.ndarray) -> Design:
-    """Take rows out of a design; labels that are left without a row go."""
-    kept, codes = np.unique(design.codes[rows], return_inverse=True)
-    return Design(design.X[rows], design.y[rows], codes, design.labels[kept], design.names)
 
 
 def _refuse_other_columns(design: Design, held_out: Design, *, named: bool) -> None:

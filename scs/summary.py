@@ -175,10 +175,28 @@ def data_notes(model: FittedModel) -> list[tuple[str, str]]:
     if rows.slopes is not None:
         budget = ", ".join(f"{n} for the {_effect_title(k)}" for k, n in model.budget.items())
     notes.append(("budget", f"{budget} ({model.chosen_by})"))
+    if model.tuning is not None:
+        notes.append(("held-out error", held_out_text(model)))
     on = "effects (slopes per standard deviation)" if rows.slopes is not None else "effects"
     mu = f"{model.ridge:g} on {on}, {model.ridge_fixed:g} on coefficients, 0 on the intercept"
     notes.append(("ridge", mu))
     return notes
+
+
+def held_out_text(model: FittedModel) -> str:
+    """Say how much the budget matters to held-out rows, and which others do as well."""
+    tuning = model.tuning
+    errors = dict(zip(tuning.budgets, tuning.mse, strict=True))
+    least = errors[tuning.best]
+    text = f"{number(least)} at {tuning.best:,}"
+    if tuning.best:
+        text += f", {number(errors[0])} with no cluster selected"
+    low, high = tuning.flat
+    if low == high:
+        return f"{text}; no other budget tried is within one standard error of it"
+    most = max(error for budget, error in errors.items() if low <= budget <= high)
+    above = f", at most {number(100 * (most / least - 1), 2)}% above it" if least > 0 else ""
+    return f"{text}; budgets {low:,} to {high:,} are within one standard error of it{above}"
 
 
 def certificate_notes(model: FittedModel) -> list[tuple[str, str]]:

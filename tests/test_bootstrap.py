@@ -10,6 +10,7 @@ from problems import random_rows
 from scs import Moments, solve
 from scs.bootstrap import bootstrap, coverage, coverage_rate, halves, split_intervals
 from scs.design import Design
+from scs.folds import in_order
 from scs.resampling import CentredRows, drawn_rows, resampled_clusters, resampled_rows
 
 FIELDS = ("n", "mean_x", "mean_y", "within_xx", "within_xy", "within_yy")
@@ -105,7 +106,7 @@ def test_spread_of_a_mean_over_rows_is_the_textbooks():
 def test_each_replication_is_a_solution_of_its_resample(resample):
     X, y, clusters, _ = _sparse(np.random.default_rng(2))
     found = bootstrap(X, y, clusters, 3, resample=resample, reps=4, seed=9, intercept=True)
-    rows = CentredRows.of(Design.from_table(X, y, clusters), True)
+    rows = CentredRows.of(in_order(Design.from_table(X, y, clusters)), True)
     draw = resampled_rows if resample == "rows" else resampled_clusters
     for replication in range(4):
         moments, drawn = draw(rows, _stream(9, replication))
@@ -177,6 +178,8 @@ def test_halves_take_each_cluster_by_halves():
 def test_split_intervals_are_those_of_least_squares_on_the_second_half():
     X, y, clusters, _ = _sparse(np.random.default_rng(7))
     table = split_intervals(X, y, clusters, 3, seed=4, level=0.9, intercept=True)
+    ordered = in_order(Design.from_table(X, y, clusters))  # rows are split where content puts them
+    X, y, clusters = ordered.X, ordered.y, ordered.codes
     first, second = halves(clusters, 4)
     moments = Moments.from_arrays(X[first], y[first], clusters[first], intercept=True)
     chosen = solve(moments, 3).selected

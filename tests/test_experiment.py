@@ -1,11 +1,15 @@
 """The simulation study: the same numbers however it is run, stopped, resumed or stored."""
 
+import json
+import shutil
 import signal
 import subprocess
 import sys
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 import statsmodels.api as sm
 from joblib import parallel_config
@@ -24,7 +28,7 @@ from scs.experiment import (
     run_experiment,
     write_stored,
 )
-from scs.experiment.pieces import read_piece, write_piece
+from scs.experiment.pieces import NotAPiece, read_piece, write_piece
 from scs.simulate import icc_scenarios, replication_rng, scenario, scenarios, simulate
 from scs.solvers import paper_budgets
 
@@ -136,18 +140,151 @@ def test_other_code_configuration_or_seed_is_computed_anew(tmp_path, monkeypatch
     assert len(keys()) == 3
 
 
-def test_a_damaged_piece_is_computed_anew(tmp_path):
-    whole = run_experiment(LOW, reps=2, methods=("OLS",), n_jobs=1, store=tmp_path)
-    [file] = tmp_path.glob("*.parquet")
-    file.write_bytes(file.read_bytes()[:100])
-    same_numbers(run_experiment(LOW, 2, ("OLS",), n_jobs=1, store=tmp_path), whole)
+def _copied(store, name, other):
+    (store / name).write_bytes((store / other).read_bytes())
+
+
+def _swapped(store, name, other):
+    mine, theirs = (store / name).read_bytes(), (store / other).read_bytes()
+    (store / name).write_bytes(theirs)
+    (store / other).write_bytes(mine)
+
+
+def _truncated(store, name, _):
+    (store / name).write_bytes((store / name).read_bytes()[:100])
+
+
+def _empty(store, name, _):
+    (store / name).write_bytes(b"")
+
+
+def _two_bytes(store, name, _):
+    """Change two bytes of a number, where the file stays valid."""
+    table = pq.read_table(store / name)
+    content = bytearray((store / name).read_bytes())
+    value = np.float64(table["beta_error"][0].as_py()).tobytes()
+    at = content.index(value)
+    content[at] ^= 1
+    content[at + 1] ^= 1
+    (store / name).write_bytes(content)
+    changed = pq.read_table(store / name)["beta_error"][0].as_py()
+    assert changed != table["beta_error"][0].as_py()  # it reads, and it is wrong
+
+
+def _other_rows(store, name, _):
+    """Another number in the same file with the same record of itself."""
+    table = pq.read_table(store / name)
+    rows = table.to_pandas()
+    rows.loc[0, "beta_error"] += 1.0
+    changed = pa.Table.from_pandas(rows, preserve_index=False)
+    pq.write_table(changed.replace_schema_metadata(table.schema.metadata), store / name)
+
+
+def _without_record(store, name, _):
+    pd.read_parquet(store / name).to_parquet(store / name, index=False)
+
+
+def _other_record(field, value):
+    """A record that speaks of something else, beside sound rows."""
+
+    def damage(store, name, _):
+        table = pq.read_table(store / name)
+        metadata = dict(table.schema.metadata)
+        about = json.loads(metadata[b"scs.piece"])
+        assert about[field] != value
+        metadata[b"scs.piece"] = json.dumps(about | {field: value}).encode()
+        pq.write_table(table.replace_schema_metadata(metadata), store / name)
+
+    damage.__name__ = f"_other_{field}"
+    return damage
+
+
+def _column_less(store, name, _):
+    table = pq.read_table(store / name)
+    pq.write_table(table.drop_columns(["icc"]), store / name)
+
+
+def _garbage(store, name, _):
+    (store / name).write_bytes(b"PAR1" + bytes(range(256)) + b"PAR1")
+
+
+DAMAGES = [_copied, _swapped, _truncated, _empty, _two_bytes, _other_rows, _without_record]
+DAMAGES += [_column_less, _garbage, _other_record("key", "0" * 24)]
+DAMAGES += [_other_record("configuration", "{}"), _other_record("columns", ["a"])]
+DAMAGES += [_other_record("checksum", "0" * 64)]
+
+
+@pytest.fixture(scope="module")
+def two_scenarios(tmp_path_factory):
+    """Pieces of two scenarios, of twelve replications each: two pieces a scenario."""
+    store = tmp_path_factory.mktemp("pieces")
+    whole = run_experiment([LOW, GAUSSIAN], 12, ("LMM (Gaussian)",), n_jobs=1, store=store)
+    return store, whole
+
+
+@pytest.mark.parametrize("damage", DAMAGES, ids=lambda damage: damage.__name__)
+@pytest.mark.parametrize("of_another", ["replication", "scenario", "seed"])
+def test_a_damaged_piece_is_computed_again_and_named(
+    tmp_path, two_scenarios, capsys, damage, of_another
+):
+    pristine, whole = two_scenarios
+    store = tmp_path / "pieces"
+    shutil.copytree(pristine, store)
+    if of_another == "seed":
+        run_experiment(LOW, 12, ("LMM (Gaussian)",), seed=1, n_jobs=1, store=store)
+    found = {name: _replications(store / name) for name in sorted(p.name for p in store.iterdir())}
+    theirs = {file.name for file in pristine.iterdir()}
+    name = next(n for n, where in found.items() if where == ("sparse", 0) and n in theirs)
+    wanted = {"replication": ("sparse", 10), "scenario": ("gaussian", 0), "seed": ("sparse", 0)}
+    other = next(
+        n
+        for n, where in found.items()
+        if where == wanted[of_another] and (n in theirs) == (of_another != "seed")
+    )
+    damage(store, name, other)
+    capsys.readouterr()
+    again = run_experiment([LOW, GAUSSIAN], 12, ("LMM (Gaussian)",), n_jobs=1, store=store)
+    same_numbers(again, whole)
+    said = capsys.readouterr().err
+    assert name in said and "run again" in said and "Traceback" not in said
+    assert len(said.splitlines()) == (2 if damage is _swapped and of_another != "seed" else 1)
+    # What was computed again is sound again.
+    run_experiment([LOW, GAUSSIAN], 12, ("LMM (Gaussian)",), n_jobs=1, store=store)
+    assert capsys.readouterr().err == ""
+
+
+def _replications(file):
+    rows = pd.read_parquet(file)
+    return rows.regime.iloc[0], int(rows.replication.min())
+
+
+def test_a_piece_with_any_byte_changed_is_refused_or_still_holds_its_rows(tmp_path):
+    """Every region of the file: header, pages, footer. What is read is right, or nothing is."""
+    rows = pd.DataFrame({"a": [0.5, 1.5, np.nan], "b": ["x", None, "z"], "c": [True, None, False]})
+    about = {"scenario": "s", "first": 0}
+    write_piece(rows, tmp_path, about)
+    [file] = tmp_path.iterdir()
+    sound, expected = file.read_bytes(), read_piece(tmp_path, about)
+    rng, refused = np.random.default_rng(0), 0
+    for at in range(len(sound)):
+        content = bytearray(sound)
+        content[at] ^= int(rng.integers(1, 256))
+        content[(at + int(rng.integers(1, len(sound)))) % len(sound)] ^= int(rng.integers(1, 256))
+        file.write_bytes(content)
+        try:
+            found = read_piece(tmp_path, about)
+        except NotAPiece:
+            refused += 1
+        else:
+            pd.testing.assert_frame_equal(found, expected)
+    assert refused > len(sound) / 4
 
 
 def test_a_piece_is_there_as_a_whole_or_not_at_all(tmp_path, monkeypatch):
-    monkeypatch.setattr(pd.DataFrame, "to_parquet", lambda *_, **__: 1 / 0)
+    monkeypatch.setattr(pq, "write_table", lambda *_, **__: 1 / 0)
     with pytest.raises(ZeroDivisionError):
-        write_piece(pd.DataFrame({"a": [1]}), tmp_path, "key")
-    assert read_piece(tmp_path, "key") is None and not list(tmp_path.iterdir())
+        write_piece(pd.DataFrame({"a": [1]}), tmp_path, {"seed": 0})
+    assert read_piece(tmp_path, {"seed": 0}) is None and not list(tmp_path.iterdir())
 
 
 def test_a_failed_fit_is_a_row_with_its_error(monkeypatch):
@@ -243,6 +380,53 @@ def test_what_is_not_stored_is_computed(monkeypatch, tmp_path, table):
     monkeypatch.setattr("scs.experiment.stored.code_version", lambda: "other")
     load_or_run([LOW], 5)
     assert len(asked) == 5
+
+
+def _half(file):
+    file.write_bytes(file.read_bytes()[: file.stat().st_size // 2])
+
+
+def _another_number(file):
+    rows = pd.read_parquet(file)
+    rows.loc[0, "beta_error"] += 1.0
+    rows.to_parquet(file, index=False)
+
+
+def _no_checksum(file):
+    about = json.loads(file.read_text(encoding="utf-8"))
+    del about["checksum"]
+    file.write_text(json.dumps(about), encoding="utf-8")
+
+
+@pytest.mark.parametrize(
+    "name, damage",
+    [
+        ("simulation.parquet", _half),
+        ("simulation.parquet", _another_number),
+        ("simulation.parquet", lambda file: file.write_bytes(b"")),
+        ("simulation.json", _half),
+        ("simulation.json", lambda file: file.write_text("[]")),
+        ("simulation.json", lambda file: file.write_text("{}")),
+        ("simulation.json", _no_checksum),
+    ],
+)
+def test_a_damaged_stored_run_is_computed_again_and_named(
+    monkeypatch, tmp_path, capsys, table, name, damage
+):
+    folder = tmp_path / "data" / "results"
+    monkeypatch.setattr("scs.experiment.stored.data_folder", lambda: tmp_path / "data")
+    write_stored(table, reps=12, seed=0, methods=METHODS + VARIANTS, folder=folder)
+    asked = []
+    monkeypatch.setattr(
+        "scs.experiment.stored.run_experiment", lambda *args, **kwargs: asked.append(args)
+    )
+    load_or_run([LOW], 5)
+    assert not asked and capsys.readouterr().err == ""
+    damage(folder / name)
+    load_or_run([LOW], 5)
+    assert len(asked) == 1
+    [said] = capsys.readouterr().err.splitlines()
+    assert "stored run" in said or "checksum" in said
 
 
 def test_the_stored_run_is_whole_and_made_by_todays_code():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from numbers import Integral
@@ -12,7 +13,7 @@ from joblib import Parallel, delayed
 from threadpoolctl import threadpool_limits
 from tqdm import tqdm
 
-from scs.experiment.pieces import key_of, read_piece, write_piece
+from scs.experiment.pieces import NotAPiece, piece_file, read_piece, write_piece
 from scs.experiment.replication import METHODS, VARIANTS, code_version, fit_replication
 from scs.simulate import Scenario
 
@@ -30,9 +31,9 @@ class _Piece:
     seed: int
 
     @property
-    def key(self) -> str:
-        """A name that changes with the configuration and with the code."""
-        return key_of({**asdict(self), "code": code_version()})
+    def configuration(self) -> dict:
+        """What its rows follow from: the configuration and the code."""
+        return {**asdict(self), "code": code_version()}
 
 
 def run_experiment(
@@ -62,7 +63,8 @@ def run_experiment(
     store : path, optional
         A folder where every ten finished replications are saved in one step. A run that was
         stopped, even killed, goes on from there. Files carry the configuration and a digest of the
-        code in their names: a change of either computes anew.
+        code in their names: a change of either computes anew. They hold both, and a checksum of
+        their rows: what was copied, swapped or damaged is named on stderr and computed again.
     progress : bool
         A bar on stderr, with the time left.
 
@@ -118,7 +120,7 @@ def run_experiment(
         for index, rows in Parallel(n_jobs=n_jobs, return_as="generator_unordered")(work):
             found[index] = pd.DataFrame(rows)
             if store is not None:
-                write_piece(found[index], Path(store), pieces[index].key)
+                write_piece(found[index], Path(store), pieces[index].configuration)
             bar.update(pieces[index].last - pieces[index].first)
     table = pd.concat(found, ignore_index=True)
     if "error" not in table:
@@ -129,7 +131,18 @@ def run_experiment(
 def _finished(pieces: Sequence[_Piece], store: str | Path | None) -> list[pd.DataFrame | None]:
     if store is None:
         return [None] * len(pieces)
-    return [read_piece(Path(store), piece.key) for piece in pieces]
+    return [_stored(Path(store), piece) for piece in pieces]
+
+
+def _stored(store: Path, piece: _Piece) -> pd.DataFrame | None:
+    """Return the rows of a finished piece; None, and a line that says so, if it is not sound."""
+    try:
+        return read_piece(store, piece.configuration)
+    except NotAPiece as error:
+        name = piece_file(store, piece.configuration).name
+        about = f"replications {piece.first} to {piece.last - 1} of {piece.scenario.name}"
+        tqdm.write(f"scs: note: {name} is not used, {error}: {about} run again.", file=sys.stderr)
+        return None
 
 
 def _fit(index: int, piece: _Piece) -> tuple[int, list[dict]]:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import platform
 import sys
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib.metadata import version
+from io import BytesIO
 from pathlib import Path
 
 import pandas as pd
@@ -21,6 +23,10 @@ from scs.simulate import Scenario
 
 _PACKAGES = ("numpy", "scipy", "scikit-learn")
 _NAMES = ["regime", "dimension", "level", "arm", "method"]
+
+
+class DamagedRun(ValueError):
+    """A stored run is not what was stored; the message says why."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -37,6 +43,8 @@ class Stored:
         Digest of the code that computed it, `code_version` of that day.
     made_with : dict
         Python, packages, processor, workers.
+    checksum : str
+        SHA-256 of the table's file; empty in runs that were stored before there was one.
     """
 
     rows: pd.DataFrame
@@ -45,6 +53,7 @@ class Stored:
     methods: tuple[str, ...]
     code: str
     made_with: dict
+    checksum: str = ""
 
     @property
     def current(self) -> bool:
@@ -84,6 +93,7 @@ def write_stored(
             "system": sys.platform,
             "workers": cpu_count(),
         },
+        "checksum": hashlib.sha256(table_file.read_bytes()).hexdigest(),
     }
     write_whole(about_file, json.dumps(about, indent=2) + "\n")
 
@@ -95,6 +105,8 @@ def read_stored(folder: Path | None = None) -> Stored:
     ------
     FileNotFoundError
         There is none: ``make reproduce`` makes it.
+    DamagedRun
+        It cannot be read, or its table is not the one that was stored.
     """
     table_file, about_file = _files(folder)
     for file in (table_file, about_file):
@@ -102,11 +114,25 @@ def read_stored(folder: Path | None = None) -> Stored:
             raise FileNotFoundError(
                 f"{file.name} is not in data/results: `make reproduce` makes it."
             )
-    about = json.loads(about_file.read_text(encoding="utf-8"))
-    about["methods"] = tuple(about["methods"])
-    rows = pd.read_parquet(table_file)
+    content = table_file.read_bytes()
+    try:
+        about = json.loads(about_file.read_text(encoding="utf-8"))
+        checksum = about.get("checksum", "")
+        about["methods"] = tuple(about["methods"])
+        intact = checksum in ("", hashlib.sha256(content).hexdigest())
+        rows = pd.read_parquet(BytesIO(content)) if intact else pd.DataFrame()
+        stored = Stored(rows=rows, **about)
+    except Exception as error:  # damage may raise anything
+        raise DamagedRun(
+            f"the stored run cannot be read ({type(error).__name__}): `make reproduce` makes it."
+        ) from None
+    if not intact:
+        raise DamagedRun(
+            f"{table_file.name} is not the table that {about_file.name} describes (checksum): "
+            "`make reproduce` makes it."
+        )
     rows = rows.astype({name: "float64" for name in rows.select_dtypes("float32")})
-    return Stored(rows=rows.astype({name: "object" for name in _NAMES}), **about)
+    return replace(stored, rows=rows.astype({name: "object" for name in _NAMES}))
 
 
 def load_or_run(
@@ -147,6 +173,12 @@ def _from_stored(
     try:
         run = read_stored()
     except FileNotFoundError:
+        return None
+    except DamagedRun as error:
+        print(f"scs: note: {error} Computed again here.", file=sys.stderr)
+        return None
+    if run.current and not run.checksum:
+        print("scs: note: the stored run has no checksum. Computed again here.", file=sys.stderr)
         return None
     if (
         not run.current

@@ -17,7 +17,7 @@ from scs.charts import METHOD_COLOURS, PALETTE
 from scs.charts.render import VEGALITE, round_numbers
 from scs.charts.theme import GRID, INK
 from scs.fitted import budget_grid
-from scs.summary import number
+from scs.summary import held_out_text
 
 if TYPE_CHECKING:
     from scs.fitted import FittedModel
@@ -177,11 +177,9 @@ def validation(model: FittedModel) -> Drawing:
 
 def validation_text(model: FittedModel) -> str:
     """Say in words what the held-out errors show."""
-    errors = dict(zip(model.tuning.budgets, model.tuning.mse, strict=True))
     return (
-        f"Mean squared error on held-out rows by budget ({model.chosen_by}). It is least at "
-        f"{model.budget}, {number(errors[model.budget])}, against {number(errors[0])} with no "
-        "cluster selected."
+        f"Mean squared error on held-out rows by budget ({model.chosen_by}): "
+        f"{held_out_text(model)}."
     )
 
 

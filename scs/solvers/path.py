@@ -77,12 +77,29 @@ class Tuning:
         One per budget, fitted on the training rows (of the last fold where there are several).
     best : int
         Budget of least error, the smallest where several tie.
+    std_error : ndarray, shape (number of budgets,)
+        Standard error of each ``mse`` minus the least one, on the same validation rows.
+    repeats : int
+        How often the rows were dealt into folds; 1 for a single validation set.
     """
 
     budgets: tuple[int, ...]
     mse: np.ndarray
     solutions: tuple[Solution, ...]
     best: int
+    std_error: np.ndarray
+    repeats: int = 1
+
+    @property
+    def flat(self) -> tuple[int, int]:
+        """The budgets around the best whose error is within one standard error of it, from, to."""
+        within = self.mse <= self.mse.min() + self.std_error
+        at = self.budgets.index(self.best)
+        outside = np.flatnonzero(~within)
+        before, after = outside[outside < at], outside[outside > at]
+        low = before[-1] + 1 if before.size else 0
+        high = after[0] - 1 if after.size else len(self.budgets) - 1
+        return self.budgets[low], self.budgets[high]
 
 
 def solve_path(
@@ -201,15 +218,65 @@ def tune_budget(
     """
     if not folds:
         raise ValueError("folds is empty: pass at least one (training, validation) pair.")
-    budgets = tuple(sorted(set(budgets)))
-    squares, n_rows, solutions = np.zeros(len(budgets)), 0, ()
+    scores = Scores(tuple(sorted(set(budgets))))
     for training, validation in folds:
-        allowed = [min(budget, training.n_clusters) for budget in budgets]
-        solutions = _fold_path(training, allowed, **options)
-        errors = np.array([prediction_error(solution, validation) for solution in solutions])
-        squares += validation.n_rows * errors
-        n_rows += validation.n_rows
-    mse = squares / n_rows
-    # Errors equal up to rounding are ties: an effect that is 0 anyway must not pick the budget.
-    best = budgets[int(np.flatnonzero(mse <= mse.min() * (1 + 1e-12))[0])]
-    return Tuning(budgets, mse, solutions, best)
+        scores.add(training, validation, **options)
+    return scores.tuning()
+
+
+class Scores:
+    """Validation errors of a path of budgets, summed over folds as they come.
+
+    Parameters
+    ----------
+    budgets : tuple of int
+        Ascending.
+    """
+
+    def __init__(self, budgets: tuple[int, ...]) -> None:
+        self.budgets = budgets
+        self.squares = np.zeros(len(budgets))
+        # Sums over rows of products of two budgets' predictions: what they differ by follows.
+        self.products = np.zeros((len(budgets), len(budgets)))
+        self.n_rows = 0
+        self.solutions: tuple[Solution, ...] = ()
+
+    def add(self, training: Moments, validation: Moments, **options: Any) -> None:
+        """Fit every budget to the training rows, and score it on the validation rows."""
+        allowed = [min(budget, training.n_clusters) for budget in self.budgets]
+        self.solutions = _fold_path(training, allowed, **options)
+        errors = np.array([prediction_error(each, validation) for each in self.solutions])
+        self.squares += validation.n_rows * errors
+        self.products += _products(self.solutions, validation)
+        self.n_rows += validation.n_rows
+
+    def tuning(self, n_rows: int | None = None, repeats: int = 1) -> Tuning:
+        """Return the choice by what was added so far.
+
+        Parameters
+        ----------
+        n_rows : int, optional
+            Different rows among those held out; all of them if None.
+        repeats : int
+        """
+        mse = self.squares / self.n_rows
+        # Errors equal up to rounding are ties: an effect that is 0 anyway must not pick the budget.
+        best = int(np.flatnonzero(mse <= mse.min() * (1 + 1e-12))[0])
+        # Two predictions of a row, d apart, have squared errors of which the difference varies with
+        # the row's own error e: 2 d e, and d^2 that does not. Its variance is 4 d^2 var(e).
+        own = np.diagonal(self.products)
+        apart = np.maximum(own + own[best] - 2 * self.products[best], 0.0) / self.n_rows
+        std_error = 2 * np.sqrt(mse[best] * apart / (n_rows or self.n_rows))
+        return Tuning(self.budgets, mse, self.solutions, self.budgets[best], std_error, repeats)
+
+
+def _products(solutions: Sequence[Solution], rows: Moments) -> np.ndarray:
+    """Sum over rows the products of two solutions' predictions, each less the first's."""
+    where = find_labels(solutions[0].labels, rows.labels)
+    known = where >= 0
+    first = solutions[0]
+    # Columns left out in fitting add nothing.
+    beta = np.nan_to_num([each.beta - first.beta for each in solutions])
+    means = beta @ rows.mean_x.T
+    means[:, known] += np.array([(each.gamma - first.gamma)[where[known]] for each in solutions])
+    return (means * rows.n) @ means.T + beta @ rows.within_xx @ beta.T
