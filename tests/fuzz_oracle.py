@@ -27,7 +27,7 @@ REMEDY = re.compile(
     r"compute|subtract|read|go|cannot be read|invalid|expected|points|join|export|exclude|set)\b",
     re.IGNORECASE,
 )
-FOREIGN = re.compile(r"0x[0-9a-f]{6}|Traceback|truth value|NoneType|encountered in|pyarrow\.lib")
+FOREIGN = re.compile(r"Traceback|truth value|NoneType|encountered in|pyarrow\.lib")
 
 
 def fault_of_warnings(answer: Answer) -> str:
