@@ -27,6 +27,7 @@ from scs.objective import (
     lower_bound,
     membership,
     profile,
+    rounding,
     uniform_diagonal,
 )
 from scs.solvers.alternating import first_support
@@ -250,11 +251,12 @@ def outer(
             search.scale = max(search.best.value, 1e-300)
             status, more = _branch_and_bound(search, finest, time_limit, seed)
             nodes += more
+    above = search.best.value + rounding(problem, search.best)  # it is rounded itself
     proved = np.array(
         [
             membership(problem, root, budget, search.best.value),
-            membership_of(tangent(problem, root, search.bound), budget, search.best.value),
-            *(membership_of(cut, budget, search.best.value) for cut in search.cuts),
+            membership_of(tangent(problem, root, search.bound), budget, above),
+            *(membership_of(cut, budget, above) for cut in search.cuts),
         ]
     )
     return make_solution(
