@@ -1,5 +1,6 @@
 """What the notebook checks (nbval) need to know, and what the summary of a test run adds."""
 
+import inspect
 from collections import Counter
 from pathlib import Path
 
@@ -38,7 +39,7 @@ _TIMED = (
 @pytest.fixture(scope="session", autouse=True)
 def _patience() -> None:
     for function in _TIMED:
-        function.__kwdefaults__["time_limit"] = _HOUR
+        inspect.unwrap(function).__kwdefaults__["time_limit"] = _HOUR
 
 
 def pytest_configure(config: pytest.Config) -> None:

@@ -27,6 +27,7 @@ from scs.objective import (
     lower_bound,
     membership,
     profile,
+    rounding,
     uniform_diagonal,
 )
 from scs.solvers.alternating import first_support
@@ -255,11 +256,12 @@ def outer(
                 nodes += more
     if stop.interrupted:
         status = "interrupted"
+    above = search.best.value + rounding(problem, search.best)  # it is rounded itself
     proved = np.array(
         [
             membership(problem, root, budget, search.best.value),
-            membership_of(tangent(problem, root, search.bound), budget, search.best.value),
-            *(membership_of(cut, budget, search.best.value) for cut in search.cuts),
+            membership_of(tangent(problem, root, search.bound), budget, above),
+            *(membership_of(cut, budget, above) for cut in search.cuts),
         ]
     )
     return make_solution(
