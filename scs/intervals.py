@@ -56,15 +56,20 @@ def model_intervals(
     m = moments
     support = np.flatnonzero(gamma)
     variance, free = within_variance(m)
-    mean_x, n = m.mean_x, m.n.astype(float)
+    n, penalty = m.n.astype(float), np.full(m.n_columns, float(ridge_fixed))
+    mean_x = m.mean_x.copy()
+    if m.intercept:  # about the means, and in columns of one size, nothing cancels
+        penalty[0] = 0.0
+        mean_x[:, 1:] -= n @ mean_x[:, 1:] / n.sum()
+    size = np.sqrt(np.diag(m.within_xx) + n @ mean_x**2)
+    size[size == 0] = 1.0
+    mean_x /= size
     # What a cluster's mean adds to the coefficients' normal equations: less where it has an effect.
     weights = np.where(gamma != 0, ridge * n / (n + ridge), n)
-    normal = m.within_xx + mean_x.T @ (mean_x * weights[:, None])
-    penalty = np.full(len(normal), float(ridge_fixed))
-    penalty[: int(m.intercept)] = 0.0
-    inverse = np.linalg.pinv(normal + np.diag(penalty), hermitian=True)
+    normal = m.within_xx / np.outer(size, size) + mean_x.T @ (mean_x * weights[:, None])
+    inverse = np.linalg.pinv(normal + np.diag(penalty / size**2), hermitian=True)
     leverage = np.einsum("kp,pq,kq->k", mean_x[support], inverse, mean_x[support])
-    estimate = m.mean_y[support] - mean_x[support] @ beta
+    estimate = m.mean_y[support] - m.mean_x[support] @ beta
     error = np.sqrt(variance * (1 / n[support] + np.maximum(leverage, 0.0)))
     reach = stats.t.ppf((1 + level) / 2, free) * error if free > 0 else np.full(len(error), np.nan)
     return pd.DataFrame(

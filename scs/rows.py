@@ -8,12 +8,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+import narwhals as nw
 import numpy as np
 import pandas as pd
 from formulaic import Formula, ModelSpec
 from formulaic.errors import DataMismatchWarning
 
-from scs.containers import column_name
+from scs.containers import column_name, refuse_broken_text
 from scs.design import Design, as_clusters, as_matrix, as_outcome
 from scs.files import index_columns
 from scs.frames import (
@@ -207,6 +208,8 @@ def model_rows(
         raise ValueError("data has no rows: pass at least one.")
     columns = list(dict.fromkeys([*outcome_columns, *used, *slope_columns]))
     table = as_pandas(frame, columns)
+    if frame.schema[groups] in (nw.String, nw.Object):
+        refuse_broken_text(frame[groups].to_list(), f"column {groups!r}")
     found, distinct = coded_labels(frame[groups])  # not through pandas, which would round some
     table[groups] = np.where(found < 0, np.nan, found)
     table, counts = without_missing(table, missing)

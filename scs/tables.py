@@ -298,9 +298,7 @@ def _texts_read(table: pa.Table, source: Source, labels: Sequence[str]) -> pa.Ta
         column = table.column(j)
         if not pa.types.is_string(column.type):
             continue
-        if name in labels:
-            _point_out_marks(column, name, "a label")
-        else:
+        if name not in labels:
             # Beside numbers NA is a missing value whatever it is beside text.
             bare, _ = without_words(column, [*USUAL_MISSING, *source.missing])
             if (numbers := _numbers_in_text(bare, name, source.decimal)) is not bare:
@@ -308,6 +306,7 @@ def _texts_read(table: pa.Table, source: Source, labels: Sequence[str]) -> pa.Ta
                 continue
         column, told[name] = without_words(column, ["", *usual, *source.missing])
         if name in labels:
+            _point_out_marks(column, name, "a label")
             column = _label_column(column)
         table = table.set_column(j, name, column)
     note_words(told, source.missing)

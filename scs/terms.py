@@ -143,10 +143,18 @@ def repeated_columns(spec: ModelSpec) -> set[str]:
     found: set[str] = set()
     for term, columns in spec.term_slices.items():
         is_plain = len(term.factors) == 1 and term.factors[0].eval_method is lookup
-        behind = {str(v) for v in spec.term_variables[term] if v.source == "data"}
+        behind = {name for factor in term.factors for name in _variables(factor)}
         if not is_plain and behind and behind <= plain:
             found.update(spec.column_names[columns])
     return found
+
+
+def _variables(factor: Factor) -> Iterable[str]:
+    if factor.eval_method is Factor.EvalMethod.LOOKUP:
+        return (factor.expr,)
+    if factor.eval_method is Factor.EvalMethod.PYTHON:
+        return parse_expression(factor.expr).columns
+    return ()
 
 
 def first_line(error: BaseException) -> str:

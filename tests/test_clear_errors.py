@@ -259,7 +259,7 @@ def test_integer_column_names_work_but_in_a_formula(table):
 @pytest.mark.parametrize(
     ("formula", "words"),
     [
-        ("y ~ x + offset(x)", r"offset\(x\) is no covariate: subtract it from the outcome"),
+        ("y ~ x + offset(x)", r"offset.*subtract it from the outcome"),
         ("y ~ `` + x", "column '' has no name: rename it"),
         ("np.log(``) ~ x", "column '' has no name: rename it"),
         ("y ~ x + (1|g)", r"groups= \(--cluster\)"),
@@ -321,11 +321,10 @@ def test_wide_numbers_are_as_plain_ones(kind):
     assert np.allclose(both[0].predict(X, g), both[1].predict(X, plain["g"]))
 
 
-def test_numbers_beyond_64_bits_are_named():
+def test_labels_beyond_64_bits_are_labels():
     huge = pl.Series([2**100 + k for k in range(6)] * 10, dtype=pl.Int128)
     frame = pl.DataFrame({"y": np.arange(N) * 1.0, "g": huge})
-    with pytest.raises(TypeError, match="column 'g' of type Int128 cannot be read"):
-        scs.fit("y ~ 1", frame, "g", 1)
+    assert list(scs.fit("y ~ 1", frame, "g", 1).moments.labels) == [2**100 + k for k in range(6)]
 
 
 @pytest.mark.parametrize(

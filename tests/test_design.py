@@ -115,17 +115,14 @@ def test_solve_wants_moments():
         solve(X, 1)
 
 
-def test_duplicated_columns_warn_with_a_ridge_and_are_left_out_without():
+def test_duplicated_columns_warn_with_a_ridge_and_are_refused_without():
     twice = np.column_stack([X[:, 0], X[:, 1], X[:, 0]])
     moments = Moments.from_arrays(twice, y, clusters)
     with pytest.warns(DesignWarning, match=r"'x1' and 'x3' are identical.*Drop one"):
         solution = solve(moments, 1)
     assert solution.beta[0] == pytest.approx(solution.beta[2], rel=1e-8)
-    with pytest.warns(DesignWarning, match=r"left out.*'x3' depends on 'x1'.*ridge_fixed"):
-        free = solve(moments, 1, ridge_fixed=0)
-    once = solve(Moments.from_arrays(X, y, clusters), 1, ridge_fixed=0)
-    np.testing.assert_allclose(free.beta, [*once.beta, np.nan])
-    np.testing.assert_allclose(free.gamma, once.gamma)
+    with pytest.raises(ValueError, match=r"dependent columns.*'x3'.*Drop.*ridge_fixed"):
+        solve(moments, 1, ridge_fixed=0)
 
 
 def test_a_constant_column_beside_an_intercept_is_named():
@@ -134,8 +131,8 @@ def test_a_constant_column_beside_an_intercept_is_named():
     with pytest.warns(DesignWarning, match=r"'site' is constant.*Drop it"):
         solution = solve(moments, 1)
     assert solution.beta[2] == pytest.approx(0, abs=1e-12)
-    with pytest.warns(DesignWarning, match=r"'site' is constant"):
-        assert np.isnan(solve(moments, 1, ridge_fixed=0).beta[2])
+    with pytest.raises(ValueError, match=r"dependent columns.*'site'.*Drop"):
+        solve(moments, 1, ridge_fixed=0)
 
 
 @pytest.mark.parametrize(

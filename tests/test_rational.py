@@ -134,7 +134,7 @@ def test_the_door_for_tables_names_such_a_ridge_too(budget):
 
 def test_an_answer_that_is_not_finite_is_refused_wherever_it_is_made():
     found = solve(far_columns(0.0), 2)
-    for name in ("objective", "bound", "gap", "beta"):
+    for name in ("objective", "bound", "gap", "gamma"):
         with pytest.raises(ValueError, match=f"answer's {name} is not finite"):
             type(found)(**{**found.__dict__, name: np.nan})
 

@@ -3,19 +3,15 @@
 from __future__ import annotations
 
 import time
-import warnings
 from collections.abc import Iterable, Sequence
-from dataclasses import replace
 from numbers import Integral, Real
 
 import numpy as np
 
 from scs._quiet import quiet
 from scs.constraints import Constraint
-from scs.design import DesignWarning
 from scs.moments import Moments
 from scs.objective import Problem, lower_bound, membership, profile, rounding
-from scs.rank import Rank, keep_columns, rank_of_moments
 from scs.slopes import SlopeMoments
 from scs.solvers.alternating import first_support
 from scs.solvers.exact import exact, n_split
@@ -90,7 +86,7 @@ def solve(
     ridge_fixed : float, optional
         Ridge >= 0 on the coefficients. None: the same as ``ridge``, which is the paper's Eq. 5;
         then the units of covariates matter. 0: they do not, and columns that others determine are
-        left out with a warning that names them; their coefficient is NaN.
+        refused by name; `scs.fit` and the estimators leave them out.
     method : {"auto", "exact", "outer", "alternating"}
         "exact": branch and bound made for this problem. "outer": the paper's outer approximation
         in SCIP. "alternating": a heuristic, with the bound of the relaxation at its root. "auto":
@@ -122,8 +118,7 @@ def solve(
     Raises
     ------
     ValueError, TypeError
-        An argument out of range, dependent columns without a ridge under constraints, no fewer
-        coefficients than rows without a ridge, or constraints that conflict.
+        An argument out of range, dependent columns without a ridge, or constraints that conflict.
 
     References
     ----------
@@ -137,7 +132,6 @@ def solve(
     if isinstance(constraints, Constraint) or not isinstance(constraints, Iterable):
         raise TypeError(f"constraints must be a list, got {constraints!r}: pass [{constraints!r}].")
     constraints = tuple(constraints)
-    moments, rank = _without_dependent(moments, ridge_fixed, constraints)
     is_general = bool(constraints) or isinstance(moments, SlopeMoments)
     budgets = [within(each, moments.n_clusters) for each in _check_budgets(budget, moments)]
     budget = budgets[0]
@@ -171,7 +165,7 @@ def solve(
             first = np.zeros((moments.n_clusters, len(budgets)))
             for r, part in enumerate(parts):
                 first[part, r] = 1.0
-        found = general(
+        return general(
             moments,
             budgets,
             ridge=ridge,
@@ -182,39 +176,14 @@ def solve(
             start=first,
             **limits,
         )
-        return _with_all_columns(found, rank)
     problem = Problem.from_moments(moments, ridge=ridge, ridge_fixed=ridge_fixed)
     if method == "alternating":
-        found = _alternating(moments, problem, budget, **limits)
-    elif method == "outer":
+        return _alternating(moments, problem, budget, **limits)
+    if method == "outer":
         kind = cuts or "strong"
-        found = outer(moments, problem, budget, cuts=kind, verbose=verbose, start=start, **limits)
-    else:
-        name = "exact" if method == "exact" else _reason(problem)
-        found = exact(moments, problem, budget, method=name, verbose=verbose, start=start, **limits)
-    return _with_all_columns(found, rank)
-
-
-def _without_dependent(
-    moments: Moments | SlopeMoments, ridge_fixed: float | None, constraints: tuple
-) -> tuple[Moments | SlopeMoments, Rank | None]:
-    """Leave out columns that the others determine, where no ridge chooses between them.
-
-    Rules may speak of any column, so that with them none is left out.
-    """
-    if constraints or not (_is_number(ridge_fixed) and ridge_fixed == 0):
-        return moments, None
-    rank = rank_of_moments(moments)
-    rank.check(moments.n_rows)
-    if not rank.dropped:
-        return moments, None
-    warnings.warn(rank.note(), DesignWarning, stacklevel=3)
-    return keep_columns(moments, rank), rank
-
-
-def _with_all_columns(solution: Solution, rank: Rank | None) -> Solution:
-    """Give columns left out a coefficient of NaN."""
-    return solution if rank is None else replace(solution, beta=rank.expand(solution.beta))
+        return outer(moments, problem, budget, cuts=kind, verbose=verbose, start=start, **limits)
+    name = "exact" if method == "exact" else _reason(problem)
+    return exact(moments, problem, budget, method=name, verbose=verbose, start=start, **limits)
 
 
 def _is_number(value: object) -> bool:

@@ -97,7 +97,12 @@ def search(
     state.take(problem, best)
     if known is not None:
         state.slack = known.slack
-    lo, hi = canonical.root_box(state.limit)
+    try:
+        lo, hi = canonical.root_box(state.limit)
+    except ValueError:  # rounding hides too much for this box, but perhaps not for the known one
+        if known is None:
+            raise
+        lo, hi = np.full((2, canonical.n_columns), [[-np.inf], [np.inf]])
     if known is not None:
         low, high = known.ends(np.linalg.inv(canonical.basis), canonical.origin)
         # The incumbent, z = 0, lies inside.
@@ -113,7 +118,7 @@ def search(
         if canonical.boxed and not stop:
             _bound_plainly(canonical, root, budget, state, stop)
             if polish is not None:
-                state.best = polish(state.best)
+                state.take(problem, polish(state.best))
             _shrink(canonical, root, budget, state, size, gap, stop)
         while True:
             batch = _gather(state.pending)
