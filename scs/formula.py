@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from numbers import Integral, Real
 from typing import Any
@@ -263,6 +263,8 @@ def _slope_budgets(rows: ModelRows, budget: Any) -> dict[str, int]:
     elif isinstance(budget, Integral):
         given = check_budgets([budget] * len(own))
     else:
+        if not isinstance(budget, Iterable):
+            raise TypeError(f"budget must be whole numbers, got {budget!r}: pass {example}.")
         given = check_budgets(budget)
         if len(given) != len(own):
             raise ValueError(

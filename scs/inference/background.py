@@ -1,0 +1,245 @@
+"""Clusters that all differ a little: the variance of that background, and deviations from it.
+
+The model adds to Eq. 5 a small normal effect of every cluster, with the variance ratio theta::
+
+    y_ki = x_ki'beta + u_k + v_k + e_ki,    u_k ~ N(0, theta sigma^2),    ||v||_0 <= budget.
+
+Minimised over u, a cluster of n_k rows counts as m_k = n_k / (1 + theta n_k) rows in Eq. 5 and 6.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from scipy import optimize, stats
+
+from scs.moments import Moments
+
+#: Deviations beyond so many standard deviations do not count in the likelihood of the background.
+WINDOW = 2.5
+_RANK = 1e-10  # share of a column's sum of squares below which a direction is rounding
+_MEDIAN = stats.norm.ppf(0.75)  # of the absolute value of a standard normal variable
+_GRID = 60  # points at which the likelihood of the background is looked at first
+
+
+def effective_rows(n: np.ndarray, background: float) -> np.ndarray:
+    """Return m_k = n_k / (1 + theta n_k), the rows that a cluster's mean is worth.
+
+    Parameters
+    ----------
+    n : ndarray, shape (K,)
+        Rows in each cluster.
+    background : float
+        theta >= 0, the background's variance over the errors'.
+    """
+    return n / (1.0 + background * n)
+
+
+@dataclass(frozen=True, eq=False)
+class Between:
+    """Moments about the overall means, with columns of equal size, and the errors' variance.
+
+    Attributes
+    ----------
+    n : ndarray, shape (K,)
+    x, y : ndarray (K, P), ndarray (K,)
+        Cluster means; about the overall means where there is an intercept.
+    within_xx, within_xy, within_yy : ndarray (P, P), ndarray (P,), float
+        Pooled products about the cluster means.
+    var_e : float
+        sigma^2 from within clusters, which no effect of a cluster can touch.
+    df : float
+        Its degrees of freedom, N - K - rank of ``within_xx``.
+    """
+
+    n: np.ndarray
+    x: np.ndarray
+    y: np.ndarray
+    within_xx: np.ndarray
+    within_xy: np.ndarray
+    within_yy: float
+    var_e: float
+    df: float
+
+    @classmethod
+    def from_moments(cls, moments: Moments) -> Between:
+        """Centre, scale, and estimate the errors' variance.
+
+        Raises
+        ------
+        ValueError
+            No degrees of freedom within clusters, or no error there.
+        """
+        n, n_rows = moments.n, moments.n.sum()
+        x, y = moments.mean_x.copy(), moments.mean_y.copy()
+        if moments.intercept:
+            x[:, 1:] -= n @ x[:, 1:] / n_rows
+            y -= n @ y / n_rows
+        size = np.sqrt((np.diag(moments.within_xx) + n @ x**2) / n_rows)
+        scale = 1.0 / np.where(size > 0, size, 1.0)
+        within = moments.within_xx * np.outer(scale, scale)
+        inverse, rank = _inverse(within, n_rows)
+        within_xy = moments.within_xy * scale
+        rest = moments.within_yy - within_xy @ inverse @ within_xy
+        df = float(n_rows - len(n) - rank)
+        if df <= 0:
+            raise ValueError(
+                f"clusters have {int(n_rows)} rows for {len(n)} means and {rank} coefficients: "
+                "the errors' variance needs more rows within clusters. Pass background=0 "
+                "(--background none)."
+            )
+        if not rest > 1e-12 * moments.within_yy:
+            raise ValueError(
+                "the outcome has no error within clusters, so every difference between clusters "
+                "is real: pass background=0 (--background none)."
+            )
+        x *= scale
+        return cls(n, x, y, within, within_xy, moments.within_yy, float(rest / df), df)
+
+    @property
+    def n_clusters(self) -> int:
+        """K."""
+        return len(self.n)
+
+
+@dataclass(frozen=True, eq=False)
+class Deviations:
+    """What each cluster's effect would be if the cluster were free, the others as they are.
+
+    Attributes
+    ----------
+    value : ndarray, shape (K,)
+        d_k, in the outcome's unit. 0 where nothing is left to tell it from the coefficients.
+    error : ndarray, shape (K,)
+        s_k, standard error of d_k about u_k + v_k.
+    spread : ndarray, shape (K,)
+        Standard deviation of d_k if v_k = 0: of error and background together.
+    df : float
+        Degrees of freedom of the errors' variance.
+    """
+
+    value: np.ndarray
+    error: np.ndarray
+    spread: np.ndarray
+    df: float
+
+    @property
+    def pvalues(self) -> np.ndarray:
+        """Two-sided p-values of v_k = 0, shape (K,)."""
+        return 2.0 * stats.t.sf(np.abs(self.value) / self.spread, self.df)
+
+
+def coefficients(
+    between: Between, background: float, free: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return beta where the clusters ``free`` have effects of their own, and M^{-1}.
+
+    M = W + sum over k not free of m_k x_k x_k': no ridge on coefficients or effects.
+    """
+    weights = np.where(free, 0.0, effective_rows(between.n, background))
+    matrix = between.within_xx + between.x.T @ (between.x * weights[:, None])
+    inverse, _ = _inverse(matrix, between.n.sum())
+    beta = inverse @ (between.within_xy + between.x.T @ (weights * between.y))
+    return beta, inverse
+
+
+def deviations(between: Between, background: float, free: np.ndarray) -> Deviations:
+    """Return the deviation of every cluster, studentised, at a sparse fit.
+
+    With r_k = y_k - x_k'beta and h_k = x_k'M^{-1}x_k::
+
+        k free:      d_k = r_k,                    var = sigma^2 (1 / m_k + h_k)
+        k not free:  d_k = r_k / (1 - m_k h_k),    var = sigma^2 / (m_k (1 - m_k h_k))
+
+    Parameters
+    ----------
+    between : Between
+    background : float
+        theta >= 0.
+    free : ndarray of bool, shape (K,)
+        The selected clusters.
+
+    Returns
+    -------
+    Deviations
+        Exactly those of a fit with the cluster freed, in time O(K P^2).
+    """
+    m = effective_rows(between.n, background)
+    beta, inverse = coefficients(between, background, free)
+    residual = between.y - between.x @ beta
+    leverage = np.einsum("ij,ij->i", between.x @ inverse, between.x)
+    left = np.where(free, 1.0, 1.0 - m * leverage)
+    told = left > 1e-9  # else the covariates fit this cluster whatever its effect
+    left = np.where(told, left, 1.0)
+    variance = between.var_e * np.where(free, 1.0 / m + leverage, 1.0 / (m * left))
+    noise = np.maximum(variance - background * between.var_e, between.var_e / between.n)
+    return Deviations(
+        value=np.where(told, residual / left, 0.0),
+        error=np.where(told, np.sqrt(noise), np.inf),
+        spread=np.where(told, np.sqrt(variance), np.inf),
+        df=between.df,
+    )
+
+
+def first_variance(found: Deviations, n_free: int) -> float:
+    """Return the tau^2 >= 0 that gives the middle of the deviations its normal width.
+
+    The quantile of |d_k| / sqrt(s_k^2 + tau^2) at level (K - R) / (2 K) is that of a normal law's
+    median. Half of the clusters may differ, and tau^2 stays bounded.
+    """
+    told = np.isfinite(found.error)
+    d, s = np.abs(found.value[told]), found.error[told]
+    if not len(d):
+        return 0.0
+    level = max(len(d) - n_free, 1) / (2.0 * len(d))
+
+    def excess(variance: float) -> float:
+        return float(np.quantile(d / np.sqrt(s**2 + variance), level)) - _MEDIAN
+
+    if excess(0.0) <= 0:
+        return 0.0
+    top = float((d**2).max())
+    while excess(top) > 0:
+        top *= 4.0
+    return float(optimize.brentq(excess, 0.0, top, xtol=1e-12 * top))
+
+
+def truncated_variance(found: Deviations, first: float, window: float = WINDOW) -> float:
+    """Return the tau^2 >= 0 of largest truncated likelihood.
+
+    Over the clusters with |d_k| <= A_k = window sqrt(s_k^2 + first), t_k^2 = s_k^2 + tau^2::
+
+        sum  -log t_k - d_k^2 / (2 t_k^2) - log(2 Phi(A_k / t_k) - 1)
+
+    so that what lies outside, whatever its size, does not count.
+    """
+    edge = window * np.sqrt(found.error**2 + first)
+    inside = np.isfinite(found.error) & (np.abs(found.value) <= edge)
+    d, s, edge = found.value[inside], found.error[inside], edge[inside]
+    if not len(d):
+        return first
+
+    def loss(variance: float) -> float:
+        t = np.sqrt(s**2 + variance)
+        return float(
+            np.sum(np.log(t) + 0.5 * (d / t) ** 2 + np.log(2 * stats.norm.cdf(edge / t) - 1))
+        )
+
+    top = 16.0 * max(first, float(np.median(s**2)), float(np.median(d**2)))
+    grid = np.concatenate([[0.0], np.geomspace(1e-6 * top, top, _GRID)])
+    losses = [loss(each) for each in grid]
+    best = int(np.argmin(losses))
+    ends = grid[max(best - 1, 0)], grid[min(best + 1, _GRID)]
+    finer = optimize.minimize_scalar(
+        loss, bounds=ends, method="bounded", options={"xatol": 1e-10 * top}
+    )
+    return float(finer.x) if finer.fun < losses[best] else float(grid[best])
+
+
+def _inverse(matrix: np.ndarray, n_rows: float) -> tuple[np.ndarray, int]:
+    """Return the inverse on the directions that are there, and their number."""
+    values, vectors = np.linalg.eigh(matrix)
+    kept = values > _RANK * n_rows
+    vectors = vectors[:, kept]
+    return (vectors / values[kept]) @ vectors.T, int(kept.sum())
