@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from numbers import Integral, Real
 from typing import Any
 
@@ -28,6 +28,7 @@ from scs.folds import in_order
 from scs.intervals import FEWEST_ROWS, model_intervals
 from scs.metrics import ratio_of_means
 from scs.moments import INTERCEPT, Moments
+from scs.rank import keep_columns, rank_of_moments
 from scs.resampling import CentredRows, resampled_clusters, resampled_rows
 from scs.solvers import Solution, solve
 from scs.solvers.solution import unless_stopped
@@ -297,7 +298,7 @@ def _replicate(
             warnings.simplefilter("ignore", DesignWarning)
             try:
                 allowed = min(budget, moments.n_clusters)
-                solution = unless_stopped(solve(moments, allowed, **options))
+                solution = unless_stopped(_solved(moments, allowed, options))
             except ValueError as error:
                 raise ValueError(
                     f"resample {replication} of resample={resample!r} cannot be fitted: {error}"
@@ -308,6 +309,18 @@ def _replicate(
         gamma[drawn[chosen]] = solution.gamma[chosen]
         found.append((solution.beta, gamma))
     return found
+
+
+def _solved(moments: Moments, budget: int, options: dict) -> Solution:
+    """Fit a resample; a column that the resample lost has no coefficient there (NaN)."""
+    if options.get("ridge_fixed") != 0:
+        return solve(moments, budget, **options)
+    rank = rank_of_moments(moments)
+    rank.check(moments.n_rows)
+    if not rank.dropped:
+        return solve(moments, budget, **options)
+    found = solve(keep_columns(moments, rank), budget, **options)
+    return replace(found, beta=rank.expand(found.beta))
 
 
 def split_intervals(
