@@ -262,7 +262,7 @@ def bootstrap(
     options = {"method": "alternating", **options}
     design = in_order(Design.from_table(X, y, clusters))
     moments = Moments.from_design(design, intercept=intercept)
-    solution = unless_stopped(solve(moments, budget, **options))
+    solution = unless_stopped(_solved(moments, budget, options))
     ridge = options.get("ridge", 1.0)
     ridge_fixed = options.get("ridge_fixed")
     rows = CentredRows.of(design, intercept)
@@ -312,7 +312,7 @@ def _replicate(
 
 
 def _solved(moments: Moments, budget: int, options: dict) -> Solution:
-    """Fit a resample; a column that the resample lost has no coefficient there (NaN)."""
+    """Fit; a column that a resample lost has no coefficient there (NaN)."""
     if options.get("ridge_fixed") != 0:
         return solve(moments, budget, **options)
     rank = rank_of_moments(moments)
