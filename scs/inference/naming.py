@@ -197,10 +197,9 @@ def choose_by_penalty(
             solved[budget] = value / var_e + penalty[budget], bound / var_e
         return solved[budget]
 
-    ends = [0, largest]
-    for budget in ends:
-        criteria(budget)
-    waiting, left = [(0, largest)], []
+    criteria(0)
+    criteria(largest)
+    waiting = [(0, largest)]
     while waiting:
         low, high = waiting.pop()
         best = min(value for value, _ in solved.values())
