@@ -11,7 +11,7 @@ from xdist.remote import Producer
 from xdist.scheduler.loadfile import LoadFileScheduling
 
 import scs
-from scs.cli.chapters import all_chapters, left_out_message, missing_data
+from scs.book.chapters import all_chapters, left_out_message, missing_data
 
 ROOT = Path(__file__).parent
 

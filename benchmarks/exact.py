@@ -4,10 +4,10 @@
     python benchmarks/exact.py --largest 1000000
     python benchmarks/exact.py --repeats 5 --limit 60
 
-Rows follow one generator, `scs.scaling.ambiguous`; budget 0.2 K, ridge 1. Peers are left out with a
-message where they are not installed: gurobipy (its bundled restricted licence reaches K = 50) and
-abess, a heuristic, of which we print how far its support's objective lies above ours. l0bnb is not
-here: it charges for every coefficient, covariates included, and takes no budget.
+Rows follow one generator, `scs.paper.scaling.ambiguous`; budget 0.2 K, ridge 1. Peers are left out
+with a message where they are not installed: gurobipy (its bundled restricted licence reaches K =
+50) and abess, a heuristic, of which we print how far its support's objective lies above ours.
+l0bnb is not here: it charges for every coefficient, covariates included, and takes no budget.
 
 All is timed on one thread, the million clusters too.
 """
@@ -27,9 +27,9 @@ from collections.abc import Callable
 import numpy as np
 
 from scs import Moments, scenarios, simulate, solve
-from scs.objective import Problem, lower_bound, profile
-from scs.scaling import ambiguous
-from scs.simulate import replication_rng
+from scs.paper.scaling import ambiguous
+from scs.paper.simulate import replication_rng
+from scs.problem.objective import Problem, lower_bound, profile
 
 
 def gurobi_outer(moments: Moments, budget: int, gap: float, limit: float) -> float | None:

@@ -23,7 +23,7 @@ import statsmodels.api as sm
 
 from scs import Moments
 from scs.baselines import fit_gaussian, fit_ols, lmm_gaussian
-from scs.simulate import replication_rng, scenarios, simulate
+from scs.paper.simulate import replication_rng, scenarios, simulate
 
 REPEATS = 15
 

@@ -22,7 +22,7 @@ import numpy as np
 
 from scs import Moments
 from scs.baselines import Fit, fit_laplace
-from scs.simulate import replication_rng, scenarios, simulate
+from scs.paper.simulate import replication_rng, scenarios, simulate
 
 REPEATS = 15
 PAPER_MS = 928.0

@@ -18,14 +18,14 @@ FOLDER = ROOT / "book" / "reference"
 # One page each: what chapters use of them.
 MODULES = (
     "scs.baselines",
-    "scs.bootstrap",
-    "scs.charts",
-    "scs.constraints",
-    "scs.metrics",
-    "scs.splines",
+    "scs.inference.bootstrap",
+    "scs.book.charts",
+    "scs.problem.constraints",
+    "scs.paper.metrics",
+    "scs.problem.splines",
 )
 # Values have no docstring: Sphinx reads the comment "#:" above them, where they are defined.
-DEFINED_IN = {"scs.charts": "scs.charts.theme"}
+DEFINED_IN = {"scs.book.charts": "scs.book.charts.theme"}
 
 
 def pages() -> dict[str, str]:

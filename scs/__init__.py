@@ -2,27 +2,32 @@
 
 The companion of Sankaranarayanan, Hossain and Chen (arXiv 2302.03157). Data flow one way:
 
-    table -> Design -> Moments -> solver -> Solution -> estimator -> experiment -> notebook
+    table -> Design -> Moments -> solver -> Solution -> estimator -> report
 """
 
 __distribution__ = "significant-cluster-selection"
 __version__ = "0.1.0"
 
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
 import scs._loading  # noqa: F401  before all that takes long to load
-from scs.baselines import Fit, lmm_gaussian, lmm_laplace, ols
-from scs.datasets import load_mice, load_student
-from scs.design import DesignWarning
-from scs.experiment import run_experiment
-from scs.fitted import FittedModel
-from scs.formula import fit
-from scs.labels import LabelWarning
-from scs.model import SignificantClusterRegressor, SignificantClusterRegressorCV
-from scs.moments import Moments
-from scs.outliers import Outliers, detect_outliers
-from scs.published import published
-from scs.simulate import Scenario, scenarios, simulate, simulate_slopes
-from scs.slopes import SlopeMoments
-from scs.solvers import Solution, solve, solve_path
+
+if TYPE_CHECKING:  # for type checkers, and for those who look where a name comes from
+    from scs.baselines import Fit, lmm_gaussian, lmm_laplace, ols
+    from scs.data.design import DesignWarning
+    from scs.data.labels import LabelWarning
+    from scs.estimators.fitted import FittedModel
+    from scs.estimators.formula import fit
+    from scs.estimators.sklearn import SignificantClusterRegressor, SignificantClusterRegressorCV
+    from scs.inference.outliers import Outliers, detect_outliers
+    from scs.moments.moments import Moments
+    from scs.moments.slopes import SlopeMoments
+    from scs.paper.datasets import load_mice, load_student
+    from scs.paper.experiment import run_experiment
+    from scs.paper.published import published
+    from scs.paper.simulate import Scenario, scenarios, simulate, simulate_slopes
+    from scs.solvers import Solution, solve, solve_path
 
 __all__ = [
     "DesignWarning",
@@ -51,3 +56,43 @@ __all__ = [
     "solve",
     "solve_path",
 ]
+
+_WHERE = {
+    "DesignWarning": "scs.data.design",
+    "Fit": "scs.baselines",
+    "FittedModel": "scs.estimators.fitted",
+    "LabelWarning": "scs.data.labels",
+    "Moments": "scs.moments.moments",
+    "Outliers": "scs.inference.outliers",
+    "Scenario": "scs.paper.simulate",
+    "SignificantClusterRegressor": "scs.estimators.sklearn",
+    "SignificantClusterRegressorCV": "scs.estimators.sklearn",
+    "SlopeMoments": "scs.moments.slopes",
+    "Solution": "scs.solvers",
+    "detect_outliers": "scs.inference.outliers",
+    "fit": "scs.estimators.formula",
+    "lmm_gaussian": "scs.baselines",
+    "lmm_laplace": "scs.baselines",
+    "load_mice": "scs.paper.datasets",
+    "load_student": "scs.paper.datasets",
+    "ols": "scs.baselines",
+    "published": "scs.paper.published",
+    "run_experiment": "scs.paper.experiment",
+    "scenarios": "scs.paper.simulate",
+    "simulate": "scs.paper.simulate",
+    "simulate_slopes": "scs.paper.simulate",
+    "solve": "scs.solvers",
+    "solve_path": "scs.solvers",
+}
+
+
+def __getattr__(name: str) -> Any:
+    """Import what is asked for when it is asked for: `import scs` alone loads no library."""
+    if name not in _WHERE:
+        raise AttributeError(f"module 'scs' has no attribute {name!r}")
+    globals()[name] = value = getattr(import_module(_WHERE[name]), name)
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

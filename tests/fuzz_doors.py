@@ -19,7 +19,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-import scs.formula
+import scs.estimators.formula
 from scs import SignificantClusterRegressor
 from scs.cli import main
 
@@ -103,7 +103,7 @@ def _fit(case, table: Any) -> Answer:
     arguments = _arguments(case)
     formula, groups, budget = (arguments.pop(name) for name in ("formula", "groups", "budget"))
     try:
-        model = scs.formula.fit(formula, table, groups, budget, **arguments)
+        model = scs.estimators.formula.fit(formula, table, groups, budget, **arguments)
         said = model.summary()
     except Exception as error:
         return Answer(f"refused: {type(error).__name__}", error)
@@ -154,7 +154,7 @@ def _command(case, path: Path, folder: Path) -> Answer:
     if options.get("report"):
         arguments.append(f"--report={report}")
     caught: list = []
-    plain = scs.formula.fit
+    plain = scs.estimators.formula.fit
 
     def spy(formula, data, *rest, **named):
         model = plain(formula, data, *rest, **named)
@@ -162,7 +162,7 @@ def _command(case, path: Path, folder: Path) -> Answer:
         return model
 
     out, err = io.StringIO(), io.StringIO()
-    scs.formula.fit = spy
+    scs.estimators.formula.fit = spy
     try:
         with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
             code = main([*arguments, *flags])
@@ -171,7 +171,7 @@ def _command(case, path: Path, folder: Path) -> Answer:
     except Exception as error:
         return Answer(f"raised: {type(error).__name__}", error, notes=["traceback"])
     finally:
-        scs.formula.fit = plain
+        scs.estimators.formula.fit = plain
     notes = err.getvalue().splitlines()
     left = {p.name for p in folder.iterdir()} - {"table.csv", "table.parquet", "report.html"}
     if left:

@@ -25,8 +25,8 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
-from scs.cli.chapters import Chapter, all_chapters, find_chapter, left_out_message, missing_data
-from scs.provenance import code_behind
+from scs.book.chapters import Chapter, all_chapters, find_chapter, left_out_message, missing_data
+from scs.paper.provenance import code_behind
 
 ROOT = Path(__file__).resolve().parents[1]
 PARTS = ("scs", "notebooks", "data", "conftest.py", "pyproject.toml", "_toc.yml")
@@ -133,7 +133,7 @@ def in_copy(folder: Path, readings: Path) -> dict[str, str]:
 
 def store_simulation(folder: Path) -> None:
     """Have the changed copy make the simulation that chapters read."""
-    code = "from pathlib import Path; from scs.cli.results import make_results; "
+    code = "from pathlib import Path; from scs.book.results import make_results; "
     code += "print(*make_results(Path.cwd(), ('simulation',)))"
     environment = in_copy(folder, folder / "simulation.read")
     subprocess.run([sys.executable, "-c", code], cwd=folder, env=environment, check=True)

@@ -8,7 +8,7 @@ import statsmodels.api as sm
 from scipy.stats import multivariate_normal
 
 from scs.baselines import _basis, gaussian, lmm_gaussian
-from scs.moments import Moments
+from scs.moments.moments import Moments
 
 
 def data(seed, n_clusters=12, columns=3, effect=1.0, constant=0):

@@ -12,7 +12,7 @@ from test_baselines_gaussian import data as gaussian_data
 from test_baselines_law import effect_density
 
 from scs.baselines import _climb, fit_laplace, lmm_gaussian, lmm_laplace, loglik_laplace
-from scs.moments import Moments
+from scs.moments.moments import Moments
 
 
 def data(seed, n_clusters=9, kind="laplace", n_max=15, columns=3):

@@ -8,7 +8,7 @@ import statsmodels.api as sm
 
 from scs.baselines import fit_ols, lmm_gaussian, lmm_laplace, ols
 from scs.baselines._basis import basis
-from scs.moments import Moments
+from scs.moments.moments import Moments
 
 METHODS = {
     "ols": ols,

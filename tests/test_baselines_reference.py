@@ -12,7 +12,7 @@ import pandas as pd
 import pytest
 
 from scs.baselines import lmm_gaussian, lmm_laplace, loglik_laplace, ols
-from scs.moments import Moments
+from scs.moments.moments import Moments
 
 REFERENCE = Path(__file__).parent / "reference"
 POINTS = json.loads((REFERENCE / "a_loglik_points.json").read_text())

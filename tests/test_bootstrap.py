@@ -8,10 +8,10 @@ from numpy.testing import assert_allclose, assert_array_equal
 from problems import random_rows
 
 from scs import Moments, solve
-from scs.bootstrap import bootstrap, coverage, coverage_rate, halves, split_intervals
-from scs.design import Design
-from scs.folds import in_order
-from scs.resampling import CentredRows, drawn_rows, resampled_clusters, resampled_rows
+from scs.data.design import Design
+from scs.inference.bootstrap import bootstrap, coverage, coverage_rate, halves, split_intervals
+from scs.inference.folds import in_order
+from scs.moments.resampling import CentredRows, drawn_rows, resampled_clusters, resampled_rows
 
 FIELDS = ("n", "mean_x", "mean_y", "within_xx", "within_xy", "within_yy")
 

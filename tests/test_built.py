@@ -8,7 +8,7 @@ import nbformat
 import pytest
 from browser import HTML, ROOT, toc_pages
 
-from scs.cli.parameters import notebook_parameters
+from scs.book.parameters import notebook_parameters
 
 NOTEBOOKS = [name for name in toc_pages() if (ROOT / f"{name}.ipynb").exists()]
 

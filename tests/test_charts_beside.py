@@ -4,9 +4,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from scs import charts
-from scs.charts.beside import beside_table, recovery_chart, recovery_figure, z_shown
-from scs.charts.studies import verdicts_chart
+from scs.book import charts
+from scs.book.charts.beside import beside_table, recovery_chart, recovery_figure, z_shown
+from scs.book.charts.studies import verdicts_chart
 
 
 @pytest.fixture

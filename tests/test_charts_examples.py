@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from scs.charts.examples import (
+from scs.book.charts.examples import (
     _log_values,
     concordance_chart,
     coverage_chart,

@@ -2,7 +2,7 @@
 
 import pandas as pd
 
-from scs.charts.figures import caterpillar_chart, named_chart, share_chart
+from scs.book.charts.figures import caterpillar_chart, named_chart, share_chart
 
 
 def test_numbers_of_an_axis_do_not_touch():

@@ -11,8 +11,8 @@ import pandas as pd
 import pytest
 from nbformat.v4 import new_code_cell, new_notebook, new_output
 
-from scs.charts import METHOD_COLOURS, PALETTE, enable, method_scale
-from scs.charts.render import CHART_MIME, round_numbers, to_mimebundle
+from scs.report.render import CHART_MIME, round_numbers, to_mimebundle
+from scs.report.theme import METHOD_COLOURS, PALETTE, enable, method_scale
 
 LIGHT, DARK = "#ffffff", "#14181e"  # the pages of the book's theme
 

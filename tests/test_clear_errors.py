@@ -15,8 +15,8 @@ import pyarrow.parquet as pq
 import pytest
 
 import scs
-from scs._whole import whole_file, write_whole
 from scs.cli import main
+from scs.data._whole import whole_file, write_whole
 from scs.solvers import BudgetWarning
 
 N = 60

@@ -11,14 +11,15 @@ import nbformat
 import pytest
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
 
-from scs import datasets, provenance
-from scs.cli import main, run
-from scs.cli.chapters import Chapter, all_chapters, book_root, find_chapter
-from scs.cli.compare import differences
-from scs.cli.errors import UsageError
-from scs.cli.execute import canonical, cell_ids
-from scs.cli.parameters import Parameter, chosen_values, notebook_parameters
-from scs.cli.stale import stale_reasons
+from scs.book import run
+from scs.book.chapters import Chapter, all_chapters, book_root, find_chapter
+from scs.book.compare import differences
+from scs.book.execute import canonical, cell_ids
+from scs.book.parameters import Parameter, chosen_values, notebook_parameters
+from scs.book.stale import stale_reasons
+from scs.cli import main
+from scs.data.errors import UsageError
+from scs.paper import datasets, provenance
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -293,7 +294,7 @@ def test_execute_names_what_moved(book, capsys):
     assert "reps * noise" in capsys.readouterr().out
 
 
-CALLS_METRICS = "import sys\n\nfrom scs.metrics import sparsity\n\nmeasure = sparsity"
+CALLS_METRICS = "import sys\n\nfrom scs.paper.metrics import sparsity\n\nmeasure = sparsity"
 
 
 @pytest.fixture

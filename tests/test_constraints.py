@@ -9,7 +9,7 @@ import pytest
 from general_problems import SlopeRows, selections, slope_rows, subsets, value
 
 from scs import Moments, solve
-from scs.constraints import (
+from scs.problem.constraints import (
     AtMostOne,
     Bounds,
     FixedBudget,
@@ -20,7 +20,7 @@ from scs.constraints import (
     Together,
     collinear_pairs,
 )
-from scs.splines import spline_basis
+from scs.problem.splines import spline_basis
 
 
 def certified(moments, budget, constraints, best, gap=1e-7):
@@ -219,7 +219,7 @@ def test_a_conflict_is_named(rules, said, unsaid):
 @pytest.mark.parametrize(
     ("rules", "kind", "message"),
     [
-        (["sign"], TypeError, "constraints holds 'sign': pass values of scs.constraints"),
+        (["sign"], TypeError, "constraints holds 'sign': pass values of scs.problem.constraints"),
         ([ForceIn(clusters=[99])], ValueError, "constraints name cluster 99"),
         ([ForceOut(columns=["no"])], ValueError, "constraints name column 'no'"),
         ([SumToZero(effect="slope")], ValueError, "constraints name effect 'slope'"),

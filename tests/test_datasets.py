@@ -16,12 +16,12 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from scs import datasets
-from scs.datasets import digest, files, sources, student
-from scs.datasets.check import TOLERANCE, checked, describe
-from scs.datasets.expected import EXPECTED
-from scs.datasets.fetch import FetchError, fetch, unpack
-from scs.datasets.tables import read_table
+from scs.paper import datasets
+from scs.paper.datasets import digest, files, sources, student
+from scs.paper.datasets.check import TOLERANCE, checked, describe
+from scs.paper.datasets.expected import EXPECTED
+from scs.paper.datasets.fetch import FetchError, fetch, unpack
+from scs.paper.datasets.tables import read_table
 
 JOIN = student.JOIN
 REMEDY = "do this"

@@ -8,7 +8,7 @@ import polars as pl
 import pytest
 
 from scs import DesignWarning, Moments, solve
-from scs.design import Design, as_clusters, as_matrix, find_labels
+from scs.data.design import Design, as_clusters, as_matrix, find_labels
 
 X = np.arange(12.0).reshape(6, 2) ** 1.5
 y = np.array([1.0, 3.0, 2.0, 5.0, 4.0, 7.0])

@@ -13,8 +13,8 @@ from interrupts import python_takes_ctrl_c
 from problems import all_values, random_rows
 
 from scs import Moments, solve, solve_path, solvers
-from scs.objective import Problem, indicator, lower_bound, profile, uniform_diagonal
-from scs.scaling import ambiguous as drawn_of_ten
+from scs.paper.scaling import ambiguous as drawn_of_ten
+from scs.problem.objective import Problem, indicator, lower_bound, profile, uniform_diagonal
 from scs.solvers.alternating import alternating, swap
 from scs.solvers.exact import canonical as canonical_module
 from scs.solvers.exact import relaxation

@@ -11,14 +11,14 @@ from sklearn.linear_model import LinearRegression
 from scs import (
     Moments,
     SignificantClusterRegressor,
-    datasets,
     lmm_gaussian,
     load_mice,
     load_student,
     ols,
     published,
 )
-from scs.examples import (
+from scs.paper import datasets
+from scs.paper.examples import (
     COLUMNS,
     PROTEINS,
     VERDICTS,
@@ -32,10 +32,10 @@ from scs.examples import (
     split_rows,
     student_cells,
 )
-from scs.examples.cells import FIGURE_4, FIGURE_C1, FIGURE_C2
-from scs.examples.coverage import draw_clusters, intervals_of
-from scs.examples.mice import SETTINGS, covariates_of, least_squares
-from scs.examples.student import population_mse
+from scs.paper.examples.cells import FIGURE_4, FIGURE_C1, FIGURE_C2
+from scs.paper.examples.coverage import draw_clusters, intervals_of
+from scs.paper.examples.mice import SETTINGS, covariates_of, least_squares
+from scs.paper.examples.student import population_mse
 
 KEYS = ["setting", "protein", "split", "method", "rows", "prediction"]
 

@@ -15,7 +15,7 @@ import statsmodels.api as sm
 from joblib import parallel_config
 
 from scs import SignificantClusterRegressorCV
-from scs.experiment import (
+from scs.paper.experiment import (
     ARMS,
     METHODS,
     VARIANTS,
@@ -28,8 +28,8 @@ from scs.experiment import (
     run_experiment,
     write_stored,
 )
-from scs.experiment.pieces import NotAPiece, read_piece, write_piece
-from scs.simulate import icc_scenarios, replication_rng, scenario, scenarios, simulate
+from scs.paper.experiment.pieces import NotAPiece, read_piece, write_piece
+from scs.paper.simulate import icc_scenarios, replication_rng, scenario, scenarios, simulate
 from scs.solvers import paper_budgets
 
 LOW = scenario("sparse-low-50%")
@@ -104,8 +104,8 @@ def test_a_killed_run_loses_nothing_that_was_finished(tmp_path):
     store = tmp_path / "pieces"
     script = (
         "import os, signal, sys\n"
-        "from scs.experiment import run, run_experiment\n"
-        "from scs.simulate import scenario\n"
+        "from scs.paper.experiment import run, run_experiment\n"
+        "from scs.paper.simulate import scenario\n"
         "write, written = run.write_piece, []\n"
         "def write_three(*piece):\n"
         "    write(*piece)\n"
@@ -362,13 +362,13 @@ def test_a_stored_run_comes_back_with_what_made_it(table, tmp_path):
 
 
 def test_what_is_not_stored_is_computed(monkeypatch, tmp_path, table):
-    monkeypatch.setattr("scs.experiment.stored.data_folder", lambda: tmp_path / "data")
+    monkeypatch.setattr("scs.paper.experiment.stored.data_folder", lambda: tmp_path / "data")
     write_stored(
         table, reps=12, seed=0, methods=METHODS + VARIANTS, folder=tmp_path / "data" / "results"
     )
     asked = []
     monkeypatch.setattr(
-        "scs.experiment.stored.run_experiment", lambda *args, **kwargs: asked.append(args)
+        "scs.paper.experiment.stored.run_experiment", lambda *args, **kwargs: asked.append(args)
     )
     assert len(load_or_run([LOW], 5)) == 5 * (len(ARMS) * len(METHODS) + len(VARIANTS))
     assert set(load_or_run([LOW], 5, methods=("OLS",)).method) == {"OLS"}
@@ -377,7 +377,7 @@ def test_what_is_not_stored_is_computed(monkeypatch, tmp_path, table):
     load_or_run([LOW], 5, seed=1)
     load_or_run([scenario("sparse-low-75%")], 5)
     load_or_run([LOW], 5, stored=False)
-    monkeypatch.setattr("scs.experiment.stored.code_version", lambda: "other")
+    monkeypatch.setattr("scs.paper.experiment.stored.code_version", lambda: "other")
     load_or_run([LOW], 5)
     assert len(asked) == 5
 
@@ -414,11 +414,11 @@ def test_a_damaged_stored_run_is_computed_again_and_named(
     monkeypatch, tmp_path, capsys, table, name, damage
 ):
     folder = tmp_path / "data" / "results"
-    monkeypatch.setattr("scs.experiment.stored.data_folder", lambda: tmp_path / "data")
+    monkeypatch.setattr("scs.paper.experiment.stored.data_folder", lambda: tmp_path / "data")
     write_stored(table, reps=12, seed=0, methods=METHODS + VARIANTS, folder=folder)
     asked = []
     monkeypatch.setattr(
-        "scs.experiment.stored.run_experiment", lambda *args, **kwargs: asked.append(args)
+        "scs.paper.experiment.stored.run_experiment", lambda *args, **kwargs: asked.append(args)
     )
     load_or_run([LOW], 5)
     assert not asked and capsys.readouterr().err == ""

@@ -13,8 +13,10 @@ from hypothesis import strategies as st
 from test_moments import assert_same
 
 from scs import DesignWarning, Moments
-from scs.large import choose_columns, open_source, read_batches, read_files
-from scs.large import sources as large_sources
+from scs.data import sources as large_sources
+from scs.data.columns import choose_columns
+from scs.data.sources import open_source
+from scs.moments.files import read_batches, read_files
 
 NAMES = {"outcome": "y", "cluster": "school"}
 

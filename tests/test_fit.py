@@ -14,11 +14,11 @@ from scipy.stats import norm
 from statsmodels.stats.multitest import multipletests
 
 import scs
-from scs.charts.funnel import funnel_chart
+from scs.book.charts.funnel import funnel_chart
 from scs.cli import main
-from scs.formula import budget_grid
-from scs.hospitals import funnel_scores, review_lists, simulate_hospitals
-from scs.summary import share
+from scs.estimators.formula import budget_grid
+from scs.estimators.summary import share
+from scs.paper.hospitals import funnel_scores, review_lists, simulate_hospitals
 
 
 def hospitals(seed: int = 0, n_clusters: int = 12) -> pd.DataFrame:
@@ -360,7 +360,7 @@ def test_a_column_that_resamples_lose_has_an_interval_from_the_others(table):
     model = scs.fit("days ~ age + h03", alone, "hospital", 1, bootstrap=40)
     lost = np.isnan(model.boot_clusters.beta[:, 2])
     assert 0 < lost.sum() < 40
-    shown = scs.summary.fixed_effects(model)
+    shown = scs.estimators.summary.fixed_effects(model)
     expected = np.quantile(model.boot_clusters.beta[~lost, 2], [0.025, 0.975])
     np.testing.assert_allclose(shown.loc["h03", ["low", "high"]].astype(float), expected)
 
@@ -385,12 +385,12 @@ def test_summary_holds_the_certificate_the_names_and_the_mixed_model(table):
 
 def test_intervals_are_the_bootstraps(table):
     model = scs.fit("days ~ age + sex", table, "hospital", 2, bootstrap=20, seed=4)
-    direct = scs.bootstrap.bootstrap(
+    direct = scs.inference.bootstrap.bootstrap(
         table.assign(male=(table["sex"] == "M").astype(float))[["age", "male"]],
         table["days"], table["hospital"], 2,
         resample="rows", reps=20, seed=4, intercept=True, ridge_fixed=0,
     )  # fmt: skip
-    found = scs.summary.selected_clusters(model)
+    found = scs.estimators.summary.selected_clusters(model)
     expected = direct.effects()
     np.testing.assert_allclose(found["low"], expected.loc[found.index, "low"])
     np.testing.assert_allclose(found["high"], expected.loc[found.index, "high"])
@@ -719,7 +719,7 @@ def test_a_stopped_run_says_so(run, table, monkeypatch):
     def stop(*_, **__):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("scs.formula.solve", stop)
+    monkeypatch.setattr("scs.estimators.formula.solve", stop)
     code, _, err = run(table, *TWO, name="table.parquet")
     assert code == 2
     assert "stopped: nothing was written" in err

@@ -13,9 +13,9 @@ from hypothesis import strategies as st
 
 import scs
 from scs.cli import main
-from scs.expressions import parse_expression
-from scs.functions import NUMPY, TRANSFORMATIONS
-from scs.terms import parse, parse_random
+from scs.data.expressions import parse_expression
+from scs.data.functions import NUMPY, TRANSFORMATIONS
+from scs.data.terms import parse, parse_random
 
 _FIT = ["fit", "--cluster", "g", "--budget", "1", "--bootstrap", "0"]
 SENTINEL = Path("sentinel-of-an-attack")
@@ -414,7 +414,7 @@ def test_the_command_takes_names_as_data(table, name, capsys):
     ]
     assert main(arguments) == 0
     plain = scs.fit("y ~ x", table, "g", 1)
-    assert scs.summary.number(plain.coef["x"]) in capsys.readouterr().out
+    assert scs.estimators.summary.number(plain.coef["x"]) in capsys.readouterr().out
 
 
 @pytest.mark.parametrize("name", ["x\\", "x\\\\\\", "a`b", f"`+{_OPEN}+`"])

@@ -10,9 +10,9 @@ from general_problems import SlopeRows, selections, slope_rows, value
 from sklearn.base import clone
 
 from scs import Moments, SignificantClusterRegressor, simulate_slopes, solve
-from scs.constraints import ForceIn, ForceOut
-from scs.objective import Problem
-from scs.slopes import SlopeMoments
+from scs.moments.slopes import SlopeMoments
+from scs.problem.constraints import ForceIn, ForceOut
+from scs.problem.objective import Problem
 from scs.solvers.general.arrow import evaluate, make_arrow, plain, referee
 from scs.solvers.general.heuristic import first_selection
 from scs.solvers.general.relaxation import base_extraction, box_extraction, make_frame, relax

@@ -6,7 +6,7 @@ from importlib import metadata
 
 import pytest
 
-from scs._guard import DISTRIBUTION, refuse_foreign_package
+from scs.data._guard import DISTRIBUTION, refuse_foreign_package
 
 
 def test_alone_it_imports():
@@ -35,7 +35,7 @@ def test_an_overwritten_init_is_found_from_any_module(tmp_path):
     shutil.copytree(Path(scs.__file__).parent, tmp_path / "scs")
     (tmp_path / "scs" / "__init__.py").write_text("__version__ = '3.2.7'\n")
     run = subprocess.run(
-        [sys.executable, "-c", "from scs.moments import Moments"],
+        [sys.executable, "-c", "from scs.moments.moments import Moments"],
         cwd=tmp_path,
         capture_output=True,
         text=True,

@@ -9,9 +9,9 @@ from scipy import stats
 
 import scs
 from scs import Moments, solve
-from scs.intervals import FEWEST_ROWS, model_intervals, within_variance
+from scs.estimators.summary import selected_clusters
+from scs.inference.intervals import FEWEST_ROWS, model_intervals, within_variance
 from scs.report import report_html
-from scs.summary import selected_clusters
 
 SIZES = np.array([1, 2, 3, 5, 9, 10, *[20] * 12])
 

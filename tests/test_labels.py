@@ -21,10 +21,12 @@ from hypothesis import strategies as st
 import scs
 from scs import LabelWarning, Moments, SignificantClusterRegressor, solve
 from scs.cli import main
-from scs.labels import as_clusters, as_written, coded_labels, find_labels, joined_labels
-from scs.large import choose_columns, open_source, read_batches, read_files
-from scs.slopes import SlopeMoments
-from scs.tables import open_table, read_columns
+from scs.data.columns import choose_columns
+from scs.data.labels import as_clusters, as_written, coded_labels, find_labels, joined_labels
+from scs.data.sources import open_source
+from scs.data.tables import open_table, read_columns
+from scs.moments.files import read_batches, read_files
+from scs.moments.slopes import SlopeMoments
 
 BIG, LARGER = 2**53, 2**63
 TEXT = st.text("aAb\0 \xa0é\u0301e7?", min_size=1, max_size=4)

@@ -5,8 +5,8 @@ import pandas as pd
 import pytest
 
 from scs import Moments
-from scs.experiment import read_stored
-from scs.ledger import (
+from scs.paper.experiment import read_stored
+from scs.paper.ledger import (
     COLUMNS,
     EXPLAINED,
     LIMIT,
@@ -26,8 +26,8 @@ from scs.ledger import (
     write_ledger,
     z_text,
 )
-from scs.published import RECOVERY, TABLES, published
-from scs.simulate import DIMENSIONS, icc_scenarios, replication_rng, scenarios, simulate
+from scs.paper.published import RECOVERY, TABLES, published
+from scs.paper.simulate import DIMENSIONS, icc_scenarios, replication_rng, scenarios, simulate
 from scs.solvers import paper_budgets, solve
 
 SIMULATED = (*RECOVERY, "B7", "B14")

@@ -16,7 +16,7 @@ from sklearn.preprocessing import StandardScaler
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
 from scs import Moments, SignificantClusterRegressor, SignificantClusterRegressorCV, simulate, solve
-from scs.simulate import replication_rng, scenario
+from scs.paper.simulate import replication_rng, scenario
 from scs.solvers import paper_budgets, prediction_error
 
 

@@ -9,8 +9,8 @@ import pytest
 from mutation import PARTS, ROOT, Change, changed_copy, checked, wrong
 from nbformat.v4 import new_code_cell, new_notebook, new_output
 
-from scs.cli.chapters import Chapter
-from scs.cli.execute import canonical, write
+from scs.book.chapters import Chapter
+from scs.book.execute import canonical, write
 
 READS = """import numpy as np
 

@@ -9,10 +9,10 @@ import nbformat
 import pytest
 from nbformat import NotebookNode
 
-from scs.cli.chapters import Chapter
-from scs.cli.execute import canonical, cell_ids
-from scs.cli.parameters import notebook_parameters
-from scs.cli.stale import stale_reasons
+from scs.book.chapters import Chapter
+from scs.book.execute import canonical, cell_ids
+from scs.book.parameters import notebook_parameters
+from scs.book.stale import stale_reasons
 
 NOTEBOOKS = Path(__file__).resolve().parents[1] / "notebooks"
 SOURCES = sorted(NOTEBOOKS.glob("*.md"))

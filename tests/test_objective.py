@@ -1,4 +1,4 @@
-"""The formulas of `scs.objective` against Eq. 6 as printed, raw rows and finite differences."""
+"""The formulas of `scs.problem.objective` against Eq. 6, raw rows and finite differences."""
 
 from itertools import combinations
 
@@ -7,7 +7,7 @@ import pytest
 from problems import Rows, all_values, design_matrix, paper_c, random_rows, value_of_support
 
 from scs import Moments, solve
-from scs.objective import (
+from scs.problem.objective import (
     Problem,
     effects,
     indicator,

@@ -7,7 +7,7 @@ import pytest
 import statsmodels.api as sm
 
 from scs import detect_outliers
-from scs.outliers import fast_trimming
+from scs.inference.outliers import fast_trimming
 
 
 def stackloss():

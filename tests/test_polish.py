@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from scs import Moments, solve
-from scs.objective import Problem, indicator, profile
-from scs.slopes import SlopeMoments
+from scs.moments.slopes import SlopeMoments
+from scs.problem.objective import Problem, indicator, profile
 from scs.solvers.alternating import alternating, swap
 from scs.solvers.polish import Polish
 from scs.solvers.stop import Stop

@@ -8,13 +8,13 @@ from pathlib import Path
 
 import pytest
 
-from scs import provenance
-from scs.provenance import code_behind, digest
+from scs.paper import provenance
+from scs.paper.provenance import code_behind, digest
 
 PACKAGE = Path(provenance.__file__).parent
 
 SIMULATES = "from scs import simulate\nsimulate.simulate"
-MEASURES = "from scs.metrics import mean_squared_error\nmean_squared_error"
+MEASURES = "from scs.paper.metrics import mean_squared_error\nmean_squared_error"
 
 
 def test_names_are_followed_to_all_that_is_used():
@@ -34,7 +34,10 @@ def test_a_module_that_is_handed_on_counts_whole():
 
 
 def test_names_are_followed_through_packages():
-    for code in ("from scs import charts\ncharts.table", "import scs.charts\nscs.charts.table"):
+    for code in (
+        "from scs.book import charts\ncharts.table",
+        "import scs.book.charts\nscs.book.charts.table",
+    ):
         assert "table" in code_behind(code) and "ledger" not in code_behind(code)
 
 

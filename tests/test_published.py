@@ -5,9 +5,9 @@ import importlib
 import pandas as pd
 import pytest
 
-from scs.published import RECOVERY, TABLES, published
+from scs.paper.published import RECOVERY, TABLES, published
 
-module = importlib.import_module("scs.published")  # `scs.published` may name the function
+module = importlib.import_module("scs.paper.published")  # `scs.published` may name the function
 
 COUNTS = {
     "1": 12, "B1": 48, "B2": 48, "B3": 48, "B4": 36, "B5": 36, "B6": 36, "B7": 36, "B8": 40,

@@ -9,7 +9,7 @@ from problems import random_rows, value_of_support
 from rational import Exact, attack, draw, wrong_claims
 
 from scs import DesignWarning, Moments, fit, solve
-from scs.objective import Problem, indicator, lower_bound, membership, profile, rounding
+from scs.problem.objective import Problem, indicator, lower_bound, membership, profile, rounding
 
 
 @pytest.mark.parametrize("engine", ["exact", "alternating", "outer", "path"])

@@ -49,7 +49,7 @@ def test_the_index_names_every_page(reference):
 
 def test_values_are_described_where_they_are_defined(reference):
     for name in ("PALETTE", "METHOD_COLOURS"):
-        assert f":: scs.charts.theme.{name}\n" in reference.directive("scs.charts", name)
+        assert f":: scs.book.charts.theme.{name}\n" in reference.directive("scs.book.charts", name)
     source = (ROOT / "scs" / "charts" / "theme.py").read_text(encoding="utf-8")
     assert re.search(r"^#: .*\nPALETTE = ", source, re.M)
     assert re.search(r"^#: .*\nMETHOD_COLOURS = ", source, re.M)

@@ -11,10 +11,10 @@ from browser import CHROMIUM, DESKTOP, NO_CHROMIUM, PHONE, Log, chromium, offlin
 
 import scs
 from scs.cli import main
+from scs.estimators.summary import share
 from scs.report import report_html
 from scs.report.charts import MOST_POINTS, caterpillar
 from scs.report.tree import tree_html
-from scs.summary import share
 
 HOSTILE = 'a "name" <img src=x onerror=alert(1)> & more'
 

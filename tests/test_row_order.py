@@ -12,10 +12,10 @@ from sklearn.model_selection import PredefinedSplit
 
 import scs
 from scs import Moments, SignificantClusterRegressor, SignificantClusterRegressorCV, solve
-from scs.bootstrap import bootstrap
-from scs.design import Design
-from scs.fitted import budget_grid
-from scs.folds import MOST, STABLE, choose_budget, fold_numbers, in_order
+from scs.data.design import Design
+from scs.estimators.fitted import budget_grid
+from scs.inference.bootstrap import bootstrap
+from scs.inference.folds import MOST, STABLE, choose_budget, fold_numbers, in_order
 from scs.solvers import tune_budget
 
 FEW = settings(
@@ -55,7 +55,9 @@ def answers(model):
         "flat": model.tuning.flat,
         "objective": model.solution.objective,
         "bound": model.solution.bound,
-        "low": scs.summary.selected_clusters(model).get("low", pd.Series(dtype=float)).to_numpy(),
+        "low": scs.estimators.summary.selected_clusters(model)
+        .get("low", pd.Series(dtype=float))
+        .to_numpy(),
     }
 
 
@@ -199,7 +201,7 @@ def test_clusters_that_tie_are_named_alike_in_any_order_of_rows():
         shuffled = table.sample(frac=1, random_state=seed)
         named.add(tuple(scs.fit("y ~ 1", shuffled, "g", 1).selected))
         model = SignificantClusterRegressor(1)
-        with pytest.warns(scs.design.DesignWarning):
+        with pytest.warns(scs.data.design.DesignWarning):
             model.fit(np.ones((60, 1)), shuffled["y"], shuffled["g"])
         named.add(tuple(model.selected_))
     assert len(named) == 1
@@ -252,7 +254,7 @@ def test_intervals_do_not_look_at_the_order(resample, seed, data):
 
 
 def test_a_large_table_grows_its_tree_on_the_same_rows_in_any_order(monkeypatch):
-    monkeypatch.setattr("scs.formula._TREE_ROWS", 30)
+    monkeypatch.setattr("scs.estimators.formula._TREE_ROWS", 30)
     rng = np.random.default_rng(2)
     table = pd.DataFrame({"y": rng.normal(size=90), "x": rng.normal(size=90), "g": range(90)})
     table["g"] %= 6

@@ -5,7 +5,7 @@ import pytest
 from scipy import stats
 
 from scs import scenarios, simulate
-from scs.simulate import NOISE_VAR, SPARSE_EFFECT, Scenario, replication_rng, scenario
+from scs.paper.simulate import NOISE_VAR, SPARSE_EFFECT, Scenario, replication_rng, scenario
 from scs.solvers import paper_budgets
 
 

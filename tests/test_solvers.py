@@ -10,9 +10,9 @@ from interrupts import ctrl_c, python_takes_ctrl_c
 from problems import all_values, random_rows, value_of_support
 
 from scs import Moments, solve, solve_path
-from scs.bootstrap import bootstrap
-from scs.constraints import SumToZero
-from scs.objective import Problem, indicator, profile
+from scs.inference.bootstrap import bootstrap
+from scs.problem.constraints import SumToZero
+from scs.problem.objective import Problem, indicator, profile
 from scs.solvers.alternating import alternate, alternating, best_exchange, starts, swap
 from scs.solvers.solution import STATUSES, relative_gap
 

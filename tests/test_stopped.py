@@ -14,7 +14,7 @@ from interrupts import as_from_a_terminal, ctrl_c, python_takes_ctrl_c
 import scs
 from scs import cli
 
-formula = importlib.import_module("scs.formula")
+formula = importlib.import_module("scs.estimators.formula")
 alternating = importlib.import_module("scs.solvers.alternating")
 
 # Sends the process a Ctrl-C at the moment when it begins to import a module.

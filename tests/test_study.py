@@ -4,8 +4,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from scs.simulate import DIMENSIONS, scenarios
-from scs.study import chosen, means, paired_ratios, typical_ratio, with_heterogeneity
+from scs.paper.simulate import DIMENSIONS, scenarios
+from scs.paper.study import chosen, means, paired_ratios, typical_ratio, with_heterogeneity
 
 
 def rows_of(cases, reps, rng, spread=0.3):

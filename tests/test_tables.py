@@ -11,8 +11,8 @@ import pandas as pd
 import pytest
 from browser import CHROMIUM, NO_CHROMIUM, ROOT, Log, chromium, offline_context, watched_page
 
-from scs import charts
-from scs.charts.tables import MISSING, number_shown, short
+from scs.book import charts
+from scs.book.charts.tables import MISSING, number_shown, short
 
 CELLS = pd.DataFrame(
     {

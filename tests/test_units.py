@@ -22,9 +22,9 @@ from scs import (
     SignificantClusterRegressorCV,
     solve,
 )
-from scs.bootstrap import bootstrap
 from scs.cli import main
-from scs.rank import rank_of_moments, rank_of_rows
+from scs.inference.bootstrap import bootstrap
+from scs.moments.rank import rank_of_moments, rank_of_rows
 from scs.solvers import solve_path
 
 quiet = settings(
@@ -321,7 +321,7 @@ def test_what_is_left_out_is_in_the_summary_and_beside_the_mixed_model():
         model = scs.fit("y ~ x + twin + w", table, "g", "auto", bootstrap=10)
     text = " ".join(model.summary().split())
     assert "column 'twin' depends on 'x'" in text
-    shown = scs.summary.fixed_effects(model)
+    shown = scs.estimators.summary.fixed_effects(model)
     assert shown.loc["twin"].isna().all()
     assert np.isfinite(shown.drop(index="twin").to_numpy()).all()
     plain = scs.fit("y ~ x + w", table, "g", int(model.budget))
@@ -454,7 +454,10 @@ def test_bootstrap_and_path_have_no_units():
     models = [
         scs.fit("y ~ x + w", table.assign(x=x["x"]), "g", 2, bootstrap=20) for x in (X, moved)
     ]
-    shown = [scs.summary.selected_clusters(model)[["low", "high", "chosen"]] for model in models]
+    shown = [
+        scs.estimators.summary.selected_clusters(model)[["low", "high", "chosen"]]
+        for model in models
+    ]
     near(shown[1], shown[0], 1e-7)
     paths = [
         solve_path(Moments.from_arrays(x, table["y"], table["g"], intercept=True), ridge_fixed=0)

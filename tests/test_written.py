@@ -9,9 +9,9 @@ import statsmodels.formula.api as smf
 
 import scs
 from scs.cli import main
-from scs.design import DesignWarning
-from scs.summary import remarks
-from scs.written import what_text_holds
+from scs.data.design import DesignWarning
+from scs.data.written import what_text_holds
+from scs.estimators.summary import remarks
 
 N = 60
 
@@ -151,7 +151,7 @@ def test_thousands_are_read_where_they_can_be_read_in_one_way(form, tmp_path, ca
         assert main(given) == 0
         captured = capsys.readouterr()
         assert "read as numbers" in captured.err
-        shown = scs.summary.number(scs.fit("y ~ value", base, "g", 1).coef["value"])
+        shown = scs.estimators.summary.number(scs.fit("y ~ value", base, "g", 1).coef["value"])
         assert shown in captured.out
 
 

@@ -21,7 +21,7 @@ from myst_nb.ext.utils import DirectiveBase
 from sphinx.application import Sphinx
 from sphinx.config import Config
 
-from scs.charts.render import CHART_MIME, VEGALITE
+from scs.report.render import CHART_MIME, VEGALITE
 
 GLUED = "application/papermill.record/"  # what glue(..., display=False) puts before each type
 

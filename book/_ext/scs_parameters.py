@@ -7,8 +7,8 @@ from typing import Any
 import nbformat
 from sphinx.application import Sphinx
 
-from scs.cli.chapters import Chapter
-from scs.cli.parameters import Parameter, notebook_parameters
+from scs.book.chapters import Chapter
+from scs.book.parameters import Parameter, notebook_parameters
 
 
 def setup(app: Sphinx) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""Numbers the tables that `scs.charts.table(..., name=...)` shows, and loads their script.
+"""Numbers the tables that `scs.book.charts.table(..., name=...)` shows, and loads their script.
 
 A named table becomes a figure of the kind "table": its caption carries the number and a link, and
 ``{numref}`` finds it. Nothing here computes a number of the book.

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.linalg import solve_triangular
 
-from scs.moments import Moments
+from scs.moments.moments import Moments
 
 # Relative to columns of length one. The within-cluster part is known as a cross-product only, so
 # directions shorter than 1e-6 there are rounding; what is left of a column must exceed 1e-9.

@@ -10,7 +10,7 @@ from scipy.linalg import cho_factor, cho_solve
 from scs.baselines._basis import Basis, basis, refuse_unseparable
 from scs.baselines._climb import Point, highest
 from scs.baselines.fit import CONVERGED, ZERO_VARIANCE, Fit
-from scs.moments import Moments
+from scs.moments.moments import Moments
 
 
 def lmm_gaussian(X: Any, y: Any, clusters: Any, reml: bool = True) -> Fit:
@@ -40,7 +40,7 @@ def lmm_gaussian(X: Any, y: Any, clusters: Any, reml: bool = True) -> Fit:
     ValueError
         Dependent columns (named); N <= P; one cluster; one row per cluster, or no degrees of
         freedom within clusters; no residual within clusters; with REML, covariates that absorb
-        every cluster effect; invalid input (see `scs.design.Design.from_table`).
+        every cluster effect; invalid input (see `scs.data.design.Design.from_table`).
     TypeError
         Values that are not numbers, labels of mixed type.
 

@@ -14,7 +14,7 @@ from scs.baselines._law import SMALLEST_ALPHA, effect_score, log_density
 from scs.baselines._newton import EXACT, ROUGH, Problem, minimise, solve
 from scs.baselines.fit import CONVERGED, ZERO_VARIANCE, Fit
 from scs.baselines.gaussian import ratio_bound
-from scs.moments import Moments
+from scs.moments.moments import Moments
 
 EFFECTS = ("mean", "mode", "linear")
 ALPHA_GRID = (0.0, 0.1, 0.25, 0.5, 0.75, 1.0)
@@ -57,7 +57,7 @@ def lmm_laplace(
     ValueError
         ``alpha`` outside [0, 1], an unknown ``effects``; dependent columns (named); N <= P; one
         cluster; one row per cluster, or no degrees of freedom within clusters; no residual within
-        clusters; invalid input (see `scs.design.Design.from_table`).
+        clusters; invalid input (see `scs.data.design.Design.from_table`).
     TypeError
         Values that are not numbers, labels of mixed type.
 

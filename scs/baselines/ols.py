@@ -8,8 +8,8 @@ import numpy as np
 
 from scs.baselines._basis import basis
 from scs.baselines.fit import Fit
-from scs.design import as_matrix
-from scs.moments import Moments
+from scs.data.design import as_matrix
+from scs.moments.moments import Moments
 
 
 def ols(X: Any, y: Any, clusters: Any = None) -> Fit:
@@ -35,7 +35,8 @@ def ols(X: Any, y: Any, clusters: Any = None) -> Fit:
     Raises
     ------
     ValueError
-        Dependent columns (named), N <= P, or invalid input (see `scs.design.Design.from_table`).
+        Dependent columns (named), N <= P, or invalid input (see
+        `scs.data.design.Design.from_table`).
     TypeError
         Values that are not numbers, labels of mixed type.
 

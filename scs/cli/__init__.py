@@ -13,11 +13,10 @@ from importlib.metadata import version
 
 import nbformat
 
-from scs import __distribution__, datasets
+from scs import __distribution__
 from scs._loading import STOPPED, loaded
-from scs.cli import fit as fits
-from scs.cli import run as runs
-from scs.cli.chapters import (
+from scs.book import run as runs
+from scs.book.chapters import (
     Chapter,
     all_chapters,
     book_root,
@@ -25,13 +24,15 @@ from scs.cli.chapters import (
     left_out_message,
     missing_data,
 )
-from scs.cli.compare import differences
-from scs.cli.errors import UsageError
-from scs.cli.execute import execute, record_run_time, write
-from scs.cli.new import new_chapter
-from scs.cli.parameters import chosen_values, notebook_parameters
-from scs.cli.results import PARTS, make_results
-from scs.cli.stale import stale_reasons
+from scs.book.compare import differences
+from scs.book.execute import execute, record_run_time, write
+from scs.book.new import new_chapter
+from scs.book.parameters import chosen_values, notebook_parameters
+from scs.book.results import PARTS, make_results
+from scs.book.stale import stale_reasons
+from scs.cli import fit as fits
+from scs.data.errors import UsageError
+from scs.paper import datasets
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -10,12 +10,12 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from scs.cli.errors import UsageError
+from scs.data.errors import UsageError
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
-    from scs.tables import Source
+    from scs.data.tables import Source
 
 RESAMPLES, MOST_ROWS = 200, 200_000
 _BOOTSTRAP = f"resamples for intervals (default: {RESAMPLES} up to {MOST_ROWS:,} rows), 0: none"
@@ -98,11 +98,11 @@ def run(arguments: argparse.Namespace) -> None:
 
 def _run(arguments: argparse.Namespace, report: Path | None) -> None:
     # Imported here: `scs --help` should not wait for the numerical libraries.
-    from scs.formula import fit
-    from scs.frames import check_column
+    from scs.data.frames import check_column
+    from scs.data.tables import as_categories, open_table, read_columns
+    from scs.data.terms import formula_columns
+    from scs.estimators.formula import fit
     from scs.report import write_report
-    from scs.tables import as_categories, open_table, read_columns
-    from scs.terms import formula_columns
 
     if arguments.formula is not None:
         for option in ("outcome", "covariates", "exclude", "categorical"):
@@ -213,7 +213,7 @@ def _report_path(text: str | None) -> Path | None:
 
 def _formula(arguments: argparse.Namespace, source: Source) -> str:
     """Write the formula that --outcome and --covariates stand for."""
-    from scs.frames import check_column, quoted
+    from scs.data.frames import check_column, quoted
 
     names = source.names
     if arguments.outcome is None:

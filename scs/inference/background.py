@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import optimize, stats
 
-from scs.moments import Moments
+from scs.moments.moments import Moments
 
 #: Deviations beyond so many standard deviations do not count in the likelihood of the background.
 WINDOW = 2.5

@@ -17,7 +17,7 @@ from scs.inference.background import (
     first_variance,
     truncated_variance,
 )
-from scs.moments import Moments
+from scs.moments.moments import Moments
 
 _ROUNDS = 12  # of background and selection in turn; four do nearly always
 _STEPS = 100  # of one selection

@@ -10,11 +10,8 @@ from typing import TYPE_CHECKING
 import pandas as pd
 
 from scs import __distribution__
-from scs._whole import write_whole
-from scs.report import charts
-from scs.report.page import page, paragraph, region, section
-from scs.report.tree import tree_html
-from scs.summary import (
+from scs.data._whole import write_whole
+from scs.estimators.summary import (
     certificate_notes,
     data_notes,
     fixed_effects,
@@ -26,9 +23,12 @@ from scs.summary import (
     table_html,
     variance_components,
 )
+from scs.report import charts
+from scs.report.page import page, paragraph, region, section
+from scs.report.tree import tree_html
 
 if TYPE_CHECKING:
-    from scs.fitted import FittedModel
+    from scs.estimators.fitted import FittedModel
 
 MOST_ROWS = 1000  # of the table of all clusters
 _LIBRARIES = ("numpy", "pandas", "scipy", "scikit-learn", "formulaic", "pyarrow", "altair")

@@ -13,14 +13,13 @@ import numpy as np
 import pandas as pd
 import vl_convert
 
-from scs.charts import METHOD_COLOURS, PALETTE
-from scs.charts.render import VEGALITE, round_numbers
-from scs.charts.theme import GRID, INK
-from scs.fitted import budget_grid
-from scs.summary import held_out_text
+from scs.estimators.fitted import budget_grid
+from scs.estimators.summary import held_out_text
+from scs.report.render import VEGALITE, round_numbers
+from scs.report.theme import GRID, INK, METHOD_COLOURS, PALETTE
 
 if TYPE_CHECKING:
-    from scs.fitted import FittedModel
+    from scs.estimators.fitted import FittedModel
     from scs.solvers import Solution
 
 WIDE, NARROW = 660, 300  # pixels of the plot itself

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from scs.summary import number
+from scs.estimators.summary import number
 
 if TYPE_CHECKING:
-    from scs.fitted import FittedModel
+    from scs.estimators.fitted import FittedModel
 
 DEPTH = 3  # questions in a row that are shown
 

@@ -8,11 +8,11 @@ from numbers import Integral, Real
 
 import numpy as np
 
-from scs._quiet import quiet
-from scs.constraints import Constraint
-from scs.moments import Moments
-from scs.objective import Problem, lower_bound, membership, profile, rounding
-from scs.slopes import SlopeMoments
+from scs.data._quiet import quiet
+from scs.moments.moments import Moments
+from scs.moments.slopes import SlopeMoments
+from scs.problem.constraints import Constraint
+from scs.problem.objective import Problem, lower_bound, membership, profile, rounding
 from scs.solvers.alternating import first_support
 from scs.solvers.exact import exact, n_split
 from scs.solvers.general import general
@@ -104,7 +104,7 @@ def solve(
     start : ndarray of int, or one per effect, optional
         A support of at most ``budget`` clusters to begin with ("exact" and "outer"); the answer is
         never worse. With constraints it counts if it obeys them.
-    constraints : sequence of `scs.constraints.Constraint`, optional
+    constraints : sequence of `scs.problem.constraints.Constraint`, optional
         Rules that the answer must obey.
     cuts : {"strong", "plain"}, optional
         Of "outer" with a random intercept alone: "plain" are the paper's tangents of Eq. 6,

@@ -14,7 +14,7 @@ from dataclasses import replace
 import numpy as np
 from scipy.linalg import cho_factor, cho_solve
 
-from scs.objective import (
+from scs.problem.objective import (
     Problem,
     Profile,
     cluster_weights,

@@ -19,8 +19,8 @@ import numpy as np
 import pyscipopt
 from pyscipopt import SCIP_RESULT
 
-from scs.moments import Moments
-from scs.objective import (
+from scs.moments.moments import Moments
+from scs.problem.objective import (
     Problem,
     Profile,
     indicator,

@@ -11,9 +11,9 @@ from typing import Any
 
 import numpy as np
 
-from scs.design import find_labels
-from scs.moments import Moments
-from scs.rank import keep_columns, rank_of_moments
+from scs.data.design import find_labels
+from scs.moments.moments import Moments
+from scs.moments.rank import keep_columns, rank_of_moments
 from scs.solvers.solution import Solution, relative_gap, unless_stopped
 
 

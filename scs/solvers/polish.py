@@ -13,7 +13,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from scs.objective import Problem, Profile, indicator, profile
+from scs.problem.objective import Problem, Profile, indicator, profile
 from scs.solvers.alternating import alternate, gains, swap
 from scs.solvers.stop import Stop
 

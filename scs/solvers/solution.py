@@ -6,8 +6,8 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from scs.moments import Moments
-from scs.objective import (
+from scs.moments.moments import Moments
+from scs.problem.objective import (
     Problem,
     Profile,
     effects,

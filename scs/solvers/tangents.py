@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from scs.objective import Problem, Profile, lower_bound
+from scs.problem.objective import Problem, Profile, lower_bound
 
 _EPS = np.finfo(float).eps
 
@@ -63,7 +63,8 @@ def lost_in_sums(n_terms: int, size: float) -> float:
 def membership_of(cut: Tangent, budget: int, incumbent: float) -> np.ndarray:
     """Say of every cluster what a tangent proves about all optimal supports.
 
-    As `scs.objective.membership`; what cancels is given away, eps times the sizes of all terms.
+    As `scs.problem.objective.membership`; what cancels is given away, eps times the sizes of all
+    terms.
     """
     n_clusters = len(cut.slopes)
     proved = np.full(n_clusters, "open", dtype="<U4")

@@ -14,8 +14,8 @@ from dataclasses import replace
 
 import numpy as np
 
-from scs.moments import Moments
-from scs.objective import (
+from scs.moments.moments import Moments
+from scs.problem.objective import (
     Problem,
     Profile,
     indicator,

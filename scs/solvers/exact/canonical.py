@@ -16,9 +16,9 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.linalg import cho_factor, cho_solve
 
-from scs.certificates import units
-from scs.columns import HOPELESS
-from scs.objective import Problem, Profile
+from scs.problem.certificates import units
+from scs.problem.columns import HOPELESS
+from scs.problem.objective import Problem, Profile
 
 # Directions of larger rho are branched on: no diagonal worth having can be extracted beside them.
 SPLIT_RHO = 0.5

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from scs.objective import Problem, Profile, indicator, profile, rounding
+from scs.problem.objective import Problem, Profile, indicator, profile, rounding
 from scs.solvers.alternating import alternate, best_support
 from scs.solvers.alternating import gains as support_gains
 from scs.solvers.exact.canonical import Canonical, few

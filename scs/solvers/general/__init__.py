@@ -8,10 +8,10 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from scs.constraints import Constraint
-from scs.moments import Moments
-from scs.objective import Problem
-from scs.slopes import SlopeMoments
+from scs.moments.moments import Moments
+from scs.moments.slopes import SlopeMoments
+from scs.problem.constraints import Constraint
+from scs.problem.objective import Problem
 from scs.solvers.general.arrow import Arrow, Point, make_arrow, referee
 from scs.solvers.general.heuristic import first_selection, improve, swap, usable, value_of
 from scs.solvers.general.master import branch_and_bound
@@ -51,7 +51,7 @@ def general(
         Clusters that may have each effect, the random intercept first.
     ridge, ridge_fixed, gap, time_limit, seed, verbose
         As in `scs.solve`.
-    constraints : sequence of `scs.constraints.Constraint`
+    constraints : sequence of `scs.problem.constraints.Constraint`
     method : {"outer", "alternating"}
         "alternating": the heuristic, with the bound of the relaxation at its root.
     start : ndarray of bool, shape (K, Q + 1), optional

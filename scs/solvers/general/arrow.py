@@ -17,10 +17,10 @@ import numpy as np
 from scipy.linalg import cho_factor, cho_solve
 from scipy.optimize import nnls
 
-from scs.moments import Moments
-from scs.objective import ROUNDING, Problem
-from scs.objective import objective as objective_of_means
-from scs.slopes import SlopeMoments
+from scs.moments.moments import Moments
+from scs.moments.slopes import SlopeMoments
+from scs.problem.objective import ROUNDING, Problem
+from scs.problem.objective import objective as objective_of_means
 
 _TOLERANCE = 1e-9  # of a linear rule, relative to what its terms add up to
 

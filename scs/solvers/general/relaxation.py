@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from scs.objective import between_shares
+from scs.problem.objective import between_shares
 from scs.solvers.general.arrow import Arrow, Extraction, Point, evaluate, plain
 from scs.solvers.general.rules import IN, OPEN, OUT, Rules
 

@@ -12,7 +12,10 @@ import numpy as np
 from scipy.optimize import Bounds as Box
 from scipy.optimize import LinearConstraint, milp
 
-from scs.constraints import (
+from scs.data.design import find_labels
+from scs.moments.moments import Moments
+from scs.moments.slopes import SlopeMoments
+from scs.problem.constraints import (
     AtMostOne,
     Bounds,
     Constraint,
@@ -23,9 +26,6 @@ from scs.constraints import (
     SumToZero,
     Together,
 )
-from scs.design import find_labels
-from scs.moments import Moments
-from scs.slopes import SlopeMoments
 from scs.solvers.general.arrow import Arrow, Linear
 
 IN, OPEN, OUT = 1, 0, -1
@@ -172,7 +172,7 @@ def make_rules(
     Raises
     ------
     TypeError
-        Something that is not a rule of `scs.constraints`.
+        Something that is not a rule of `scs.problem.constraints`.
     ValueError
         A name that does not exist; a coefficient to be selected without a ridge; no answer obeys
         all rules (the message names the fewest that conflict).

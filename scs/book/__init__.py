@@ -1,0 +1,1 @@
+"""What only the book needs: its chapters, run, stored and held against the code."""

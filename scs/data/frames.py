@@ -1,0 +1,227 @@
+"""A user's data frame: columns found by name, missing values, and types that a formula can code."""
+
+from __future__ import annotations
+
+import difflib
+import keyword
+import re
+from collections.abc import Iterable, Mapping
+from datetime import date, time
+from numbers import Integral
+from typing import Any
+
+import narwhals as nw
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+from formulaic.transforms import TRANSFORMS
+
+from scs.data.containers import dict_frame, named_by_text, to_pandas, without_wide_integers
+from scs.data.label_types import EXACT, objects
+from scs.data.wilkinson import breaks_quotes
+from scs.data.written import refuse_text
+
+
+def as_frame(data: Any, name: str = "data") -> nw.DataFrame:
+    """Return a user's table, of whatever library, as a narwhals data frame.
+
+    Raises
+    ------
+    ValueError, TypeError
+        No table, one that is not in memory, or two columns of one name.
+    """
+    if isinstance(data, Mapping):
+        data = dict_frame({key: _whole(column) for key, column in data.items()}, name)
+    if isinstance(data, pa.Table):  # what pandas wrote beside it speaks of columns not chosen
+        data = data.replace_schema_metadata(None)
+    if isinstance(data, pd.DataFrame):
+        data = named_by_text(data, name)
+    if not any(hasattr(type(data), name) for name in ("columns", "schema")):
+        raise TypeError(
+            f"{name} must be a data frame or a dict of columns, got {type(data).__name__}: for "
+            "arrays use SignificantClusterRegressor."
+        )
+    try:
+        return without_wide_integers(nw.from_native(data, eager_only=True))
+    except nw.exceptions.DuplicateError as error:
+        twice = str(error).split("got:")[-1].strip(" -\n")
+        raise ValueError(f"{name} has two columns of one name ({twice}): rename one.") from None
+    except TypeError:
+        raise TypeError(
+            f"{name} is of type {type(data).__name__}, whose rows are not in memory: pass its "
+            "collect() or compute()."
+        ) from None
+
+
+def as_pandas(frame: nw.DataFrame, columns: list[str]) -> pd.DataFrame:
+    """Return columns as pandas has them of its own; Arrow's types become what Arrow makes them."""
+    table = to_pandas(frame, columns)
+    for name in columns:
+        if isinstance(table[name].dtype, pd.ArrowDtype):
+            table[name] = pa.chunked_array(pa.array(table[name])).to_pandas()
+    return table
+
+
+def check_column(column: str, names: Iterable[str], argument: str) -> None:
+    """Raise if a column is not there; the message says which is nearest.
+
+    Raises
+    ------
+    ValueError
+    """
+    names = list(names)
+    if column in names:
+        return
+    near = nearest(column, names)
+    hint = f"did you mean {near!r}?" if near else f"there are {_some(names) or 'none at all'}."
+    raise ValueError(f"{argument}: no column named {column!r}; {hint}")
+
+
+def nearest(column: str, names: Iterable[str]) -> str | None:
+    """Return the name most like a mistyped one, or None."""
+    plain = {_squeezed(name): name for name in map(str, names)}
+    close = difflib.get_close_matches(_squeezed(str(column)), plain, n=1, cutoff=0.6)
+    return plain[close[0]] if close else None
+
+
+def quoted(column: str) -> str:
+    """Write a column's name so that a formula takes it for a name whatever it holds.
+
+    Raises
+    ------
+    ValueError
+        The name holds a backtick, or is a number.
+    """
+    if "`" in column:
+        raise ValueError(f"column {column!r} has a backtick in its name: rename it.")
+    if breaks_quotes(column):
+        raise ValueError(f"column {column!r} has a name that ends in a backslash: rename it.")
+    if not column.strip():
+        raise ValueError(f"column {column!r} has no name: rename it.")
+    if re.fullmatch(r"[\d.]+([eE][+-]?\d+)?", column):  # a formula would take it for a constant
+        raise ValueError(f"column {column!r} has a number for a name: rename it, or --exclude it.")
+    plain = column.isidentifier() and not keyword.iskeyword(column) and column not in TRANSFORMS
+    return column if plain else f"`{column}`"
+
+
+def missing_counts(table: pd.DataFrame) -> dict[str, int]:
+    """Return the number of missing values of each column that has any."""
+    counts = {str(name): int(table[name].isna().sum()) for name in table}
+    return {name: count for name, count in counts.items() if count}
+
+
+def listed(counts: Mapping[str, int]) -> str:
+    """Write counts by column for a message."""
+    return ", ".join(f"{count:,} in {name!r}" for name, count in counts.items())
+
+
+def without_missing(table: pd.DataFrame, missing: str) -> tuple[pd.DataFrame, dict[str, int]]:
+    """Refuse or drop the rows that miss a value."""
+    counts = missing_counts(table)
+    if not counts:
+        return table, counts
+    whole = table.notna().all(axis=1)
+    if missing == "refuse":
+        raise ValueError(
+            f"data has missing values ({listed(counts)}; {int((~whole).sum()):,} of "
+            f"{len(table):,} rows, the first in row {int(whole.argmin())}): fill them in, or drop "
+            "these rows with missing='drop' (--missing drop)."
+        )
+    if not whole.any():
+        raise ValueError(
+            f"data has no row without a missing value ({listed(counts)}): leave out the columns "
+            "that miss most."
+        )
+    return table[whole].reset_index(drop=True), counts
+
+
+def outcome_numbers(column: pd.Series, name: str) -> pd.Series:
+    """Return a column behind the outcome as numbers, or say what it holds."""
+    if pd.api.types.is_datetime64_any_dtype(column) or column.dtype.kind == "m":
+        raise TypeError(
+            f"outcome {name!r} holds dates or times: turn them into numbers, such as days."
+        )
+    if pd.api.types.is_complex_dtype(column):
+        raise TypeError(f"outcome {name!r} holds complex numbers: pass real ones.")
+    try:
+        return column.astype(float)
+    except (TypeError, ValueError):
+        pass
+    for row, value in enumerate(column):
+        try:
+            float(value)
+        except (TypeError, ValueError):
+            if not isinstance(value, str):
+                raise TypeError(
+                    f"outcome {name!r} holds {type(value).__name__} in row {row}, not numbers: "
+                    "convert it, or name another column."
+                ) from None
+            two = column.nunique() == 2
+            remedy = (
+                f"code its two values as 0 and 1 ({value!r} as one of them)"
+                if two
+                else "correct the entries that are no numbers, or name another column"
+            )
+            raise ValueError(
+                f"outcome {name!r} holds text ({value!r} in row {row}), not numbers: {remedy}."
+            ) from None
+    raise TypeError(f"outcome {name!r} holds {column.dtype}, not numbers: convert it.")
+
+
+def codable(column: pd.Series, name: str) -> pd.Series:
+    """Return a column in one of the types that formulaic codes as its reader expects."""
+    if pd.api.types.is_bool_dtype(column):
+        return column.astype(float)
+    if pd.api.types.is_numeric_dtype(column):
+        return column if isinstance(column.dtype, np.dtype) else column.astype(float)
+    if isinstance(column.dtype, pd.CategoricalDtype):
+        return column.cat.remove_unused_categories()
+    if isinstance(column.dtype, pd.DatetimeTZDtype) or column.dtype.kind in "mM":
+        raise TypeError(_dates(name))
+    if isinstance(column.dtype, pd.StringDtype):
+        return column.astype("category")
+    values = column.astype(object)
+    kinds = {type(value) for value in values}
+    if not any(issubclass(kind, str) for kind in kinds):
+        try:
+            return values.astype(float)  # Decimal, or numbers in an object column
+        except (TypeError, ValueError):
+            if any(issubclass(kind, (date, time)) for kind in kinds):
+                raise TypeError(_dates(name)) from None
+            raise TypeError(
+                f"column {name!r} holds {min(k.__name__ for k in kinds)}: pass numbers or text."
+            ) from None
+    if len(kinds) > 1:
+        raise TypeError(f"column {name!r} mixes text and numbers: make it all one or the other.")
+    return values.astype("category")
+
+
+def refuse_identifier(column: pd.Series, name: str) -> None:
+    """Refuse text that names the rows, or that is numbers or dates."""
+    refuse_text(column, name, f"write C({quoted(name)}) (--categorical) if each is a category")
+
+
+def _whole(column: Any) -> Any:
+    """Return a column whose whole numbers pandas will not round for a missing value beside them."""
+    if isinstance(column, np.ma.MaskedArray):
+        column = [None if entry is np.ma.masked else entry for entry in column]
+    if not isinstance(column, (list, tuple)) or not any(
+        isinstance(entry, Integral) and abs(entry) >= EXACT for entry in column
+    ):
+        return column
+    return objects(column)
+
+
+def _squeezed(name: str) -> str:
+    return re.sub(r"[\s_.-]+", "", name).lower()
+
+
+def _some(names: list[str]) -> str:
+    return ", ".join(repr(name) for name in names[:12]) + (", ..." if len(names) > 12 else "")
+
+
+def _dates(name: str) -> str:
+    return (
+        f"column {name!r} holds dates or times: turn them into numbers of a unit you choose, such "
+        "as days since the first one, or leave the column out (--exclude)."
+    )

@@ -1,0 +1,1 @@
+"""One pipeline behind two doors: `scs.fit` and the scikit-learn classes."""

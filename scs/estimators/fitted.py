@@ -1,0 +1,295 @@
+"""What `scs.fit` returns: the selection by name, predictions, other budgets, and the summary."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from functools import cached_property
+from math import ceil, log2
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from sklearn.tree import DecisionTreeClassifier
+
+from scs.baselines import Fit
+from scs.data._quiet import quiet
+from scs.data.design import find_labels
+from scs.data.frames import as_frame
+from scs.data.rows import INTERCEPT, ModelRows, new_rows, new_slopes
+from scs.data.terms import repeated_columns
+from scs.estimators import summary
+from scs.estimators.standard import Standard
+from scs.estimators.trees import ClusterTree
+from scs.inference.bootstrap import Bootstrap
+from scs.inference.folds import in_order
+from scs.moments.moments import Moments
+from scs.moments.slopes import SlopeMoments
+from scs.solvers import Solution, Tuning, check_budgets, solve_path
+
+_TREE_CELLS = 10_000_000  # nodes x clusters: class shares that a tree keeps
+
+
+def budget_grid(n_clusters: int) -> list[int]:
+    """Return the budgets that ``budget="auto"`` tries: 0, then about ten for each factor of ten.
+
+    The paper's grid begins at a tenth of the clusters: too coarse where few of many differ.
+    """
+    decades = range(int(10 * np.log10(max(n_clusters, 1))) + 1)
+    steps = {round(10 ** (step / 10)) for step in decades}
+    return sorted({0, n_clusters} | {step for step in steps if step <= n_clusters})
+
+
+@dataclass(frozen=True, eq=False)  # == of arrays is no truth value
+class FittedModel:
+    """A selection of clusters fitted from a formula.
+
+    Attributes
+    ----------
+    formula, groups : str
+        As given.
+    budget : int, or dict of effect to int with random slopes
+        Largest number of clusters with an effect, given or chosen.
+    chosen_by : str
+        "given", or how it was chosen.
+    tuning : Tuning or None
+        Held-out error by budget, where the budget was chosen.
+    ridge, ridge_fixed : float
+        On the effects and on the coefficients (never on the intercept).
+    solution : Solution
+        With objective, bound, gap and what is proved of each cluster.
+    moments : Moments, or SlopeMoments with random slopes
+        Sufficient statistics of the rows: all that other budgets need. Columns of slopes are
+        standardised there.
+    standard : Standard
+        How the columns became those solved in.
+    inner : Moments or SlopeMoments
+        Of the columns solved in.
+    lmm : Fit or None
+        The Gaussian linear mixed model of the same formula (REML), for comparison; None where it
+        cannot be fitted, and ``lmm_note`` says why.
+    boot_rows, boot_clusters : Bootstrap or None
+        Resampled rows within clusters (for effects) and clusters (for coefficients).
+    rows : ModelRows
+        What was read, dropped and coded; its ``design`` is a sample of at most 50,000 rows.
+    seed : int
+        Of folds, resamples and tree.
+    """
+
+    formula: str
+    groups: str
+    budget: int | dict[str, int]
+    chosen_by: str
+    tuning: Tuning | None = field(repr=False)
+    ridge: float
+    ridge_fixed: float
+    solution: Solution = field(repr=False)
+    moments: Moments | SlopeMoments = field(repr=False)
+    standard: Standard = field(repr=False)
+    inner: Moments | SlopeMoments = field(repr=False)
+    lmm: Fit | None = field(repr=False)
+    lmm_note: str
+    boot_rows: Bootstrap | None = field(repr=False)
+    boot_clusters: Bootstrap | None = field(repr=False)
+    rows: ModelRows = field(repr=False)
+    seed: int
+
+    @property
+    def coef(self) -> pd.Series:
+        """Coefficients by column of the design matrix, ``Intercept`` first where there is one.
+
+        NaN for a column that others determine: it was left out.
+        """
+        return pd.Series(self.solution.beta, index=self._columns, name="coef")
+
+    @property
+    def effects(self) -> pd.Series | pd.DataFrame:
+        """Effect of every cluster by label; 0 outside the selection.
+
+        With random slopes a table, one column per effect, ``Intercept`` always the first: the level
+        at the mean of the slopes' columns, and slopes per unit of theirs.
+        """
+        index = pd.Index(self.solution.labels, name=self.groups, tupleize_cols=False)
+        if self.rows.slopes is None:
+            return pd.Series(self.solution.gamma, index=index, name="effect")
+        return pd.DataFrame(self.solution.gamma, index=index, columns=list(self.effect_names))
+
+    @property
+    def effect_names(self) -> tuple[str, ...]:
+        """Names of the effects that a cluster may have, ``Intercept`` first."""
+        return (INTERCEPT, *(self.rows.slopes.names if self.rows.slopes is not None else ()))
+
+    @property
+    def selected(self) -> np.ndarray | dict[str, np.ndarray]:
+        """Labels of the selected clusters, sorted; with random slopes by effect."""
+        if self.rows.slopes is None:
+            return self.solution.selected
+        return dict(zip(self.effect_names, self.solution.selected, strict=True))
+
+    @property
+    def var_e(self) -> float:
+        """Residual sum of squares over N - rank - (number selected): the errors' variance."""
+        s, slopes = self.solution, self.rows.slopes
+        beta = self._beta[int(self.rows.intercept) :]
+        gamma = s.gamma if slopes is None else slopes.scale.standardised(s.gamma)
+        rss = s.objective - self.ridge * np.sum(gamma**2) - self.ridge_fixed * beta @ beta
+        free = self.inner.n_rows - self.inner.n_columns - np.count_nonzero(gamma)
+        return max(float(rss), 0.0) / free if free > 0 else float("nan")
+
+    @property
+    def deviations(self) -> pd.DataFrame:
+        """Mean residual of every cluster before its effect, and that mean's standard error.
+
+        DataFrame indexed by label: ``rows``, ``deviation``, ``std_error``, ``effect``, ``proved``.
+
+        Raises
+        ------
+        ValueError
+            The model has random slopes, which a mean does not show.
+        """
+        m = self.moments
+        if self.rows.slopes is not None:
+            raise ValueError(
+                "deviations are of models with a random intercept alone: see effects instead."
+            )
+        return pd.DataFrame(
+            {
+                "rows": m.n.astype(int),
+                "deviation": m.mean_y - m.mean_x @ self._beta,
+                "std_error": np.sqrt(self.var_e / m.n),
+                "effect": self.solution.gamma,
+                "proved": self.solution.membership,
+            },
+            index=self.effects.index,
+        )
+
+    @property
+    def tree(self) -> DecisionTreeClassifier | None:
+        """The classifier of clusters on covariates that rows of new ones go through (2.2.2).
+
+        CART of depth ceil(log2 K), as in the paper, and shallower where K is in the thousands (its
+        class shares would not fit in memory). It asks nothing about products and powers of
+        covariates that are there themselves. None without covariates or with a single cluster.
+        """
+        return None if self._tree is None else self._tree.tree
+
+    @cached_property
+    def _tree(self) -> ClusterTree | None:
+        design, n_clusters = in_order(self.rows.design), self.moments.n_clusters
+        if design.X.shape[1] == 0 or n_clusters == 1:
+            return None
+        deepest = max(1, int(log2(_TREE_CELLS / n_clusters)) - 1)
+        depth = min(ceil(log2(n_clusters)), deepest)
+        tree = DecisionTreeClassifier(max_depth=depth, random_state=self.seed)
+        again = repeated_columns(self.rows.spec)
+        asked = np.array([name not in again for name in design.names])
+        return ClusterTree.of(tree, design.X, design.codes, asked)
+
+    @quiet
+    def predict(self, new_data: Any) -> np.ndarray:
+        """Predict the outcome of new rows.
+
+        Parameters
+        ----------
+        new_data : data frame or dict of columns
+            The covariates; with the cluster column, known clusters get their effect. Rows of other
+            or missing clusters, and all rows without that column, get an effect from the tree.
+
+        Returns
+        -------
+        ndarray, shape (N,)
+
+        Raises
+        ------
+        ValueError, TypeError
+            A column is not there, a value is missing, or a category was never seen in fitting.
+        """
+        X = new_rows(self.rows, new_data, "new_data")
+        frame = as_frame(new_data, "new_data")
+        first = int(self.rows.intercept)
+        beta = self._beta
+        predicted = X @ beta[first:] + (beta[0] if first else 0.0)
+        where = np.full(len(X), -1, dtype=np.intp)
+        if self.groups in frame.columns:
+            where = find_labels(self.solution.labels, frame[self.groups])
+        known = where >= 0
+        effects = np.empty((len(X), *self.solution.gamma.shape[1:]))
+        effects[known] = self.solution.gamma[where[known]]
+        if not known.all():
+            effects[~known] = self._assigned(X[~known])
+        if self.rows.slopes is None:
+            return predicted + effects
+        Z = new_slopes(self.rows.slopes, new_data, "new_data")
+        return predicted + self.rows.slopes.scale.added(Z, effects)
+
+    def path(self, budgets: Any = None, *, gap: float = 1e-4, time_limit: float = 30.0):
+        """Solve the same rows for other budgets.
+
+        Parameters
+        ----------
+        budgets : iterable of int, optional
+            Those of `budget_grid` if None.
+        gap : float
+        time_limit : float
+            Seconds for all of them together.
+
+        Returns
+        -------
+        tuple of Solution
+
+        Raises
+        ------
+        ValueError
+            The model has random slopes: a budget is then several numbers.
+        """
+        if self.rows.slopes is not None:
+            raise ValueError(
+                "path() takes no random slopes, which have a budget each: call "
+                "scs.solve(model.moments, (b0, b1, ...), ridge=model.ridge, "
+                "ridge_fixed=model.ridge_fixed); slopes are per standard deviation there."
+            )
+        budgets = check_budgets(
+            budget_grid(self.moments.n_clusters) if budgets is None else budgets
+        )
+        found = solve_path(
+            self.inner,
+            budgets,
+            ridge=self.ridge,
+            ridge_fixed=self.ridge_fixed,
+            gap=gap,
+            time_limit=time_limit / max(len(budgets), 1),
+            seed=self.seed,
+        )
+        return tuple(map(self.standard.solution, found))
+
+    def summary(self, *, top: int = 25) -> str:
+        """Return the fit as text: data, certificate, coefficients, selected clusters, the LMM.
+
+        Parameters
+        ----------
+        top : int
+            Selected clusters shown at most, those of the largest effects.
+        """
+        return summary.as_text(self, top=top)
+
+    def __str__(self) -> str:
+        return self.summary()
+
+    def _repr_html_(self) -> str:
+        return summary.as_html(self)
+
+    def _assigned(self, X: np.ndarray) -> np.ndarray:
+        """Effects of rows of no known cluster: averages weighted by the tree's class shares."""
+        gamma = self.solution.gamma
+        if self._tree is None:
+            return np.repeat([self.moments.n @ gamma / self.moments.n_rows], len(X), axis=0)
+        return self._tree.predict_proba(X) @ gamma[self._tree.classes_]
+
+    @property
+    def _beta(self) -> np.ndarray:
+        """Coefficients as they count in a prediction: 0 for columns left out."""
+        return np.nan_to_num(self.solution.beta)
+
+    @property
+    def _columns(self) -> pd.Index:
+        names = self.moments.names
+        return pd.Index((INTERCEPT, *names[1:]) if self.rows.intercept else names)

@@ -1,0 +1,364 @@
+"""`fit`: from a formula and a data frame to a selection with its proof, in one call."""
+
+from __future__ import annotations
+
+import sys
+import warnings
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
+from numbers import Integral, Real
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from scs.baselines import Fit, fit_gaussian
+from scs.data._quiet import quiet
+from scs.data.containers import column_name
+from scs.data.design import Design, DesignWarning, refuse_other_kind, stacked
+from scs.data.frames import check_column
+from scs.data.labels import LabelWarning
+from scs.data.rows import INTERCEPT, ModelRows, model_rows, new_rows
+from scs.estimators.fitted import FittedModel, budget_grid
+from scs.estimators.standard import Standard
+from scs.inference.bootstrap import Bootstrap
+from scs.inference.bootstrap import bootstrap as resample
+from scs.inference.folds import choose_budget, content_order, in_order, reordered
+from scs.moments.moments import Moments
+from scs.moments.rank import keep_columns
+from scs.moments.slopes import SlopeMoments
+from scs.solvers import check_budgets, solve, tune_budget, within
+
+FOLDS = 5
+_TREE_ROWS = 50_000  # the tree for new rows is grown on no more than so many
+
+
+@quiet
+def fit(
+    formula: str,
+    data: Any,
+    groups: str,
+    budget: int | str | Sequence[int] | Mapping[str, int] = "auto",
+    *,
+    ridge: float = 1.0,
+    ridge_fixed: float | None = 0.0,
+    gap: float = 1e-6,
+    time_limit: float = 60.0,
+    missing: str = "refuse",
+    bootstrap: int = 0,
+    level: float = 0.95,
+    seed: int = 0,
+    random: str | None = None,
+    validation: Any = None,
+    method: str = "auto",
+    verbose: bool = False,
+) -> FittedModel:
+    """Fit a regression in which at most ``budget`` clusters have an effect of their own (Eq. 5).
+
+    Minimises ||y - X beta - A gamma||^2 + ridge ||gamma||^2 + ridge_fixed ||beta||^2 subject to
+    ||gamma||_0 <= budget, with X from the formula, and proves how far from the best it can be.
+    Coefficients carry no ridge unless asked for, so that units and origins of covariates change
+    no name, no effect and no prediction.
+
+    Parameters
+    ----------
+    formula : str
+        As in R, statsmodels and patsy, ``"score ~ age + sex"``: text columns become indicators
+        against their first level, transformations such as ``np.log(x)``, ``bs(x, df=4)``, ``C(x)``
+        and interactions work, ``.`` is every other column. Without the clusters. None of it is run:
+        columns, arithmetic, comparisons and the functions of `scs.functions`, all else is refused.
+    data : data frame (pandas, polars, pyarrow) or dict of columns
+    groups : str
+        Column of cluster labels.
+    budget : int or "auto"
+        More than there are clusters is taken as all of them, with a warning. "auto": of least
+        squared error on held-out rows, in five folds within clusters, or on ``validation``, out of
+        `budget_grid`. Folds follow what the rows hold, so that neither the order of rows nor labels
+        or units matter, and rows are dealt anew until the choice is stable; ``tuning.flat`` names
+        the budgets that do as well. With random slopes a budget has to be named: one number for
+        each effect alike, a sequence in the order of ``random``, or a dict by name,
+        ``{"Intercept": 2, "x": 3}``, in which what is not named gets 0.
+    ridge : float
+        mu > 0 on the effects: an effect of n rows is shrunk by n / (n + mu).
+    ridge_fixed : float, optional
+        >= 0 on the coefficients, never on the intercept. 0: units do not matter, and columns that
+        others determine are left out, with a note that names them and a coefficient of NaN. None:
+        the same as ``ridge``, the paper's Eq. 5, which shrinks what is measured in large units.
+    gap : float
+        Stop at (objective - bound) / objective <= gap.
+    time_limit : float
+        Seconds for the search. The choice of a budget takes its own time, so that the clock has
+        no say in it.
+    missing : {"refuse", "drop"}
+        Rows that miss a value in a column that is used.
+    bootstrap : int
+        Replications for intervals: of effects, from rows drawn within clusters (below ten rows
+        from the model's errors, see `scs.intervals`); of coefficients, from whole clusters drawn.
+        0: no intervals.
+    level : float
+        Of the intervals.
+    seed : int
+    random : str, optional
+        The effects that a cluster may have, as lme4 writes them left of the bar. None or "1": a
+        random intercept; "1 + x" or "x": and a slope of x; "0 + x" or "x - 1": a slope alone, which
+        is the same as a budget of 0 for the intercept. Put x into ``formula`` too for a common
+        slope from which clusters differ. The ridge is on the slope of the standardised column, (x -
+        mean) / standard deviation over the rows, so that units and origin of x do not matter: the
+        effect of an intercept is the level at the mean of x. Effects of slopes are reported per
+        unit of x. Indicators of all levels without a random intercept, "0 + C(x)", are levels
+        themselves and are not centred. No bootstrap, no LMM beside.
+    validation : data frame, optional
+        The paper's labelled validation rows, for ``budget="auto"``; used in the final fit too.
+    method : see `scs.solve`
+    verbose : bool
+        Say on stderr what is being done.
+
+    Returns
+    -------
+    FittedModel
+
+    Raises
+    ------
+    ValueError, TypeError
+        The first line names the argument or column, what is wrong, and the remedy.
+
+    References
+    ----------
+    Paper, Eq. 5, Sections 2.2 and 5.4.
+    """
+    numbers = {"gap": gap, "time_limit": time_limit, "ridge": ridge}
+    if ridge_fixed is not None:
+        numbers["ridge_fixed"] = ridge_fixed
+    for name, value in numbers.items():
+        if not isinstance(value, Real) or isinstance(value, bool):
+            raise TypeError(f"{name} must be a number, got {value!r}.")
+    if not time_limit > 0:
+        raise ValueError(f"time_limit must be positive (seconds), got {time_limit!r}: try 60.")
+    if not isinstance(bootstrap, Integral) or bootstrap < 0:
+        raise ValueError(f"bootstrap must be a whole number, 0 or more, got {bootstrap!r}.")
+    if not isinstance(seed, Integral) or seed < 0:
+        raise ValueError(f"seed must be a whole number, 0 or more, got {seed!r}.")
+
+    def say(what: str) -> None:
+        if verbose:
+            print(what, file=sys.stderr, flush=True)
+
+    groups = column_name(groups, "groups")
+    as_read = model_rows(formula, data, groups, missing=missing, random=random)
+    rows = _in_order(as_read)  # what is computed must not depend on the order of rows
+    budgets: dict[str, int] = {}
+    if rows.slopes is not None:
+        budgets = _slope_budgets(rows, budget)
+        _refuse_with_slopes(bootstrap, validation)
+    elif not (isinstance(budget, str) and budget == "auto") and (
+        not isinstance(budget, Integral) or isinstance(budget, bool)
+    ):
+        raise ValueError(
+            f"budget must be a whole number or 'auto', got {budget!r} (several are for random "
+            "slopes: random='1 + x')."
+        )
+    options = {
+        "ridge": ridge,
+        "ridge_fixed": ridge if ridge_fixed is None else ridge_fixed,
+        "method": method,
+        "seed": int(seed),
+    }
+    held_out = None if validation is None else _held_out(rows, validation, groups)
+    fitted = rows.design if held_out is None else in_order(stacked(rows.design, held_out))
+    standard = Standard.of(fitted, intercept=rows.intercept, ridge_fixed=options["ridge_fixed"])
+    tuning, chosen_by = None, "given"
+    if not budgets and budget == "auto":
+        if held_out is None:
+            if np.bincount(rows.design.codes).max() < 2:
+                raise ValueError(
+                    "budget='auto' holds rows out of their clusters, but every cluster has a "
+                    "single row: name a budget (--budget N), or pass validation=."
+                )
+        else:
+            folds = [
+                tuple(
+                    Moments.from_design(standard.kept(d), intercept=rows.intercept)
+                    for d in (rows.design, in_order(held_out))
+                )
+            ]
+            chosen_by = "least error on the validation rows"
+        grid = budget_grid(len(rows.design.labels))
+        say(f"choosing the budget: {len(grid)} budgets ...")
+        with warnings.catch_warnings():
+            # What is to be said of the columns is said of all the rows.
+            warnings.simplefilter("ignore", DesignWarning)
+            if held_out is None:
+                kept = standard.kept(rows.design)
+                tuning = choose_budget(kept, grid, FOLDS, intercept=rows.intercept, **options)
+                dealt = f"dealt {tuning.repeats} times"
+                chosen_by = f"least error, {FOLDS} folds within clusters, {dealt}"
+            else:
+                each = time_limit / len(grid)
+                tuning = tune_budget(folds, grid, gap=max(gap, 1e-4), time_limit=each, **options)
+        budget = tuning.best
+    if held_out is not None:
+        as_read = replace(as_read, design=stacked(as_read.design, held_out))
+        rows = _in_order(as_read)
+    moments, inner = (_moments(rows, d) for d in (rows.design, standard.design(rows.design)))
+    if not budgets:
+        budget = within(int(budget), moments.n_clusters)
+    say(f"selecting at most {budgets or budget} of {moments.n_clusters} clusters ...")
+    allowed = list(budgets.values()) if budgets else budget
+    found = solve(inner, allowed, gap=gap, time_limit=time_limit, **options)
+    solution = standard.solution(found)
+    if budgets:
+        solution = rows.slopes.scale.solution(solution)
+        lmm, lmm_note = None, "it is fitted for a random intercept alone."
+    else:
+        lmm, lmm_note = _mixed_model(keep_columns(moments, standard.rank))
+    by_rows = by_clusters = None
+    if bootstrap and solution.status != "interrupted":  # Ctrl-C: what there is, and no more work
+        say(f"resampling: {bootstrap} times rows, {bootstrap} times clusters ...")
+        by_rows, by_clusters = _resampled(
+            replace(rows, design=standard.kept(rows.design)), budget, bootstrap, level, options
+        )
+    return FittedModel(
+        formula=formula,
+        groups=groups,
+        budget=budgets or budget,
+        chosen_by=chosen_by,
+        tuning=tuning,
+        ridge=float(ridge),
+        ridge_fixed=float(options["ridge_fixed"]),
+        solution=solution,
+        moments=moments,
+        standard=standard,
+        inner=inner,
+        lmm=lmm,
+        lmm_note=lmm_note,
+        boot_rows=by_rows,
+        boot_clusters=by_clusters,
+        rows=as_read if len(rows.design.y) <= _TREE_ROWS else _sampled(rows, seed),
+        seed=int(seed),
+    )
+
+
+def _in_order(rows: ModelRows) -> ModelRows:
+    """Return what was read with its rows in the order of their content."""
+    design, slopes = rows.design, rows.slopes
+    if slopes is None:
+        return replace(rows, design=in_order(design))
+    table = np.hstack([design.X, slopes.Z])
+    order = content_order(design, table, (*design.names, *slopes.names))
+    slopes = replace(slopes, Z=slopes.Z[order])
+    return replace(rows, design=reordered(design, order), slopes=slopes)
+
+
+def _slope_budgets(rows: ModelRows, budget: Any) -> dict[str, int]:
+    """Return one budget for each effect, ``Intercept`` first."""
+    slopes = rows.slopes
+    own = ((INTERCEPT,) if slopes.intercept else ()) + slopes.names
+    example = "budget={" + ", ".join(f"{name!r}: 3" for name in own[:3]) + "}"
+    if isinstance(budget, str):
+        raise ValueError(f"budget={budget!r} is not for random slopes: name one, {example}.")
+    if isinstance(budget, Mapping):
+        for name in budget:
+            check_column(name, own, "budget")
+        given = check_budgets(budget.get(name, 0) for name in own)
+    elif isinstance(budget, Integral):
+        given = check_budgets([budget] * len(own))
+    else:
+        if not isinstance(budget, Iterable):
+            raise TypeError(f"budget must be whole numbers, got {budget!r}: pass {example}.")
+        given = check_budgets(budget)
+        if len(given) != len(own):
+            raise ValueError(
+                f"budget has {len(given)} entries, but clusters have {len(own)} effects "
+                f"({', '.join(own)}): pass one for each, such as {example}."
+            )
+    given = [within(each, len(rows.design.labels)) for each in given]
+    return {INTERCEPT: 0} | dict(zip(own, given, strict=True))
+
+
+def _refuse_with_slopes(bootstrap: int, validation: Any) -> None:
+    if bootstrap:
+        raise ValueError(
+            f"bootstrap={bootstrap}: intervals are for a random intercept alone: pass 0 "
+            "(--bootstrap 0) with random slopes."
+        )
+    if validation is not None:
+        raise ValueError(
+            "validation chooses the budget of a random intercept: with random slopes add its rows "
+            "to data, and name budgets."
+        )
+
+
+def _held_out(rows: ModelRows, validation: Any, groups: str) -> Design:
+    """Read validation rows by the coding of the fitted ones."""
+    try:
+        outcome = model_rows(f"{rows.left} ~ 1", validation, groups).design
+    except (ValueError, TypeError) as error:
+        raise type(error)(f"validation: {error}") from None
+    X = new_rows(rows, validation, "validation")
+    refuse_other_kind(rows.design.labels, outcome.labels)
+    return Design(X, outcome.y, outcome.codes, outcome.labels, rows.design.names)
+
+
+def _moments(rows: ModelRows, design: Design) -> Moments | SlopeMoments:
+    """Return the moments of a design of these rows, slopes about their centre in their unit."""
+    if rows.slopes is None:
+        return Moments.from_design(design, intercept=rows.intercept)
+    Z = rows.slopes.scale.columns(rows.slopes.Z)
+    return SlopeMoments.from_design(design, Z, rows.slopes.names, intercept=rows.intercept)
+
+
+def _mixed_model(moments: Moments) -> tuple[Fit | None, str]:
+    """Fit the Gaussian LMM beside; where that cannot be done, say why instead of failing."""
+    try:
+        fitted = fit_gaussian(moments)
+    except ValueError as error:
+        return None, str(error)
+    return fitted, fitted.message
+
+
+def _resampled(
+    rows: ModelRows, budget: int, reps: int, level: float, options: dict
+) -> tuple[Bootstrap, Bootstrap]:
+    design = rows.design
+    table = pd.DataFrame(design.X, columns=list(design.names))
+    intercept, ridge_fixed = rows.intercept, options["ridge_fixed"]
+    if not design.names:  # an intercept alone: as a column without a ridge it is the same
+        table, intercept, ridge_fixed = (
+            pd.DataFrame({INTERCEPT: np.ones(len(design.y))}),
+            False,
+            0.0,
+        )
+    shared = {
+        "reps": int(reps),
+        "level": level,
+        "seed": options["seed"],
+        "intercept": intercept,
+        "ridge": options["ridge"],
+        "ridge_fixed": ridge_fixed,
+    }
+    labels = design.labels[design.codes]
+    with warnings.catch_warnings():
+        # What is said of the rows need not be said of each resample.
+        warnings.simplefilter("ignore", DesignWarning)
+        warnings.simplefilter("ignore", LabelWarning)
+        try:
+            return tuple(
+                resample(table, design.y, labels, budget, resample=what, **shared)
+                for what in ("rows", "clusters")
+            )
+        except ValueError as error:
+            if not str(error).startswith("resample"):
+                raise
+            raise ValueError(
+                f"{error} Or go without intervals: bootstrap=0 (--bootstrap 0)."
+            ) from None
+
+
+def _sampled(rows: ModelRows, seed: int) -> ModelRows:
+    """Draw as many rows as the tree is grown on from those in order."""
+    design = rows.design
+    rng = np.random.default_rng(int(seed))
+    kept = np.sort(rng.choice(len(design.y), _TREE_ROWS, replace=False))
+    sample = Design(design.X[kept], design.y[kept], design.codes[kept], design.labels, design.names)
+    slopes = rows.slopes and replace(rows.slopes, Z=rows.slopes.Z[kept])
+    return replace(rows, design=sample, slopes=slopes)

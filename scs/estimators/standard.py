@@ -1,0 +1,171 @@
+"""The rows of a user's own fit in columns without units, and its answer in the user's units again.
+
+With no ridge on the coefficients Eq. 5 sees the span of the columns only. So the doors for users'
+data hand the solver an orthonormal basis of it, about the means: no digit is lost to a far origin,
+to large units or to columns that are nearly alike. A random slope does have a ridge. It is put on
+the slope of the standardised column, so that units and origin do not matter there either.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from numbers import Integral
+from typing import Any
+
+import numpy as np
+from scipy.linalg import solve_triangular
+
+from scs.data.design import Design, DesignWarning
+from scs.moments.rank import Rank, rank_of_rows, unit_columns
+from scs.solvers import Solution
+
+
+@dataclass(frozen=True, eq=False)
+class Standard:
+    """How the columns of a design become those that are solved in.
+
+    Attributes
+    ----------
+    rank : Rank
+        What is kept.
+    origin : ndarray, shape (R,)
+        Means of the columns kept; 0 without an intercept.
+    transform : ndarray, shape (R, R), or None
+        From columns kept, about their origin, to those solved in; None: as they are, with a ridge
+        on the coefficients, which sees units.
+    """
+
+    rank: Rank
+    origin: np.ndarray
+    transform: np.ndarray | None
+
+    @classmethod
+    def of(cls, design: Design, *, intercept: bool, ridge_fixed: float | None) -> Standard:
+        """Decide from the rows which columns are kept; say once which are not.
+
+        Raises
+        ------
+        ValueError
+            Without a ridge: no column is left, or as many coefficients as rows.
+        """
+        X, names = design.X, design.names
+        if ridge_fixed != 0 or not names:  # what is no number the solver refuses
+            rank = Rank(names, np.arange(len(names)), {}, intercept)
+            return cls(rank, np.zeros(len(names)), None)
+        rank = rank_of_rows(X, names, intercept=intercept)
+        rank.check(len(X))
+        if rank.dropped:
+            warnings.warn(rank.note(), DesignWarning, stacklevel=3)
+        kept = X[:, rank.kept]
+        origin = kept.mean(axis=0) if intercept else np.zeros(kept.shape[1])
+        columns, size, _ = unit_columns(kept, origin if intercept else None)
+        factor = np.linalg.qr(columns, mode="r")
+        inverse = solve_triangular(factor, np.eye(len(factor)))
+        return cls(rank, origin, np.sqrt(len(X)) * inverse / size[:, None])
+
+    def kept(self, design: Design) -> Design:
+        """Return the design without the columns left out, in the user's units."""
+        names = tuple(design.names[j] for j in self.rank.kept)
+        return replace(design, X=design.X[:, self.rank.kept], names=names)
+
+    def design(self, design: Design) -> Design:
+        """Return the design in the columns to solve in."""
+        if self.transform is None:
+            return design
+        kept = self.kept(design)
+        return replace(kept, X=(kept.X - self.origin) @ self.transform)
+
+    def solution(self, solution: Solution) -> Solution:
+        """Return a solution with the coefficients of the user's columns."""
+        if self.transform is None:
+            return solution
+        first = int(self.rank.intercept)
+        slopes = self.transform @ solution.beta[first:]
+        level = solution.beta[:first] - self.origin @ slopes
+        beta = np.concatenate([level[:first], slopes])
+        return replace(solution, beta=self.rank.expand(beta))
+
+
+@dataclass(frozen=True, eq=False)
+class SlopeScale:
+    """Centre and unit of the columns of random slopes.
+
+    Attributes
+    ----------
+    centre : ndarray, shape (Q,)
+        Means over the rows. Clusters' lines are compared there: the effect of an intercept is the
+        level at the mean. 0 where there is no random intercept and the columns add up to one, as
+        indicators of all levels do: these are levels themselves.
+    unit : ndarray, shape (Q,)
+        Standard deviations over the rows.
+    """
+
+    centre: np.ndarray
+    unit: np.ndarray
+
+    @classmethod
+    def of(cls, Z: np.ndarray, names: tuple[str, ...], *, intercept: bool) -> SlopeScale:
+        """Read centre and unit off the rows; no column is constant.
+
+        Parameters
+        ----------
+        Z : ndarray, shape (N, Q)
+        names : tuple of str, length Q
+        intercept : bool
+            Whether clusters may have an intercept of their own too.
+        """
+        centre = Z.mean(axis=0)
+        unit = unit_columns(Z, centre)[1] / np.sqrt(len(Z))
+        if not intercept:
+            beside = np.column_stack([Z, np.ones(len(Z))])
+            levels = rank_of_rows(beside, (*names, ""), intercept=False)
+            if Z.shape[1] in levels.dropped:
+                centre = np.zeros(Z.shape[1])
+        return cls(centre, unit)
+
+    def columns(self, Z: np.ndarray) -> np.ndarray:
+        """Return the columns to solve in, shape (N, Q)."""
+        return (Z - self.centre) / self.unit
+
+    def solution(self, solution: Solution) -> Solution:
+        """Return a solution whose slopes are per unit of the user's columns."""
+        gamma = solution.gamma.copy()
+        gamma[:, 1:] /= self.unit
+        return replace(solution, gamma=gamma)
+
+    def standardised(self, gamma: np.ndarray) -> np.ndarray:
+        """Return effects (K, Q + 1) as the ridge counts them."""
+        return gamma * np.concatenate([[1.0], self.unit])
+
+    def added(self, Z: np.ndarray, effects: np.ndarray) -> np.ndarray:
+        """Return what effects, one row of them for each row of Z, add to the prediction."""
+        return effects[:, 0] + ((Z - self.centre) * effects[:, 1:]).sum(axis=1)
+
+
+def slope_positions(random: Any, names: tuple[str, ...]) -> list[int]:
+    """Return the positions of the columns with random slopes.
+
+    Parameters
+    ----------
+    random : sequence of column names or positions, or None
+    names : tuple of str
+        Of all columns.
+    """
+    if random is None:
+        return []
+    if isinstance(random, str) or not isinstance(random, Iterable):
+        raise TypeError(f"random must be a list of columns, got {random!r}: pass [{random!r}].")
+    found = []
+    for column in random:
+        if column in names:
+            found.append(names.index(column))
+        elif isinstance(column, Integral) and 0 <= column < len(names):
+            found.append(int(column))
+        else:
+            raise ValueError(
+                f"random names column {column!r}, which X does not have: choose among "
+                f"{', '.join(names[:12])}."
+            )
+    return found

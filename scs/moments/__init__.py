@@ -1,0 +1,1 @@
+"""Rows to sufficient statistics: one pass, mergeable with +, from arrays, files and Dask."""

@@ -1,0 +1,380 @@
+"""The sufficient statistics of a clustered regression: one pass over the rows, mergeable with +.
+
+Eq. 5 sees the rows only through cluster sizes, cluster means and pooled within-cluster
+cross-products. Means and centred products are kept instead of raw sums, because a sum of squares
+about zero loses the digits that matter as soon as the data lie far from zero.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import chain
+from typing import Any
+
+import numpy as np
+
+from scs.data._quiet import quiet
+from scs.data.design import (
+    Design,
+    as_clusters,
+    as_codes,
+    as_matrix,
+    as_outcome,
+    label_order,
+    refuse_other_kind,
+)
+from scs.data.labels import note_alike
+from scs.moments.merge import Part, merge_parts, part_of_rows
+
+INTERCEPT = "intercept"
+
+
+@dataclass(frozen=True, eq=False)  # == of arrays is no truth value
+class Moments:
+    """Cluster sizes, cluster means and pooled within-cluster cross-products of ``[X, y]``.
+
+    With ``x_k`` and ``y_k`` the cluster means, the residual sum of squares of Eq. 5 is::
+
+        within_yy - 2 beta'within_xy + beta'within_xx beta
+            + sum_k n_k (y_k - x_k'beta - gamma_k)^2
+
+    Attributes
+    ----------
+    labels : ndarray, shape (K,)
+        Cluster labels, sorted.
+    n : ndarray of float, shape (K,)
+        Rows in each cluster, n_k >= 1.
+    mean_x : ndarray, shape (K, P)
+        Cluster means of the covariates.
+    mean_y : ndarray, shape (K,)
+        Cluster means of the outcome.
+    within_xx, within_xy, within_yy : ndarray (P, P), ndarray (P,), float
+        Cross-products about the cluster means, summed over clusters.
+    names : tuple of str, length P
+        Column names.
+    intercept : bool
+        Whether the first column is an unpenalised column of ones.
+    """
+
+    labels: np.ndarray
+    n: np.ndarray
+    mean_x: np.ndarray
+    mean_y: np.ndarray
+    within_xx: np.ndarray
+    within_xy: np.ndarray
+    within_yy: float
+    names: tuple[str, ...]
+    intercept: bool
+
+    @classmethod
+    @quiet
+    def from_arrays(
+        cls, X: Any, y: Any, clusters: Any, *, intercept: bool = False, Z: Any = None
+    ) -> Moments:
+        """Compute the moments of one table, in O(N P^2) time and O(K P) extra memory.
+
+        Parameters
+        ----------
+        X : array-like or data frame, shape (N, P)
+            Design matrix; finite numbers.
+        y : array-like, shape (N,)
+            Outcome.
+        clusters : array-like, shape (N,)
+            Cluster labels.
+        intercept : bool
+            Add a first, unpenalised column of ones.
+        Z : array-like or data frame, shape (N, Q), optional
+            Columns of random slopes; then the result is a `scs.moments.slopes.SlopeMoments`.
+
+        Raises
+        ------
+        ValueError, TypeError
+            See `scs.data.design.Design.from_table`.
+        """
+        if Z is not None:
+            from scs.moments.slopes import SlopeMoments
+
+            return SlopeMoments.from_arrays(X, y, clusters, Z, intercept=intercept)
+        matrix, names = as_matrix(X, min_columns=0 if intercept else 1)
+        outcome = as_outcome(y, len(matrix))
+        codes, labels = as_clusters(clusters, len(matrix))
+        note_alike(labels)
+        return cls.from_design(Design(matrix, outcome, codes, labels, names), intercept=intercept)
+
+    @classmethod
+    def from_design(cls, design: Design, *, intercept: bool = False) -> Moments:
+        """Compute the moments of rows that are validated already."""
+        part = part_of_rows(design.X, design.y, design.codes, design.labels)
+        return cls.from_part(part, design.names, intercept=intercept)
+
+    @classmethod
+    def from_part(cls, part: Part, names: tuple[str, ...], *, intercept: bool = False) -> Moments:
+        """Compute the moments from cluster sums of ``[X, y]`` whose X has the columns ``names``."""
+        intercept = bool(intercept)
+        first = int(intercept)
+        order = label_order(part.labels)
+        n_columns = first + len(names)
+        mean_x = np.ones((len(order), n_columns))
+        mean_x[:, first:] = part.means[order, :-1]
+        within_xx = np.zeros((n_columns, n_columns))
+        within_xx[first:, first:] = part.products[:-1, :-1]
+        return cls(
+            labels=part.labels[order],
+            n=part.n[order],
+            mean_x=mean_x,
+            mean_y=part.means[order, -1],
+            within_xx=within_xx,
+            within_xy=np.concatenate([np.zeros(first), part.products[:-1, -1]]),
+            within_yy=float(part.products[-1, -1]),
+            names=((INTERCEPT,) if intercept else ()) + tuple(names),
+            intercept=intercept,
+        )
+
+    @classmethod
+    def from_chunks(cls, chunks: Iterable[tuple], *, intercept: bool = False) -> Moments:
+        """Compute the moments of ``(X, y, clusters)`` chunks, one at a time in memory.
+
+        Time O(N P^2), whatever the number of chunks: a chunk is merged in time proportional to
+        its own clusters. Memory O(K P) and one chunk.
+
+        Parameters
+        ----------
+        chunks : iterable of (X, y, clusters) or (X, y, clusters, Z)
+            Each as in `from_arrays`; a cluster may be spread over several chunks.
+        intercept : bool
+            Add a first, unpenalised column of ones.
+
+        Raises
+        ------
+        ValueError
+            No chunk, or chunks with different columns.
+        """
+        chunks = iter(chunks)
+        begun = next(chunks, None)
+        if begun is None:
+            raise ValueError("chunks is empty: pass at least one (X, y, clusters).")
+        chunks = chain([begun], chunks)
+        if len(begun) == 4:
+            return sum(cls.from_arrays(*c[:3], intercept=intercept, Z=c[3]) for c in chunks)
+        names: tuple[str, ...] = ()
+
+        def parts() -> Iterator[Part]:
+            nonlocal names
+            for i, (X, y, clusters) in enumerate(chunks):
+                matrix, found = as_matrix(X, min_columns=0 if intercept else 1)
+                if i == 0:
+                    names = found
+                _refuse_other_columns(names, found, f"chunk {i}")
+                outcome = as_outcome(y, len(matrix))
+                yield part_of_rows(matrix, outcome, *as_codes(clusters, len(matrix)))
+
+        total = merge_parts(parts())
+        note_alike(total.labels)
+        return cls.from_part(total, names, intercept=intercept)
+
+    @classmethod
+    def from_files(
+        cls,
+        source: Any,
+        *,
+        outcome: str,
+        cluster: str,
+        covariates: Sequence[str] | None = None,
+        categories: Iterable[str] | Mapping[str, Sequence] = (),
+        intercept: bool = False,
+        missing: str = "raise",
+        csv: Mapping[str, Any] | None = None,
+        keep_na_text: bool = False,
+        batch_rows: int = 131_072,
+        n_jobs: int = 1,
+        progress: bool = False,
+    ) -> Moments:
+        """Compute the moments of Parquet or CSV files, which may be larger than memory.
+
+        Time O(N P^2), one pass. Memory O(K P + ``batch_rows`` P) in each process, whatever the
+        number of rows and the size of the files and their row groups.
+
+        Parameters
+        ----------
+        source : path, glob pattern, folder, or list of these
+            Parquet or CSV files, as `scs.data.sources.open_source` finds them. Only the columns
+            needed are read.
+        outcome : str
+            Column of the outcome: numbers.
+        cluster : str
+            Column of the cluster labels: whole numbers, text (dictionaries too), dates. In CSV
+            files they are text as written, and whole numbers only if all are plainly written
+            ones: ``007`` is not ``7``.
+        covariates : list of str, optional
+            Columns of X, numbers or booleans; all the other columns if None, but for the index of
+            a pandas data frame.
+        categories : list of str, or dict of str to levels
+            Covariates to be dummy-coded: each level but the first gives a column
+            ``name[T.level]``. The levels of a list are found in a pass of their own.
+        intercept : bool
+            Add a first, unpenalised column of ones.
+        missing : "raise" or "drop"
+            Refuse missing values (null, NaN), or leave their rows out and warn of how many.
+        csv : dict, optional
+            How to read CSV, such as ``{"delimiter": ";", "decimal_point": ",", "encoding":
+            "latin-1"}``: see `scs.data.sources.open_source`.
+        keep_na_text : bool
+            In CSV files take NA, NaN, null ... for text in columns of text (Namibia's labels),
+            not for missing values.
+        batch_rows : int
+            Rows in memory at a time.
+        n_jobs : int
+            Processes, which share files and the row groups of Parquet files (joblib's meaning:
+            -1 for all cores). The numbers do not depend on it. With 1, columns are decoded in
+            threads of pyarrow meanwhile; another process takes seconds to start, so that more
+            of them pay for long tables only.
+        progress : bool
+            Show a bar with the rows done and the time left (estimated for CSV).
+
+        Returns
+        -------
+        Moments
+            `scs.moments.files.read_files` gives the counts of rows as well.
+
+        Raises
+        ------
+        FileNotFoundError
+            No such file.
+        ValueError, TypeError
+            No such column (named with similar ones), no rows, files with different columns, text
+            among the numbers, missing or infinite values: the message names file, column and row.
+        """
+        from scs.moments import files as passes  # it builds on this module
+
+        reading = passes.read_files(
+            source,
+            outcome=outcome,
+            cluster=cluster,
+            covariates=covariates,
+            categories=categories,
+            intercept=intercept,
+            missing=missing,
+            csv=csv,
+            keep_na_text=keep_na_text,
+            batch_rows=batch_rows,
+            n_jobs=n_jobs,
+            progress=progress,
+        )
+        return passes.moments_and_warning(reading)
+
+    @classmethod
+    def from_dask(
+        cls,
+        frame: Any,
+        *,
+        outcome: str,
+        cluster: str,
+        covariates: Sequence[str] | None = None,
+        categories: Iterable[str] | Mapping[str, Sequence] = (),
+        intercept: bool = False,
+        missing: str = "raise",
+    ) -> Moments:
+        """Compute the moments of a Dask data frame, on whatever cluster Dask is connected to.
+
+        Every partition is summed up where it is; the sums are merged in a tree of fixed shape, so
+        that the numbers do not depend on the workers. Memory O(K P) and one partition in each.
+
+        Parameters
+        ----------
+        frame : dask.dataframe.DataFrame
+        outcome, cluster, covariates, categories, intercept, missing
+            See `from_files`.
+
+        Raises
+        ------
+        ImportError
+            Dask is not installed (``pip install '.[dask]'``).
+        ValueError, TypeError
+            See `from_files`; messages name the partition.
+        """
+        from scs.moments import files as passes  # it builds on this module
+
+        reading = passes.read_dask(
+            frame,
+            outcome=outcome,
+            cluster=cluster,
+            covariates=covariates,
+            categories=categories,
+            intercept=intercept,
+            missing=missing,
+        )
+        return passes.moments_and_warning(reading)
+
+    def __add__(self, other: Moments) -> Moments:
+        """Merge the moments of two sets of rows: exact, whatever clusters they share.
+
+        Each sum costs O(K P); many pieces merge faster through `from_chunks`.
+        """
+        if not isinstance(other, Moments):
+            return NotImplemented
+        if self.intercept != other.intercept:
+            raise ValueError(
+                f"other has intercept={other.intercept}, these moments {self.intercept}: compute "
+                "both with the same."
+            )
+        refuse_other_kind(self.labels[:1], other.labels[:1])
+        _refuse_other_columns(self.names, other.names, "other")
+        total = merge_parts([self._part(), other._part()])
+        note_alike(total.labels)
+        return self.from_part(total, self.names[int(self.intercept) :], intercept=self.intercept)
+
+    def __radd__(self, other: int) -> Moments:
+        """Let `sum` begin with its 0."""
+        return self if other == 0 else NotImplemented
+
+    def _part(self) -> Part:
+        first = int(self.intercept)
+        products = np.empty((self.n_columns - first + 1,) * 2)
+        products[:-1, :-1] = self.within_xx[first:, first:]
+        products[:-1, -1] = products[-1, :-1] = self.within_xy[first:]
+        products[-1, -1] = self.within_yy
+        means = np.column_stack([self.mean_x[:, first:], self.mean_y])
+        return Part(self.labels, self.n, means, products)
+
+    @property
+    def n_rows(self) -> int:
+        """N, the number of rows."""
+        return int(self.n.sum())
+
+    @property
+    def n_clusters(self) -> int:
+        """K, the number of clusters."""
+        return len(self.n)
+
+    @property
+    def n_columns(self) -> int:
+        """P, the number of columns of the design matrix, the intercept included."""
+        return self.mean_x.shape[1]
+
+    @property
+    def xtx(self) -> np.ndarray:
+        """X'X, shape (P, P)."""
+        return self.within_xx + self.mean_x.T @ (self.mean_x * self.n[:, None])
+
+    @property
+    def xty(self) -> np.ndarray:
+        """X'y, shape (P,)."""
+        return self.within_xy + self.mean_x.T @ (self.n * self.mean_y)
+
+    @property
+    def yty(self) -> float:
+        """Sum of squares y'y."""
+        return self.within_yy + float(self.n @ self.mean_y**2)
+
+
+def _refuse_other_columns(names: tuple[str, ...], found: tuple[str, ...], where: str) -> None:
+    if names != found:
+        difference = next(
+            (f"{a!r} against {b!r}" for a, b in zip(names, found) if a != b),
+            f"{len(names)} against {len(found)} columns",
+        )
+        raise ValueError(
+            f"{where} has different columns ({difference}): merge moments of the same columns "
+            "in the same order."
+        )

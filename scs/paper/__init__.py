@@ -1,0 +1,1 @@
+"""What only the paper needs: its simulations, data sets, tables, and the ledger of verdicts."""
