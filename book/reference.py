@@ -25,7 +25,7 @@ MODULES = (
     "scs.problem.splines",
 )
 # Values have no docstring: Sphinx reads the comment "#:" above them, where they are defined.
-DEFINED_IN = {"scs.book.charts": "scs.book.charts.theme"}
+DEFINED_IN = {"scs.book.charts": "scs.report.theme"}
 
 
 def pages() -> dict[str, str]:

@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import operator
-import warnings
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
-from math import ceil
 from typing import Any
 
 import numpy as np
@@ -14,53 +11,9 @@ import numpy as np
 from scs.data.design import find_labels
 from scs.moments.moments import Moments
 from scs.moments.rank import keep_columns, rank_of_moments
+from scs.solvers.budgets import check_budgets
 from scs.solvers.solution import Solution, relative_gap, unless_stopped
-
-
-class BudgetWarning(UserWarning):
-    """A budget allows more clusters than there are."""
-
-
-# The paper's grid of shares of non-zero effects; it prints 2/3 and 1/3 as 66 % and 33 %.
-PAPER_SHARES = (0.1, 0.2, 0.25, 1 / 3, 0.4, 0.5, 0.6, 2 / 3, 0.75, 0.8, 0.9, 1.0)
-
-
-def paper_budgets(n_clusters: int) -> list[int]:
-    """Return the paper's grid for K clusters: ceil(K a) for its twelve shares a, each once."""
-    # Rounding first: K * 1/3 must not end a hair above a whole number.
-    return sorted({ceil(round(n_clusters * share, 9)) for share in PAPER_SHARES})
-
-
-def check_budget(budget: int) -> int:
-    """Return the budget as an int, or say what is wrong with it."""
-    try:
-        number = operator.index(None if isinstance(budget, bool) else budget)
-    except TypeError:
-        raise TypeError(
-            f"budget must be a whole number of clusters, got {budget!r}: pass for example 5."
-        ) from None
-    if number < 0:
-        raise ValueError(f"budget must not be negative, got {budget!r}: pass 0 or more.")
-    return number
-
-
-def within(budget: int, n_clusters: int) -> int:
-    """Return a budget that is no more than there are clusters, and say so where it was."""
-    if budget > n_clusters:
-        warnings.warn(
-            f"budget {budget:,} is more than the {n_clusters:,} clusters there are: all of them "
-            "may differ.",
-            BudgetWarning,
-            stacklevel=3,
-        )
-    return min(budget, n_clusters)
-
-
-def check_budgets(budgets: Iterable[int]) -> list[int]:
-    """Return budgets as a list of ints, or say what is wrong with them."""
-    if isinstance(budgets, str) or not isinstance(budgets, Iterable):
-        raise TypeError(f"budgets must be a sequence of whole numbers, got {budgets!r}.")
-    return [check_budget(budget) for budget in budgets]
+from scs.solvers.solve import solve
 
 
 @dataclass(frozen=True)
@@ -128,8 +81,6 @@ def solve_path(
     KeyboardInterrupt
         Ctrl-C: a path that is not finished has no meaning of its own.
     """
-    from scs.solvers import solve
-
     if budgets is None:
         budgets = range(moments.n_clusters + 1)
     budgets = check_budgets(budgets)

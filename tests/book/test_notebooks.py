@@ -14,7 +14,7 @@ from scs.book.execute import canonical, cell_ids
 from scs.book.parameters import notebook_parameters
 from scs.book.stale import stale_reasons
 
-NOTEBOOKS = Path(__file__).resolve().parents[1] / "notebooks"
+NOTEBOOKS = Path(__file__).resolve().parents[2] / "notebooks"
 SOURCES = sorted(NOTEBOOKS.glob("*.md"))
 REMEDY = "run `make notebooks` and look at the difference"
 

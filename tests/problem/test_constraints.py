@@ -219,7 +219,7 @@ def test_a_conflict_is_named(rules, said, unsaid):
 @pytest.mark.parametrize(
     ("rules", "kind", "message"),
     [
-        (["sign"], TypeError, "constraints holds 'sign': pass values of scs.problem.constraints"),
+        (["sign"], TypeError, "constraints holds 'sign': pass values of scs.constraints"),
         ([ForceIn(clusters=[99])], ValueError, "constraints name cluster 99"),
         ([ForceOut(columns=["no"])], ValueError, "constraints name column 'no'"),
         ([SumToZero(effect="slope")], ValueError, "constraints name effect 'slope'"),

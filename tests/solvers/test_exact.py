@@ -719,6 +719,7 @@ def test_path_shares_bounds_between_budgets(monkeypatch):
     """Every other budget is cut off at once: it takes the bound of the next larger one."""
     moments = ambiguous(4, 40, intercept=True, flat=1)
     alone, honest = [], solvers.solve
+    path_module = importlib.import_module("scs.solvers.path")
 
     def hurried(moments, budget, **options):
         limit = {"time_limit": 1e-9} if budget % 2 else {}
@@ -726,7 +727,7 @@ def test_path_shares_bounds_between_budgets(monkeypatch):
         alone.append(found)
         return found
 
-    monkeypatch.setattr(solvers, "solve", hurried)
+    monkeypatch.setattr(path_module, "solve", hurried)
     path = solve_path(moments, [18, 19, 20, 21], gap=1e-6)
     assert [found.status for found in alone] == ["optimal", "time_limit"] * 2
     for before, after, exact in zip(alone, path, solve_path(moments, [18, 19, 20, 21], gap=1e-6)):

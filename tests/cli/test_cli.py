@@ -21,7 +21,7 @@ from scs.cli import main
 from scs.data.errors import UsageError
 from scs.paper import datasets, provenance
 
-ROOT = Path(__file__).resolve().parents[1]
+ROOT = Path(__file__).resolve().parents[2]
 
 CHAPTER = """---
 jupytext:
@@ -66,7 +66,7 @@ WITH_TABLE = (
     + """
 ```{code-cell} ipython3
 import pandas as pd
-from scs import charts
+from scs.book import charts
 
 frame = pd.DataFrame({"error": [0.1, 0.2]})
 charts.table(frame, caption="Small & smaller errors.", name="tab-small")
@@ -324,10 +324,10 @@ def test_stale_are_exactly_the_notebooks_whose_code_changed(book, package, capsy
     main(["execute", "--stale"])
     assert capsys.readouterr().out.strip() == "none of 2 chapters is stale"
 
-    _edit(package / "metrics.py", "def sparsity", "# a remark\ndef sparsity")
+    _edit(package / "paper" / "metrics.py", "def sparsity", "# a remark\ndef sparsity")
     assert [stale_reasons(chapter) for chapter in all_chapters(book)] == [[], []]
 
-    _edit(package / "metrics.py", "return", "return 0 or")
+    _edit(package / "paper" / "metrics.py", "return", "return 0 or")
     assert [stale_reasons(chapter) for chapter in all_chapters(book)] == [
         [],
         ["changed: sparsity"],

@@ -14,7 +14,7 @@ import pytest
 from scs.baselines import lmm_gaussian, lmm_laplace, loglik_laplace, ols
 from scs.moments.moments import Moments
 
-REFERENCE = Path(__file__).parent / "reference"
+REFERENCE = Path(__file__).parents[1] / "reference"
 POINTS = json.loads((REFERENCE / "a_loglik_points.json").read_text())
 
 

@@ -43,14 +43,14 @@ def test_pages_are_listed_where_they_were(reference):
 
 def test_the_index_names_every_page(reference):
     index = (reference.FOLDER / "index.md").read_text(encoding="utf-8")
-    named = re.findall(r"^- (?:\{py:\w+\}`scs\.([\w.]+)`|\[(scs\.\w+)\]\(\2\.md\))", index, re.M)
+    named = re.findall(r"^- (?:\{py:\w+\}`scs\.([\w.]+)`|\[(scs[\w.]+)\]\(\2\.md\))", index, re.M)
     assert sorted(a or b for a, b in named) == sorted(reference.pages())
 
 
 def test_values_are_described_where_they_are_defined(reference):
     for name in ("PALETTE", "METHOD_COLOURS"):
-        assert f":: scs.book.charts.theme.{name}\n" in reference.directive("scs.book.charts", name)
-    source = (ROOT / "scs" / "charts" / "theme.py").read_text(encoding="utf-8")
+        assert f":: scs.report.theme.{name}\n" in reference.directive("scs.book.charts", name)
+    source = (ROOT / "scs" / "report" / "theme.py").read_text(encoding="utf-8")
     assert re.search(r"^#: .*\nPALETTE = ", source, re.M)
     assert re.search(r"^#: .*\nMETHOD_COLOURS = ", source, re.M)
 

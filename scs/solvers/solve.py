@@ -1,0 +1,246 @@
+"""The one entry to all solvers: check the arguments, choose a solver, run it."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable, Sequence
+from numbers import Integral, Real
+
+import numpy as np
+
+from scs.data._quiet import quiet
+from scs.moments.moments import Moments
+from scs.moments.slopes import SlopeMoments
+from scs.problem.constraints import Constraint
+from scs.problem.objective import Problem, lower_bound, membership, profile, rounding
+from scs.solvers.alternating import first_support
+from scs.solvers.budgets import check_budget, check_budgets, within
+from scs.solvers.exact import exact, n_split
+from scs.solvers.general import general
+from scs.solvers.outer import outer
+from scs.solvers.solution import Solution, Step, make_solution
+from scs.solvers.stop import Stop
+
+METHODS = ("auto", "exact", "outer", "alternating")
+CUTS = ("strong", "plain")
+_MOST_SPLITS = 4  # directions that boxes cover within minutes: the intercept and three more
+
+
+@quiet
+def solve(
+    moments: Moments | SlopeMoments,
+    budget: int | Sequence[int],
+    *,
+    ridge: float = 1.0,
+    ridge_fixed: float | None = None,
+    method: str = "auto",
+    gap: float = 1e-4,
+    time_limit: float = 60.0,
+    seed: int = 0,
+    verbose: bool = False,
+    start: np.ndarray | Sequence[np.ndarray] | None = None,
+    constraints: Sequence[Constraint] = (),
+    cuts: str | None = None,
+) -> Solution:
+    """Select at most ``budget`` clusters with non-zero effects, with a proved bound.
+
+    Minimises ||y - X beta - A gamma||^2 + ridge ||gamma||^2 + ridge_fixed ||beta||^2 subject to
+    ||gamma||_0 <= budget (Eq. 5 of the paper, in its scaling: no 1/2, no 1/n), and to ||gamma_r||_0
+    <= budget_r for each of Q + 1 effects with random slopes.
+
+    Parameters
+    ----------
+    moments : Moments, or SlopeMoments (``Moments.from_arrays(..., Z=...)``)
+        Of the rows; with ``intercept=True`` its first column carries no ridge.
+    budget : int, or one int per effect with random slopes (the random intercept first)
+        Largest number of non-zero effects, >= 0. More than K is taken as K, with a `BudgetWarning`.
+        One number for several effects holds for each of them.
+    ridge : float
+        mu > 0 on the effects.
+    ridge_fixed : float, optional
+        Ridge >= 0 on the coefficients. None: the same as ``ridge``, which is the paper's Eq. 5;
+        then the units of covariates matter. 0: they do not, and columns that others determine are
+        refused by name; `scs.fit` and the estimators leave them out.
+    method : {"auto", "exact", "outer", "alternating"}
+        "exact": branch and bound made for this problem. "outer": the paper's outer approximation
+        in SCIP. "alternating": a heuristic, with the bound of the relaxation at its root. "auto":
+        the best that proves its answer; ``Solution.method`` says which, and why. Random slopes and
+        constraints go to "outer", with boxes on the directions of beta that clusters explain:
+        "exact" sorts clusters by one gain each, which neither allows.
+    gap : float
+        Stop at (objective - bound) / objective <= gap.
+    time_limit : float
+        Seconds, > 0; the heuristic that begins every search is cut short too.
+    seed : int
+        Of random starts.
+    verbose : bool
+        Print incumbent, bound, gap and nodes as they move ("exact" and "outer").
+    start : ndarray of int, or one per effect, optional
+        A support of at most ``budget`` clusters to begin with ("exact" and "outer"); the answer is
+        never worse. With constraints it counts if it obeys them.
+    constraints : sequence of `scs.problem.constraints.Constraint`, optional
+        Rules that the answer must obey.
+    cuts : {"strong", "plain"}, optional
+        Of "outer" with a random intercept alone: "plain" are the paper's tangents of Eq. 6,
+        "strong" (the default) those of a tighter function that is the same at supports.
+
+    Returns
+    -------
+    Solution
+        Also at the time limit and after Ctrl-C: the best support found and what is proved.
+
+    Raises
+    ------
+    ValueError, TypeError
+        An argument out of range, dependent columns without a ridge, or constraints that conflict.
+
+    References
+    ----------
+    Paper, Eq. 5 and 6.
+    """
+    if not isinstance(moments, Moments | SlopeMoments):
+        raise TypeError(
+            f"moments must be Moments, got {type(moments).__name__}: "
+            "call Moments.from_arrays(X, y, clusters) first."
+        )
+    if isinstance(constraints, Constraint) or not isinstance(constraints, Iterable):
+        raise TypeError(f"constraints must be a list, got {constraints!r}: pass [{constraints!r}].")
+    constraints = tuple(constraints)
+    is_general = bool(constraints) or isinstance(moments, SlopeMoments)
+    budgets = [within(each, moments.n_clusters) for each in _check_budgets(budget, moments)]
+    budget = budgets[0]
+    if method not in METHODS:
+        raise ValueError(f"method must be one of {METHODS}, got {method!r}.")
+    if not (_is_number(gap) and 0 <= gap < 1):
+        raise ValueError(f"gap must be a number in [0, 1), got {gap!r}: try 1e-4.")
+    if cuts is not None:
+        _check_cuts(cuts, method, is_general)
+    if is_general and method == "exact":
+        what = "random slopes" if isinstance(moments, SlopeMoments) else "constraints"
+        raise ValueError(
+            f"method='exact' takes no {what}: it sorts clusters by one gain each. Use 'outer' or "
+            "'auto'."
+        )
+    if start is not None:
+        parts = start if isinstance(moments, SlopeMoments) else [start]
+        if len(parts) != len(budgets):
+            raise ValueError(f"start must hold one support for each of {len(budgets)} effects.")
+        size = moments.n_clusters
+        parts = [_check_start(p, problem_size=size, budget=b) for p, b in zip(parts, budgets)]
+        start = parts[0]
+    if not (_is_number(time_limit) and time_limit > 0):
+        raise ValueError(f"time_limit must be positive (seconds), got {time_limit!r}: try 60.")
+    if not isinstance(seed, Integral) or seed < 0:
+        raise ValueError(f"seed must be a whole number, 0 or more, got {seed!r}.")
+    limits = {"gap": gap, "time_limit": time_limit, "seed": seed}
+    if is_general:
+        first = None
+        if start is not None:
+            first = np.zeros((moments.n_clusters, len(budgets)))
+            for r, part in enumerate(parts):
+                first[part, r] = 1.0
+        return general(
+            moments,
+            budgets,
+            ridge=ridge,
+            ridge_fixed=ridge_fixed,
+            constraints=constraints,
+            method="alternating" if method == "alternating" else _general_reason(method, moments),
+            verbose=verbose,
+            start=first,
+            **limits,
+        )
+    problem = Problem.from_moments(moments, ridge=ridge, ridge_fixed=ridge_fixed)
+    if method == "alternating":
+        return _alternating(moments, problem, budget, **limits)
+    if method == "outer":
+        kind = cuts or "strong"
+        return outer(moments, problem, budget, cuts=kind, verbose=verbose, start=start, **limits)
+    name = "exact" if method == "exact" else _reason(problem)
+    return exact(moments, problem, budget, method=name, verbose=verbose, start=start, **limits)
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, Real) and not isinstance(value, bool)
+
+
+def _check_budgets(budget: int | Sequence[int], moments: Moments | SlopeMoments) -> list[int]:
+    """Return one budget for each effect."""
+    if not isinstance(moments, SlopeMoments):
+        return [check_budget(budget)]
+    if not isinstance(budget, Iterable) or isinstance(budget, str):
+        return [check_budget(budget)] * moments.n_effects
+    budgets = check_budgets(budget)
+    if len(budgets) != moments.n_effects:
+        raise ValueError(
+            f"budget has {len(budgets)} entries, but clusters have {moments.n_effects} effects "
+            f"({', '.join(moments.effect_names)}): pass one for each, or one number for all."
+        )
+    return budgets
+
+
+def _check_cuts(cuts: str, method: str, is_general: bool) -> None:
+    if cuts not in CUTS:
+        raise ValueError(f"cuts must be one of {CUTS}, got {cuts!r}.")
+    if method != "outer" or is_general:
+        raise ValueError(
+            f"cuts={cuts!r} is for method='outer' with a random intercept and no constraints: "
+            "leave it out, or pass method='outer'."
+        )
+
+
+def _general_reason(method: str, moments: Moments | SlopeMoments) -> str:
+    """Say why the general solver is the one to take."""
+    if method == "outer":
+        return "outer"
+    slopes = isinstance(moments, SlopeMoments)
+    return f"outer (auto: {'random slopes' if slopes else 'constraints'})"
+
+
+def _check_start(start: np.ndarray, *, problem_size: int, budget: int) -> np.ndarray:
+    support = np.unique(np.asarray(start, dtype=np.intp))
+    if support.size and not 0 <= support[0] <= support[-1] < problem_size:
+        raise ValueError(
+            f"start names cluster {support[0] if support[0] < 0 else support[-1]}, but indices run "
+            f"from 0 to {problem_size - 1}: pass indices into moments.labels."
+        )
+    if len(support) > budget:
+        raise ValueError(
+            f"start has {len(support)} clusters, more than the budget {budget}: pass fewer."
+        )
+    return support
+
+
+def _reason(problem: Problem) -> str:
+    """Say why the exact solver is the one to take, and what to expect of it."""
+    splits = n_split(problem)
+    if splits <= _MOST_SPLITS:
+        return f"exact (auto: {splits} direction(s) to split)"
+    return f"exact (auto: {splits} directions to split, a hard case: expect a gap)"
+
+
+def _alternating(
+    moments: Moments, problem: Problem, budget: int, *, gap: float, time_limit: float, seed: int
+) -> Solution:
+    """Run the heuristic alone; the bound is the cut at the evenly spread relaxation point."""
+    started = time.perf_counter()
+    with Stop(time_limit) as stop:
+        best, interrupted = first_support(problem, budget, seed=seed, stop=stop)
+        late = bool(stop)
+    stop.interrupted |= interrupted
+    root = profile(problem, np.full(problem.n_clusters, budget / problem.n_clusters))
+    bound = lower_bound(problem, root, budget, best.value + rounding(problem, best))
+    return make_solution(
+        moments,
+        problem,
+        best,
+        np.flatnonzero(best.s),
+        bound=bound,
+        membership=membership(problem, root, budget, best.value),
+        status=stop.status if late or stop.interrupted else "heuristic",
+        method="alternating",
+        seconds=time.perf_counter() - started,
+        nodes=0,
+        history=(Step(time.perf_counter() - started, best.value, bound, 0, 0),),
+        gap=gap,
+    )
