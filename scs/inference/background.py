@@ -15,25 +15,13 @@ import numpy as np
 from scipy import optimize, stats
 
 from scs.moments.moments import Moments
+from scs.problem.background import effective_rows
 
 #: Deviations beyond so many standard deviations do not count in the likelihood of the background.
 WINDOW = 2.5
 _RANK = 1e-10  # share of a column's sum of squares below which a direction is rounding
 _MEDIAN = stats.norm.ppf(0.75)  # of the absolute value of a standard normal variable
 _GRID = 60  # points at which the likelihood of the background is looked at first
-
-
-def effective_rows(n: np.ndarray, background: float) -> np.ndarray:
-    """Return m_k = n_k / (1 + theta n_k), the rows that a cluster's mean is worth.
-
-    Parameters
-    ----------
-    n : ndarray, shape (K,)
-        Rows in each cluster.
-    background : float
-        theta >= 0, the background's variance over the errors'.
-    """
-    return n / (1.0 + background * n)
 
 
 @dataclass(frozen=True, eq=False)

@@ -10,7 +10,6 @@ from scs.inference.background import (
     Deviations,
     coefficients,
     deviations,
-    effective_rows,
     first_variance,
     truncated_variance,
 )
