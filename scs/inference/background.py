@@ -39,6 +39,8 @@ class Between:
         sigma^2 from within clusters, which no effect of a cluster can touch.
     df : float
         Its degrees of freedom, N - K - rank of ``within_xx``.
+    scale, origin : ndarray, shape (P,)
+        Of the columns: x in the data's units is ``x / scale + origin``.
     """
 
     n: np.ndarray
@@ -49,6 +51,8 @@ class Between:
     within_yy: float
     var_e: float
     df: float
+    scale: np.ndarray
+    origin: np.ndarray
 
     @classmethod
     def from_moments(cls, moments: Moments) -> Between:
@@ -61,8 +65,10 @@ class Between:
         """
         n, n_rows = moments.n, moments.n.sum()
         x, y = moments.mean_x.copy(), moments.mean_y.copy()
+        origin = np.zeros(x.shape[1])
         if moments.intercept:
-            x[:, 1:] -= n @ x[:, 1:] / n_rows
+            origin[1:] = n @ x[:, 1:] / n_rows
+            x -= origin
             y -= n @ y / n_rows
         size = np.sqrt((np.diag(moments.within_xx) + n @ x**2) / n_rows)
         scale = 1.0 / np.where(size > 0, size, 1.0)
@@ -83,7 +89,17 @@ class Between:
                 "is real: pass background=0 (--background none)."
             )
         x *= scale
-        return cls(n, x, y, within, within_xy, moments.within_yy, float(rest / df), df)
+        var_e = float(rest / df)
+        return cls(n, x, y, within, within_xy, moments.within_yy, var_e, df, scale, origin)
+
+    def in_data_units(self, inverse: np.ndarray) -> np.ndarray:
+        """Return the inverse of M for coefficients of the data's columns, about their own zero."""
+        found = inverse * np.outer(self.scale, self.scale)
+        if self.origin.any():  # the intercept is the level at the means, less what they add to it
+            back = np.eye(len(found))
+            back[0] -= self.origin
+            found = back @ found @ back.T
+        return found
 
     @property
     def n_clusters(self) -> int:

@@ -1,6 +1,6 @@
 """Selection over a background of small differences, against dense systems with explicit u."""
 
-from itertools import combinations
+from itertools import combinations, pairwise
 
 import numpy as np
 import pytest
@@ -110,7 +110,7 @@ def test_paths_and_held_out_errors_count_the_background():
     X, y, codes, theta = draw(8)
     moments = Moments.from_arrays(X, y, codes, intercept=True)
     path = solve_path(moments, [0, 2, 4], ridge=RIDGE, ridge_fixed=0, background=theta)
-    assert all(a.objective >= b.objective for a, b in zip(path, path[1:]))
+    assert all(a.objective >= b.objective for a, b in pairwise(path))
     for found in path:
         assert found.theta == theta
         fitted = found.beta[0] + X @ found.beta[1:] + (found.gamma + found.background)[codes]
@@ -121,7 +121,7 @@ def test_paths_and_held_out_errors_count_the_background():
 def test_a_bad_background_is_refused(background):
     X, y, codes, _ = draw(0)
     moments = Moments.from_arrays(X, y, codes, intercept=True)
-    with pytest.raises((ValueError, TypeError), match="^background must be a"):
+    with pytest.raises((ValueError, TypeError), match=r"^background must be a"):
         solve(moments, 1, background=background)
 
 
