@@ -243,11 +243,11 @@ class FittedModel:
 
     @property
     def var_e(self) -> float:
-        """The errors' variance: from within clusters where these tell it.
+        """The errors' variance: over a background from within clusters, which no effect touches.
 
-        Else, and with random slopes, the residual sum of squares over N - rank - (number selected).
+        Without one, the residual sum of squares over N - rank - (number selected).
         """
-        if self.selection.inference is not None:
+        if self.theta > 0 and self.selection.inference is not None:
             return self.selection.inference.var_e
         s, slopes = self.solution, self.rows.slopes
         beta = self._beta[int(self.rows.intercept) :]
