@@ -72,12 +72,8 @@ class Between:
             No degrees of freedom within clusters, or no error there.
         """
         n, n_rows = moments.n, moments.n.sum()
-        x, y = moments.mean_x.copy(), moments.mean_y.copy()
-        if moments.intercept:
-            x[:, 1:] -= n @ x[:, 1:] / n_rows
-            y -= n @ y / n_rows
-        size = np.sqrt((np.diag(moments.within_xx) + n @ x**2) / n_rows)
-        scale = 1.0 / np.where(size > 0, size, 1.0)
+        x, scale = _centred(moments)
+        y = moments.mean_y - (n @ moments.mean_y / n_rows if moments.intercept else 0.0)
         within = moments.within_xx * np.outer(scale, scale)
         inverse, rank = _inverse(within, n_rows)
         within_xy = moments.within_xy * scale
@@ -235,6 +231,23 @@ def truncated_variance(found: Deviations, first: float, window: float = WINDOW) 
         loss, bounds=ends, method="bounded", options={"xatol": 1e-10 * top}
     )
     return float(finer.x) if finer.fun < losses[best] else float(grid[best])
+
+
+def within_slopes(moments: Moments) -> np.ndarray:
+    """Return the within coefficients W^{-1} w, shape (P,); 0 for columns constant in clusters."""
+    _, scale = _centred(moments)
+    inverse, _ = _inverse(moments.within_xx * np.outer(scale, scale), moments.n.sum())
+    return scale * (inverse @ (moments.within_xy * scale))
+
+
+def _centred(moments: Moments) -> tuple[np.ndarray, np.ndarray]:
+    """Return cluster means about the overall ones, and what gives columns equal size."""
+    n, n_rows = moments.n, moments.n.sum()
+    x = moments.mean_x.copy()
+    if moments.intercept:
+        x[:, 1:] -= n @ x[:, 1:] / n_rows
+    size = np.sqrt((np.diag(moments.within_xx) + n @ x**2) / n_rows)
+    return x, 1.0 / np.where(size > 0, size, 1.0)
 
 
 def _inverse(matrix: np.ndarray, n_rows: float) -> tuple[np.ndarray, int]:
