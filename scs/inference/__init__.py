@@ -1,22 +1,33 @@
 """Which clusters really differ: names with an error rate, over a background of small differences.
 
 In the order the data flow: background (its variance; deviations from it), naming (the rule, at a
-false discovery rate), conditional (intervals that hold after the naming). All of it works on
-`Moments`; `scs.fit` does not use it yet.
+false discovery rate), conditional (intervals that hold after the naming); residual_null (p-values
+where errors are not normal). All works on `Moments`, the last on rows once more; `scs.fit` does not
+use it yet.
 """
 
 from scs.inference.background import Between, Deviations, deviations, effective_rows
 from scs.inference.conditional import conditional_interval, fcr_interval
 from scs.inference.naming import Names, choose_by_penalty, name_clusters
+from scs.inference.residual_null import (
+    ResidualHistogram,
+    ResidualNull,
+    residual_histogram,
+    residual_pvalues,
+)
 
 __all__ = [
     "Between",
     "Deviations",
     "Names",
+    "ResidualHistogram",
+    "ResidualNull",
     "choose_by_penalty",
     "conditional_interval",
     "deviations",
     "effective_rows",
     "fcr_interval",
     "name_clusters",
+    "residual_histogram",
+    "residual_pvalues",
 ]

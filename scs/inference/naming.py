@@ -22,6 +22,9 @@ from scs.moments.moments import Moments
 _ROUNDS = 12  # of background and selection in turn; four do nearly always
 _STEPS = 100  # of one selection
 
+#: Two-sided p-values of v_k = 0 from all deviations and theta, shape (K,).
+Null = Callable[[Deviations, float], np.ndarray]
+
 
 @dataclass(frozen=True, eq=False)
 class Names:
@@ -37,6 +40,8 @@ class Names:
         The false discovery rate asked for.
     deviations : Deviations
         Of all clusters at this selection.
+    pvalues : ndarray, shape (K,)
+        Theirs, under the null that was used.
     consistent : bool
         max over the support of p_k <= q R / K holds for the support itself, R its size.
     """
@@ -45,14 +50,21 @@ class Names:
     background: float
     q: float
     deviations: Deviations
+    pvalues: np.ndarray
     consistent: bool
 
 
-def name_clusters(moments: Moments, q: float = 0.10, background: float | None = None) -> Names:
+def name_clusters(
+    moments: Moments,
+    q: float = 0.10,
+    background: float | None = None,
+    *,
+    null: Null | None = None,
+) -> Names:
     """Name clusters at a false discovery rate, by the self-consistent rule.
 
     S is the selection of R clusters whose own p-values, from a fit in which they are free, all lie
-    at or below q R / K; R is the largest found by stepping down from all clusters.
+    at or below q R / K; R is the largest found by stepping up on the p-values and fitting anew.
 
     Parameters
     ----------
@@ -62,11 +74,16 @@ def name_clusters(moments: Moments, q: float = 0.10, background: float | None = 
         False discovery rate, in (0, 1).
     background : float, optional
         theta >= 0; None: estimated, in turn with the selection.
+    null : callable, optional
+        (deviations, theta) -> p-values, such as a `ResidualNull` or an `UnequalNull`. None: errors
+        are normal with one variance, and p-values are those of the t law.
 
     Returns
     -------
     Names
-        By fits that alternate; `scs.solve` at this budget and background proves them best.
+        By fits that alternate. With the default null `scs.solve` at this budget and background
+        proves them best. Another null names the clusters of smallest p-values, which need not
+        be those of largest gain: that proof is not about them.
 
     Notes
     -----
@@ -83,19 +100,20 @@ def name_clusters(moments: Moments, q: float = 0.10, background: float | None = 
     between = Between.from_moments(moments)
     free = np.zeros(between.n_clusters, dtype=bool)
     if background is not None:
-        free = _self_consistent(between, background, q, free)
-        return _names(between, background, q, free)
+        free = _self_consistent(between, background, q, free, null)
+        return _names(between, background, q, free, null)
     theta = first_variance(deviations(between, 0.0, free), 0) / between.var_e
     seen: list[float] = []
     for _ in range(_ROUNDS):
-        free = _self_consistent(between, theta, q, free)
+        free = _self_consistent(between, theta, q, free, null)
         found = deviations(between, theta, free)
         variance = truncated_variance(found, first_variance(found, int(free.sum())))
         seen.append(theta)
         theta = variance / between.var_e
         if any(abs(theta - old) <= 1e-9 * (1.0 + theta) for old in seen):
             break
-    return _names(between, theta, q, _self_consistent(between, theta, q, free))
+    free = _self_consistent(between, theta, q, free, null)
+    return _names(between, theta, q, free, null)
 
 
 def step_up(pvalues: np.ndarray, q: float) -> int:
@@ -105,21 +123,30 @@ def step_up(pvalues: np.ndarray, q: float) -> int:
     return int(passed[-1]) + 1 if passed.size else 0
 
 
-def _names(between: Between, theta: float, q: float, free: np.ndarray) -> Names:
+def _pvalues(found: Deviations, theta: float, null: Null | None) -> np.ndarray:
+    return found.pvalues if null is None else null(found, theta)
+
+
+def _names(between: Between, theta: float, q: float, free: np.ndarray, null: Null | None) -> Names:
     found = deviations(between, theta, free)
+    pvalues = _pvalues(found, theta, null)
     support = np.flatnonzero(free)
     limit = q * len(support) / between.n_clusters
-    consistent = bool((found.pvalues[support] <= limit).all())
-    return Names(support, float(theta), q, found, consistent)
+    consistent = bool((pvalues[support] <= limit).all())
+    return Names(support, float(theta), q, found, pvalues, consistent)
 
 
-def _self_consistent(between: Between, theta: float, q: float, free: np.ndarray) -> np.ndarray:
+def _self_consistent(
+    between: Between, theta: float, q: float, free: np.ndarray, null: Null | None
+) -> np.ndarray:
     """Step up on the p-values and refit at that number, until the selection stands still."""
     seen = set()
     for _ in range(_STEPS):
-        pvalues = deviations(between, theta, free).pvalues
+        pvalues = _pvalues(deviations(between, theta, free), theta, null)
         budget = step_up(pvalues, q)
-        new = best_of_size(between, theta, budget, pvalues <= q * budget / len(pvalues))
+        new = pvalues <= q * budget / len(pvalues)
+        if null is None:  # else gains do not order the clusters as their p-values do
+            new = best_of_size(between, theta, budget, new)
         key = new.tobytes()
         if key in seen:
             return new

@@ -6,6 +6,7 @@ from scipy import stats
 
 from scs import Moments
 from scs.inference.background import Between, deviations
+from scs.inference.naming import name_clusters
 from scs.inference.residual_null import (
     FLOOR,
     ResidualHistogram,
@@ -168,3 +169,46 @@ def test_pvalues_of_skewed_errors_are_uniform_where_the_normal_ones_are_not():
     error = np.sqrt(level / size)
     assert np.mean(np.array(ours) <= level) <= level + 3 * error
     assert np.mean(np.array(normal) <= level) > level + 6 * error
+
+
+def test_names_by_a_null_are_those_of_the_step_up_rule_on_its_pvalues():
+    rng = np.random.default_rng(9)
+    X, y, k = rows(rng, 80, lambda size: rng.standard_t(3, size))
+    y[k < 8] += 1.5
+    moments = Moments.from_arrays(X, y, k, intercept=True)
+    null = ResidualNull.from_rows(X, y, k, moments)
+    for background in (None, 0.05):
+        names = name_clusters(moments, 0.2, background, null=null)
+        free = np.isin(np.arange(80), names.support)
+        expected = null(
+            deviations(Between.from_moments(moments), names.background, free), names.background
+        )
+        np.testing.assert_array_equal(names.pvalues, expected)
+        adjusted = stats.false_discovery_control(expected)
+        np.testing.assert_array_equal(names.support, np.flatnonzero(adjusted <= 0.2))
+        assert names.consistent and 0 < len(names.support) < 30
+
+
+def test_the_normal_law_as_a_null_names_as_the_default_does():
+    rng = np.random.default_rng(10)
+    X, y, k = rows(rng, 80, lambda size: rng.normal(size=size))
+    y[k < 8] += 1.5
+    moments = Moments.from_arrays(X, y, k, intercept=True)
+    first, second = name_clusters(moments), name_clusters(moments, null=lambda d, _: d.pvalues)
+    np.testing.assert_array_equal(first.support, second.support)
+    np.testing.assert_allclose(first.pvalues, second.pvalues)
+
+
+def test_heavy_tails_name_hardly_more_than_asked_for():
+    rng = np.random.default_rng(11)
+    wrong, normal = [], []
+    for _ in range(40):
+        X, y, k = rows(rng, 150, lambda size: rng.standard_t(3, size) / np.sqrt(3), (5, 30))
+        y[k < 8] += rng.choice([-1, 1], 8)[k[k < 8]]
+        moments = Moments.from_arrays(X, y, k, intercept=True)
+        null = ResidualNull.from_rows(X, y, k, moments)
+        for law, rates in ((null, wrong), (None, normal)):
+            support = name_clusters(moments, background=0.0, null=law).support
+            rates.append(np.mean(support >= 8) if len(support) else 0.0)
+    assert np.mean(wrong) <= 0.13 + 2 * stats.sem(wrong)
+    assert np.mean(wrong) < np.mean(normal) - 2 * stats.sem(np.subtract(normal, wrong))
