@@ -2,8 +2,8 @@
 
 In the order the data flow: background (its variance; deviations from it), naming (the rule, at a
 false discovery rate), conditional (intervals that hold after the naming); residual_null (p-values
-where errors are not normal). All works on `Moments`, the last on rows once more; `scs.fit` does not
-use it yet.
+where errors are not normal), unequal (where their variances differ). All works on `Moments`, the
+last two on rows once more; `scs.fit` does not use it yet.
 """
 
 from scs.inference.background import Between, Deviations, deviations, effective_rows
@@ -15,17 +15,21 @@ from scs.inference.residual_null import (
     residual_histogram,
     residual_pvalues,
 )
+from scs.inference.unequal import EqualVariances, UnequalNull, equal_variances
 
 __all__ = [
     "Between",
     "Deviations",
+    "EqualVariances",
     "Names",
     "ResidualHistogram",
     "ResidualNull",
+    "UnequalNull",
     "choose_by_penalty",
     "conditional_interval",
     "deviations",
     "effective_rows",
+    "equal_variances",
     "fcr_interval",
     "name_clusters",
     "residual_histogram",

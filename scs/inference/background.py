@@ -111,14 +111,14 @@ class Deviations:
         s_k, standard error of d_k about u_k + v_k.
     spread : ndarray, shape (K,)
         Standard deviation of d_k if v_k = 0: of error and background together.
-    df : float
-        Degrees of freedom of the errors' variance.
+    df : float or ndarray, shape (K,)
+        Degrees of freedom of the errors' variance, of each cluster's where they differ.
     """
 
     value: np.ndarray
     error: np.ndarray
     spread: np.ndarray
-    df: float
+    df: float | np.ndarray
 
     @property
     def pvalues(self) -> np.ndarray:

@@ -75,8 +75,9 @@ def name_clusters(
     background : float, optional
         theta >= 0; None: estimated, in turn with the selection.
     null : callable, optional
-        (deviations, theta) -> p-values, such as a `ResidualNull` or an `UnequalNull`. None: errors
-        are normal with one variance, and p-values are those of the t law.
+        (deviations, theta) -> p-values, such as a `ResidualNull` or an `UnequalNull`. If it has
+        a method ``studentise``, the background is estimated from the deviations that this returns.
+        None: errors are normal with one variance, and p-values are those of the t law.
 
     Returns
     -------
@@ -102,11 +103,11 @@ def name_clusters(
     if background is not None:
         free = _self_consistent(between, background, q, free, null)
         return _names(between, background, q, free, null)
-    theta = first_variance(deviations(between, 0.0, free), 0) / between.var_e
+    theta = first_variance(_seen(between, 0.0, free, null), 0) / between.var_e
     seen: list[float] = []
     for _ in range(_ROUNDS):
         free = _self_consistent(between, theta, q, free, null)
-        found = deviations(between, theta, free)
+        found = _seen(between, theta, free, null)
         variance = truncated_variance(found, first_variance(found, int(free.sum())))
         seen.append(theta)
         theta = variance / between.var_e
@@ -123,16 +124,23 @@ def step_up(pvalues: np.ndarray, q: float) -> int:
     return int(passed[-1]) + 1 if passed.size else 0
 
 
-def _pvalues(found: Deviations, theta: float, null: Null | None) -> np.ndarray:
+def _seen(between: Between, theta: float, free: np.ndarray, null: Null | None) -> Deviations:
+    """Return the deviations as the null sees them."""
+    found = deviations(between, theta, free)
+    return null.studentise(found) if hasattr(null, "studentise") else found
+
+
+def _pvalues(between: Between, theta: float, free: np.ndarray, null: Null | None) -> np.ndarray:
+    found = deviations(between, theta, free)
     return found.pvalues if null is None else null(found, theta)
 
 
 def _names(between: Between, theta: float, q: float, free: np.ndarray, null: Null | None) -> Names:
-    found = deviations(between, theta, free)
-    pvalues = _pvalues(found, theta, null)
+    pvalues = _pvalues(between, theta, free, null)
     support = np.flatnonzero(free)
     limit = q * len(support) / between.n_clusters
     consistent = bool((pvalues[support] <= limit).all())
+    found = _seen(between, theta, free, null)
     return Names(support, float(theta), q, found, pvalues, consistent)
 
 
@@ -142,7 +150,7 @@ def _self_consistent(
     """Step up on the p-values and refit at that number, until the selection stands still."""
     seen = set()
     for _ in range(_STEPS):
-        pvalues = _pvalues(deviations(between, theta, free), theta, null)
+        pvalues = _pvalues(between, theta, free, null)
         budget = step_up(pvalues, q)
         new = pvalues <= q * budget / len(pvalues)
         if null is None:  # else gains do not order the clusters as their p-values do
