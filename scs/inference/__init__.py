@@ -2,12 +2,14 @@
 
 In the order the data flow: background (its variance; deviations from it), naming (the rule, at a
 false discovery rate), conditional (intervals that hold after the naming); residual_null (p-values
-where errors are not normal), unequal (where their variances differ). All works on `Moments`, the
-last two on rows once more; `scs.fit` does not use it yet.
+where errors are not normal), unequal (where their variances differ), mundlak (effects that go
+with covariates). All works on `Moments`, residual_null and unequal on rows once more; `scs.fit`
+does not use it yet.
 """
 
 from scs.inference.background import Between, Deviations, deviations, effective_rows
 from scs.inference.conditional import conditional_interval, fcr_interval
+from scs.inference.mundlak import WithinBetween, within_between
 from scs.inference.naming import Names, choose_by_penalty, name_clusters
 from scs.inference.residual_null import (
     ResidualHistogram,
@@ -25,6 +27,7 @@ __all__ = [
     "ResidualHistogram",
     "ResidualNull",
     "UnequalNull",
+    "WithinBetween",
     "choose_by_penalty",
     "conditional_interval",
     "deviations",
@@ -34,4 +37,5 @@ __all__ = [
     "name_clusters",
     "residual_histogram",
     "residual_pvalues",
+    "within_between",
 ]

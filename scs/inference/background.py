@@ -18,7 +18,8 @@ from scs.moments.moments import Moments
 
 #: Deviations beyond so many standard deviations do not count in the likelihood of the background.
 WINDOW = 2.5
-_RANK = 1e-10  # share of a column's sum of squares below which a direction is rounding
+#: Share of a column's sum of squares below which a direction is rounding.
+RANK = 1e-10
 _MEDIAN = stats.norm.ppf(0.75)  # of the absolute value of a standard normal variable
 _GRID = 60  # points at which the likelihood of the background is looked at first
 
@@ -72,7 +73,7 @@ class Between:
             No degrees of freedom within clusters, or no error there.
         """
         n, n_rows = moments.n, moments.n.sum()
-        x, scale = _centred(moments)
+        x, scale = centred(moments)
         y = moments.mean_y - (n @ moments.mean_y / n_rows if moments.intercept else 0.0)
         within = moments.within_xx * np.outer(scale, scale)
         inverse, rank = _inverse(within, n_rows)
@@ -235,13 +236,13 @@ def truncated_variance(found: Deviations, first: float, window: float = WINDOW) 
 
 def within_slopes(moments: Moments) -> np.ndarray:
     """Return the within coefficients W^{-1} w, shape (P,); 0 for columns constant in clusters."""
-    _, scale = _centred(moments)
+    _, scale = centred(moments)
     inverse, _ = _inverse(moments.within_xx * np.outer(scale, scale), moments.n.sum())
     return scale * (inverse @ (moments.within_xy * scale))
 
 
-def _centred(moments: Moments) -> tuple[np.ndarray, np.ndarray]:
-    """Return cluster means about the overall ones, and what gives columns equal size."""
+def centred(moments: Moments) -> tuple[np.ndarray, np.ndarray]:
+    """Return cluster means about the overall ones, and factors that give columns equal size."""
     n, n_rows = moments.n, moments.n.sum()
     x = moments.mean_x.copy()
     if moments.intercept:
@@ -253,6 +254,6 @@ def _centred(moments: Moments) -> tuple[np.ndarray, np.ndarray]:
 def _inverse(matrix: np.ndarray, n_rows: float) -> tuple[np.ndarray, int]:
     """Return the inverse on the directions that are there, and their number."""
     values, vectors = np.linalg.eigh(matrix)
-    kept = values > _RANK * n_rows
+    kept = values > RANK * n_rows
     vectors = vectors[:, kept]
     return (vectors / values[kept]) @ vectors.T, int(kept.sum())
