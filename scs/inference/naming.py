@@ -21,6 +21,7 @@ from scs.moments.moments import Moments
 
 _ROUNDS = 12  # of background and selection in turn; four do nearly always
 _STEPS = 100  # of one selection
+_SETTLED = 1e-7  # change of theta; its likelihood is flat within less
 
 #: Two-sided p-values of v_k = 0 from all deviations and theta, shape (K,).
 Null = Callable[[Deviations, float], np.ndarray]
@@ -104,17 +105,30 @@ def name_clusters(
         free = _self_consistent(between, background, q, free, null)
         return _names(between, background, q, free, null)
     theta = first_variance(_seen(between, 0.0, free, null), 0) / between.var_e
-    seen: list[float] = []
+    seen: list[tuple[bytes, float]] = []
     for _ in range(_ROUNDS):
         free = _self_consistent(between, theta, q, free, null)
         found = _seen(between, theta, free, null)
         variance = truncated_variance(found, first_variance(found, int(free.sum())))
-        seen.append(theta)
-        theta = variance / between.var_e
-        if any(abs(theta - old) <= 1e-9 * (1.0 + theta) for old in seen):
+        seen.append((free.tobytes(), theta))
+        theta, last = variance / between.var_e, theta
+        if abs(theta - last) <= _SETTLED * (1.0 + theta):
+            break
+        circle = _circle(seen)
+        if circle:  # a name at the edge: the wider background, which names fewer
+            theta = max(circle)
             break
     free = _self_consistent(between, theta, q, free, null)
     return _names(between, theta, q, free, null)
+
+
+def _circle(seen: list[tuple[bytes, float]]) -> list[float]:
+    """Return the backgrounds since the last selection was met before, if others lie between."""
+    last = seen[-1][0]
+    for back in range(len(seen) - 2, -1, -1):
+        if seen[back][0] == last:
+            return [] if back == len(seen) - 2 else [theta for _, theta in seen[back:]]
+    return []
 
 
 def step_up(pvalues: np.ndarray, q: float) -> int:
