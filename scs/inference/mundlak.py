@@ -106,6 +106,11 @@ def within_between(
     WithinBetween
         Exact for given theta and support. That the data chose the support is not allowed for.
 
+    Raises
+    ------
+    ValueError
+        No error, or no degree of freedom, within clusters.
+
     References
     ----------
     Mundlak (1978), On the pooling of time series and cross section data.
@@ -113,47 +118,59 @@ def within_between(
     """
     pooled, skip = Between.from_moments(moments), int(moments.intercept)
     means, scale = centred(moments)
-    x, scale = (means * scale)[:, skip:], scale[skip:]
-    y = moments.mean_y
+    x, y, scale = (means * scale)[:, skip:], moments.mean_y, scale[skip:]
     m = effective_rows(moments.n, background)
     m[np.asarray(support, dtype=int)] = 0.0
-    n_means = int(np.count_nonzero(m)) - skip
-    total = m.sum() or 1.0
+    rows = m.sum() or 1.0  # no cluster may be left
     if moments.intercept:
-        x, y = x - m @ x / total, y - m @ y / total
-    within = moments.within_xx[skip:, skip:] * np.outer(scale, scale)
-    between = x.T @ (m[:, None] * x)
-    within_y, between_y = moments.within_xy[skip:] * scale, x.T @ (m * y)
-    share_within, share_between = within / moments.n.sum(), between / total
-    in_within, in_between = _range(share_within), _range(share_between)
-    in_both = _range(share_within + share_between)
-    inverse_w, inverse_b = _inverse_on(within, in_within), _inverse_on(between, in_between)
-    beta_w, beta_b = inverse_w @ within_y, inverse_b @ between_y
-    beta = _inverse_on(within + between, in_both) @ (within_y + between_y)
-    loss = (beta_w - beta) @ within @ (beta_w - beta) + (beta_b - beta) @ between @ (beta_b - beta)
-    df = in_within.shape[1] + in_between.shape[1] - in_both.shape[1]
-    df_means = max(n_means - in_between.shape[1], 0)
+        x, y = x - m @ x / rows, y - m @ y / rows
+    products = moments.within_xx[skip:, skip:] * np.outer(scale, scale)
+    within = _Regression(products, moments.within_xy[skip:] * scale, moments.n.sum())
+    between = _Regression(x.T @ (m[:, None] * x), x.T @ (m * y), rows)
+    statistic, df = _contrast(within, between)
+    df_means = max(np.count_nonzero(m) - skip - between.rank, 0)
     df_error = float(min(pooled.df, df_means) if background > 0 else pooled.df)
-    statistic = float(loss / pooled.var_e) if df else 0.0
-    known_w, known_b = _identified(in_within), _identified(in_between)
-    error_w, error_b = (
-        np.sqrt(pooled.var_e * np.diag(each)) * scale for each in (inverse_w, inverse_b)
-    )
-    both = np.where(known_w & known_b, 1.0, np.nan)
-    only_w, only_b = np.where(known_w, 1.0, np.nan), np.where(known_b, 1.0, np.nan)
+    sigma = np.sqrt(pooled.var_e)
+    beta_w, beta_b = (scale * each.coefficients for each in (within, between))
+    error_w, error_b = (scale * sigma * each.errors for each in (within, between))
     return WithinBetween(
         names=moments.names[skip:],
-        within=beta_w * scale * only_w,
-        within_error=error_w * only_w,
-        between=beta_b * scale * only_b,
-        between_error=error_b * only_b,
-        difference=(beta_b - beta_w) * scale * both,
-        difference_error=np.hypot(error_w, error_b) * both,
-        statistic=statistic,
+        within=beta_w,
+        within_error=error_w,
+        between=beta_b,
+        between_error=error_b,
+        difference=beta_b - beta_w,
+        difference_error=np.hypot(error_w, error_b),
+        statistic=statistic / pooled.var_e,
         df=df,
         df_error=df_error,
-        pvalue=float(stats.f.sf(statistic / df, df, df_error)) if df else float("nan"),
+        pvalue=float(stats.f.sf(statistic / pooled.var_e / df, df, df_error)) if df else np.nan,
     )
+
+
+class _Regression:
+    """Normal equations, ``matrix`` beta = ``vector``, on the directions that are there."""
+
+    def __init__(self, matrix: np.ndarray, vector: np.ndarray, rows: float) -> None:
+        self.matrix, self.vector, self.share = matrix, vector, matrix / rows
+        self.basis = _range(self.share)
+        self.rank = self.basis.shape[1]
+        self.inverse = _inverse_on(matrix, self.basis)
+        self.beta = self.inverse @ vector  # the shortest of those that solve them
+        # NaN for coefficients that these directions do not determine.
+        told = np.sum(self.basis**2, axis=1) > 1.0 - _IDENTIFIED
+        self.coefficients = np.where(told, self.beta, np.nan)
+        self.errors = np.where(told, np.sqrt(np.diag(self.inverse)), np.nan)
+
+
+def _contrast(within: _Regression, between: _Regression) -> tuple[float, int]:
+    """Return what one beta for both adds to the sum of squares, and in how many directions."""
+    basis = _range(within.share + between.share)
+    inverse = _inverse_on(within.matrix + between.matrix, basis)
+    common = inverse @ (within.vector + between.vector)
+    loss = sum((one.beta - common) @ one.matrix @ (one.beta - common) for one in (within, between))
+    df = within.rank + between.rank - basis.shape[1]
+    return (float(loss), df) if df else (0.0, 0)
 
 
 def _range(matrix: np.ndarray) -> np.ndarray:
@@ -165,8 +182,3 @@ def _range(matrix: np.ndarray) -> np.ndarray:
 def _inverse_on(matrix: np.ndarray, basis: np.ndarray) -> np.ndarray:
     """Return the inverse on the span of the basis, 0 beside it."""
     return basis @ np.linalg.solve(basis.T @ matrix @ basis, basis.T)
-
-
-def _identified(basis: np.ndarray) -> np.ndarray:
-    """Return which coefficients the directions in the basis determine."""
-    return np.sum(basis**2, axis=1) > 1.0 - _IDENTIFIED

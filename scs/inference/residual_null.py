@@ -114,7 +114,7 @@ def scaled_residuals(
 
 @dataclass(frozen=True, eq=False)
 class ResidualNull:
-    """The residual null for `name_clusters`.
+    """The residual null for `name_clusters`: one law of the errors in all clusters.
 
     Attributes
     ----------

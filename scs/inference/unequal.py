@@ -81,6 +81,9 @@ class UnequalNull:
     replaces the pooled one in the variance of d_k. Its degrees of freedom are Satterthwaite's, at
     least d_0 + n_k - 1. Where all variances are equal d_0 is large, and it is the pooled one.
 
+    It allows for heavy tails as well: a large error widens the variance of its own cluster.
+    It does not for skewed errors of unequal variance, whose mean goes with their spread.
+
     Attributes
     ----------
     n : ndarray, shape (K,)
