@@ -100,6 +100,7 @@ def test_without_a_prior_it_is_the_formula_of_welch_and_satterthwaite():
     free[-1] = False  # the intercept is that of the last cluster
     found = deviations(Between.from_moments(moments), 0.0, free)
     ours = UnequalNull(null.n, null.variance, null.var_e, (1.0, 1e-9)).studentise(found)
+    np.testing.assert_allclose(ours.error, ours.spread)  # no background
     for i in (0, 7, 20):
         # Of the last cluster's part the pooled variance is taken: the error of the fit.
         own = y[k == i].var(ddof=1) / n[i]
