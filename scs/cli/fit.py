@@ -26,6 +26,7 @@ _BACKGROUND = (
     "how much all clusters differ a little: auto (default, estimated), none (the paper's), or the "
     "ratio of variances"
 )
+_NULL = "law of the errors: normal (default), that of the residuals, or of unequal variances"
 _RIDGE_FIXED = "on the coefficients (default: 0: units do not matter; the paper's: as --ridge)"
 _EPILOG = """\
 examples:
@@ -60,6 +61,7 @@ def add_parser(commands: argparse._SubParsersAction) -> None:
     add("--budget", metavar="N", default="auto", help=_BUDGET)
     add("--fdr", type=float, default=0.10, metavar="Q", help="share of wrong names (default: .1)")
     add("--background", metavar="THETA", default="auto", help=_BACKGROUND)
+    add("--null", choices=["normal", "residuals", "unequal"], default="normal", help=_NULL)
     add(
         "--ridge",
         type=float,
@@ -147,6 +149,7 @@ def _run(arguments: argparse.Namespace, report: Path | None) -> None:
         budget,
         fdr=arguments.fdr,
         background=_background(arguments.background),
+        null=arguments.null,
         ridge=arguments.ridge,
         ridge_fixed=arguments.ridge_fixed,
         gap=arguments.gap,

@@ -23,7 +23,9 @@ from scs.estimators.standard import Standard
 from scs.estimators.trees import ClusterTree
 from scs.inference.bootstrap import Bootstrap
 from scs.inference.folds import in_order
+from scs.inference.mundlak import WithinBetween, within_between
 from scs.moments.moments import Moments
+from scs.moments.rank import keep_columns
 from scs.moments.slopes import SlopeMoments
 from scs.solvers import Solution, Tuning, check_budgets, solve_path
 
@@ -216,6 +218,18 @@ class FittedModel:
         return pd.DataFrame(
             {"low": np.minimum(low, shown), "high": np.maximum(high, shown)}, index=index
         )
+
+    @cached_property
+    def within_between(self) -> WithinBetween | None:
+        """Coefficients within clusters and between those not named, and a test of their difference.
+
+        Where they differ, effects of clusters go with the covariates (Mundlak, Hausman). None
+        where nothing tells the errors' variance, or with random slopes.
+        """
+        if self.selection.inference is None:
+            return None
+        kept = keep_columns(self.moments, self.standard.rank)
+        return within_between(kept, self.theta, self.solution.support)
 
     @property
     def std_errors(self) -> pd.Series:
