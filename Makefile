@@ -14,7 +14,7 @@ export OPENBLAS_NUM_THREADS := 1
 export MKL_NUM_THREADS := 1
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: help book test reproduce notebooks stale new-chapter reference mutation serve lint bench pdf pictures lock clean
+.PHONY: help book test quick coverage reproduce notebooks stale new-chapter reference mutation serve lint bench pdf pictures lock clean
 
 help: ## what there is
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-11s %s\n", $$1, $$2 }' Makefile
@@ -38,6 +38,13 @@ book: $(READY) ## the HTML book from the stored outputs; its address is the last
 
 test: $(READY) lint book ## everything: style, unit tests, notebooks, the built pages
 	@$(BIN)/python -m pytest -q -n 2 --dist loadfile --nbval --nbval-current-env tests notebooks
+
+quick: $(READY) ## unit tests without the slow ones, the notebooks and the pages: below two minutes
+	@$(BIN)/python -m pytest -q -n 2 --dist loadfile -m "not slow" tests
+
+coverage: $(READY) ## the lines and branches of scs that unit tests reach, by file
+	@$(BIN)/coverage run -m pytest -q -m "not slow" tests
+	@$(BIN)/coverage report
 
 # What a stopped run had finished is kept in _build/experiment until the run is whole.
 reproduce: $(READY) ## recompute every number from nothing, rebuild, say what moved
@@ -65,9 +72,11 @@ mutation: $(READY) ## a changed noise variance must fail the chapters that read 
 serve: book ## the book at http://127.0.0.1:8000
 	@$(BIN)/python -m http.server --directory _build/html --bind 127.0.0.1 8000
 
-lint: $(READY) ## style
+lint: $(READY) ## style, which room imports from which, types
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
+	@$(BIN)/lint-imports --no-logo
+	@$(BIN)/mypy
 
 bench: $(READY) ## the measurements in benchmarks/
 	@shopt -s nullglob; files=(benchmarks/*.py); \
@@ -88,4 +97,4 @@ lock: ## pin every version in requirements.txt anew
 	  --no-emit-index-url --no-header --upgrade --quiet -o requirements.txt
 
 clean: ## remove what was built (the environment stays: rm -rf .venv)
-	@rm -rf _build .pytest_cache .ruff_cache
+	@rm -rf _build .pytest_cache .ruff_cache .mypy_cache .import_linter_cache .coverage

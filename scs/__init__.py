@@ -21,8 +21,7 @@ if TYPE_CHECKING:  # for type checkers, and for those who look where a name come
     from scs.estimators.formula import fit
     from scs.estimators.sklearn import SignificantClusterRegressor, SignificantClusterRegressorCV
     from scs.inference.outliers import Outliers, detect_outliers
-    from scs.moments.moments import Moments
-    from scs.moments.slopes import SlopeMoments
+    from scs.moments.moments import Moments, SlopeMoments
     from scs.paper.datasets import load_mice, load_student
     from scs.paper.experiment import run_experiment
     from scs.paper.published import published
@@ -67,7 +66,7 @@ _WHERE = {
     "Scenario": "scs.paper.simulate",
     "SignificantClusterRegressor": "scs.estimators.sklearn",
     "SignificantClusterRegressorCV": "scs.estimators.sklearn",
-    "SlopeMoments": "scs.moments.slopes",
+    "SlopeMoments": "scs.moments.moments",
     "Solution": "scs.solvers",
     "detect_outliers": "scs.inference.outliers",
     "fit": "scs.estimators.formula",

@@ -224,7 +224,8 @@ def _fault_of_objective(answer: Answer, solution) -> str:
     value += wide(model.ridge_fixed) * (beta**2).sum()
     if solution.theta:
         value += (solution.background.astype(wide) ** 2).sum() / wide(solution.theta)
-    size = float(((y - y.mean()) ** 2).sum())
+    # About 0 without an intercept: what is left of a sum of squares cannot be told below its own.
+    size = float(((y - (y.mean() if "Intercept" in coef else 0.0)) ** 2).sum())
     # Coefficients are rounded: beside an outcome near 2**53 that of the intercept by 1.
     rounded = float(2 * np.abs(y - fitted) @ rounding + rounding @ rounding)
     if not abs(value - solution.objective) <= 1e-6 * value + 1e-9 * size + 4 * rounded + 1e-300:

@@ -29,7 +29,8 @@ def _locked() -> dict[str, list[Requirement]]:
 def _ranges() -> list[Requirement]:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     groups = [project["dependencies"], *project["optional-dependencies"].values()]
-    return [Requirement(text) for group in groups for text in group]
+    wanted = [Requirement(text) for group in groups for text in group]
+    return [each for each in wanted if each.name != project["name"]]  # an extra within another
 
 
 def _tracked() -> list[Path]:
@@ -117,3 +118,25 @@ def test_binder_installs_the_pinned_environment_and_the_package():
     runtime = (ROOT / "binder" / "runtime.txt").read_text(encoding="utf-8").strip()
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     assert SpecifierSet(project["requires-python"]).contains(runtime.removeprefix("python-"))
+
+
+def test_the_map_has_every_room():
+    table = (ROOT / "ARCHITECTURE.md").read_text(encoding="utf-8").split("## ")[1]
+    named = re.findall(r"^\| `(\w+)` \|", table, flags=re.MULTILINE)
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+    layers, _ = project["tool"]["importlinter"]["contracts"]
+    assert named == [room for room in reversed(layers["layers"]) if room != "__main__"]
+    assert set(named) == {path.parent.name for path in (ROOT / "scs").glob("*/__init__.py")}
+
+
+def test_files_that_the_map_names_exist():
+    text = (ROOT / "ARCHITECTURE.md").read_text(encoding="utf-8")
+    for name in re.findall(r"\b[\w/]+/\w+\.py\b", text):
+        assert any((ROOT / base / name).is_file() for base in ("", "scs")), name
+
+
+def test_hooks_run_what_make_lint_runs():
+    recipe = (ROOT / "Makefile").read_text(encoding="utf-8").split("\nlint:")[1].split("\n\n")[0]
+    commands = re.findall(r"^\t@\$\(BIN\)/(.*)$", recipe, flags=re.MULTILINE)
+    hooks = yaml.safe_load((ROOT / ".pre-commit-config.yaml").read_text())["repos"][0]["hooks"]
+    assert [hook["entry"].removeprefix(".venv/bin/") for hook in hooks] == commands

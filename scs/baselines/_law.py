@@ -65,7 +65,9 @@ def log_density(
     if closed.all():
         return _laplace(x, kappa)
     rest = np.flatnonzero(~closed)
-    parts = [(closed, _laplace(x[closed], kappa[closed]))] if closed.any() else []
+    parts: list[tuple[np.ndarray, Terms]] = []
+    if closed.any():
+        parts.append((closed, _laplace(x[closed], kappa[closed])))
     for rows in np.split(rest, range(_BLOCK, len(rest), _BLOCK)):
         parts.append((rows, _mixture(x[rows], kappa[rows], alpha, with_alpha)))
     if len(parts) == 1:

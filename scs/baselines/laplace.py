@@ -213,6 +213,7 @@ class _Search:
         if alpha == 0.0:
             x = self.problem.A @ point.state.zeta
             terms = log_density(x, self.problem.n * point.theta, 0.0, with_alpha=True)
+            assert terms.a is not None  # asked for
             return float(terms.a.sum()), 0.0
         information, gradient = _information(self.problem, point, alpha, True)
         cross = information[:-1, -1]
@@ -316,6 +317,7 @@ def _information(
         information[P1, P1] = -(n**2) @ terms.kk
     if free_alpha:
         terms = log_density(A @ state.zeta, n * point.theta, alpha, with_alpha=True)
+        assert terms.a is not None and terms.aa is not None  # asked for
         gradient[-1] = -terms.a.sum()
         information[:P1, -1] = information[-1, :P1] = -A.T @ terms.xa
         information[P1, -1] = information[-1, P1] = -n @ terms.ka

@@ -59,7 +59,7 @@ def differences(old: NotebookNode, new: NotebookNode) -> Differences:
             if glued_before.get(key) == data:
                 continue
             if max(map(len, texts)) <= _LONGEST:
-                numbers.append((key, *texts))
+                numbers.append((key, texts[0], texts[1]))
             else:
                 shown.append(f"glued `{key}`")
     return Differences(len(with_output), tuple(shown), tuple(numbers))

@@ -91,7 +91,8 @@ def canonical(notebook: NotebookNode) -> NotebookNode:
 
 def cell_ids(notebook: NotebookNode) -> list[str]:
     """Make the ids of a notebook's cells from their text, so that a new cell changes no other's."""
-    ids, seen = [], {}
+    ids: list[str] = []
+    seen: dict[str, int] = {}
     for cell in notebook.cells:
         text = f"{cell.cell_type}\n{cell.source}"
         seen[text] = seen.get(text, 0) + 1

@@ -53,8 +53,8 @@ def new_chapter(root: Path, name: str) -> Chapter:
 def listed(toc: str, stem: str) -> str:
     """Put a notebook into the contents, after the last one with a smaller number."""
     lines = toc.splitlines(keepends=True)
-    entries = [(place, _ENTRY.match(line)) for place, line in enumerate(lines)]
-    entries = [(place, found) for place, found in entries if found]
+    matches = [(place, _ENTRY.match(line)) for place, line in enumerate(lines)]
+    entries = [(place, found) for place, found in matches if found]
     if not entries:
         raise UsageError("_toc.yml lists no notebook yet. List the first one by hand.")
     before = [entry for entry in entries if int(entry[1][2]) < int(stem.split("_")[0])]

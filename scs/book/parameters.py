@@ -84,7 +84,7 @@ def _read_assignments(source: str) -> list[Parameter]:
             raise ValueError(
                 f"parameters cell: {name} is not a literal. Compute it in a cell below."
             ) from None
-        parameters.append(Parameter(name, default, comments.get(statement.end_lineno, "")))
+        parameters.append(Parameter(name, default, comments.get(statement.end_lineno or 0, "")))
     return parameters
 
 

@@ -10,6 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from scs._loading import loaded
 from scs.data.errors import UsageError
 
 if TYPE_CHECKING:
@@ -117,7 +118,10 @@ def _run(arguments: argparse.Namespace, report: Path | None) -> None:
     from scs.data.tables import as_categories, open_table, read_columns
     from scs.data.terms import formula_columns
     from scs.estimators.formula import fit
-    from scs.report import write_report
+
+    if report is not None:
+        from scs.report import write_report
+    loaded()
 
     if arguments.formula is not None:
         for option in ("outcome", "covariates", "exclude", "categorical"):

@@ -62,6 +62,40 @@ def _what_is_wrong(data: Mapping) -> str:
     return ""
 
 
+def refuse_other_rows(**parts: Any) -> None:
+    """Refuse pandas objects whose row labels differ: joined by position, rows would be mixed up.
+
+    Parameters
+    ----------
+    **parts
+        What holds the same rows, by the name of its argument. Only pandas has row labels; arrays,
+        lists and other libraries' columns are joined by position.
+
+    Raises
+    ------
+    ValueError
+        Names the argument and the first row.
+    """
+    labelled = {
+        name: part for name, part in parts.items() if isinstance(part, pd.DataFrame | pd.Series)
+    }
+    if not labelled:
+        return
+    first, *others = labelled
+    index = _row_labels(labelled[first])
+    for name in others:
+        found = _row_labels(labelled[name])
+        if len(found) != len(index) or found.equals(index):  # of lengths others speak
+            continue
+        row = _first_difference(index, found)
+        joinable = index.is_unique and found.is_unique and index.isin(found).all()
+        by_label = f"{name}.loc[{first}.index] to join by label, or " if joinable else ""
+        raise ValueError(
+            f"{name} has other row labels than {first} (row {row} is {found[row]!r} in {name}, "
+            f"{index[row]!r} in {first}): pass {by_label}{name}.to_numpy() to join by position."
+        )
+
+
 def named_by_text(data: pd.DataFrame, name: str) -> pd.DataFrame:
     """Return a data frame whose columns are named by text; pandas takes anything for a name.
 
@@ -132,6 +166,23 @@ def refuse_broken_text(values: Iterable, where: str) -> None:
                 f"{where} holds text that is no Unicode ({value!r} in row {row}): read the file "
                 "in its own encoding, or correct the text."
             )
+
+
+def _row_labels(part: pd.DataFrame | pd.Series) -> pd.Index:
+    """Return the index as objects: pandas holds 1 in int64 and 1 in Int64 for two labels."""
+    return part.index.to_flat_index().astype(object)
+
+
+def _first_difference(a: pd.Index, b: pd.Index) -> int:
+    """Return the first place where two indices of one length differ, by bisection."""
+    low, high = 0, len(a)
+    while high - low > 1:
+        middle = (low + high) // 2
+        if a[low:middle].equals(b[low:middle]):
+            low = middle
+        else:
+            high = middle
+    return low
 
 
 def _is_broken(text: str) -> bool:

@@ -16,6 +16,7 @@ import pandas as pd
 from scipy import sparse
 
 from scs.data._guard import refuse_foreign_package
+from scs.data.containers import refuse_other_rows
 from scs.data.labels import (
     as_clusters,
     as_codes,
@@ -74,7 +75,7 @@ class Design:
     names: tuple[str, ...]
 
     @classmethod
-    def from_table(cls, X: Any, y: Any, clusters: Any) -> Design:
+    def from_table(cls, X: Any, y: Any, clusters: Any, *, min_columns: int = 1) -> Design:
         """Validate a design matrix, an outcome and cluster labels of the same rows.
 
         Parameters
@@ -85,15 +86,19 @@ class Design:
             Numbers; finite.
         clusters : array-like or series, shape (N,)
             Hashable labels of one sortable type; none missing.
+        min_columns : int
+            Fewest columns of X allowed.
 
         Raises
         ------
         ValueError
-            Missing or infinite values, wrong lengths, no rows: the message names row and column.
+            Missing or infinite values, wrong lengths, no rows, pandas objects whose row labels
+            differ: the message names row and column.
         TypeError
             Text or other things that are not numbers; labels of mixed type.
         """
-        matrix, names = as_matrix(X)
+        refuse_other_rows(X=X, y=y, clusters=clusters)
+        matrix, names = as_matrix(X, min_columns=min_columns)
         outcome = as_outcome(y, len(matrix))
         codes, labels = as_clusters(clusters, len(matrix))
         note_alike(labels)
@@ -228,13 +233,14 @@ def _floats(values: np.ndarray, name: str, column: Any) -> np.ndarray:
             f"{where} holds dates or times: convert them to numbers of a unit you choose first, "
             "for example days since the first one."
         )
-    if values.ndim != 1:
+    entries = values.tolist() if values.dtype.kind == "O" else values
+    if values.ndim != 1 or any(_is_list(value) for value in entries):
         raise TypeError(f"{where} holds lists: pass one number per row and column.")
     if np.iscomplexobj(values):
         raise ValueError(f"{where}: Complex data not supported. Pass real numbers.")
     if values.dtype.kind in "fiub":
         return values.astype(float)
-    for row, value in enumerate(values.tolist() if values.dtype.kind == "O" else values):
+    for row, value in enumerate(entries):
         if isinstance(value, (str, bytes)):
             raise ValueError(
                 f"{where} holds text ({str(value)[:40]!r} in row {row}): code it as numbers first, "
@@ -248,6 +254,10 @@ def _floats(values: np.ndarray, name: str, column: Any) -> np.ndarray:
             f"{where} holds values that are not numbers ({error}): every entry, the argument must "
             "be a string or a real number at best, must convert to float."
         ) from None
+
+
+def _is_list(value: Any) -> bool:
+    return isinstance(value, list | tuple | set) or getattr(value, "ndim", 0) > 0
 
 
 def _refuse_length(values: np.ndarray, n_rows: int, name: str) -> None:

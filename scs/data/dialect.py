@@ -43,6 +43,8 @@ class Dialect:
         Lines above the header.
     title : str
         What they say, where they say something.
+    separator : bool
+        Whether Excel's line ``sep=`` is among them.
     """
 
     compression: str
@@ -51,6 +53,7 @@ class Dialect:
     names: tuple[str, ...]
     skipped: int
     title: str
+    separator: bool
 
 
 def find_dialect(path: Path, *, delimiter: str = "", encoding: str = "") -> Dialect:
@@ -90,8 +93,9 @@ def find_dialect(path: Path, *, delimiter: str = "", encoding: str = "") -> Dial
             f"encoding {encoding!r}: name its --encoding, or save it as CSV."
         )
     title = " ".join("".join(lines[: header.line]).split())
+    skipped = blank + header.line
     return Dialect(
-        compression, encoding, header.delimiter, header.names, blank + header.line, title
+        compression, encoding, header.delimiter, header.names, skipped, title, bool(named)
     )
 
 

@@ -94,7 +94,7 @@ class Expression:
     @property
     def column(self) -> str | None:
         """The column, if the piece is nothing else, such as ``{x}`` or ``Q("x")``."""
-        return _column_of(self.tree, self.places)
+        return column_of(self.tree, self.places)
 
 
 def parse_expression(text: str) -> Expression:
@@ -121,7 +121,7 @@ def parse_expression(text: str) -> Expression:
     columns = tuple(dict.fromkeys(check.columns))
     if not columns:
         raise ValueError(f"{_short(text)} cannot be evaluated: it names no column")
-    return Expression(_written(tree, places), columns, tree, places)
+    return Expression(spelled(tree, places), columns, tree, places)
 
 
 def evaluate(expression: Expression, table: pd.DataFrame, state: MutableMapping[str, dict]) -> Any:
@@ -135,7 +135,7 @@ def evaluate(expression: Expression, table: pd.DataFrame, state: MutableMapping[
         What functions learned in fitting (means, knots), by their text; filled where it is empty.
     """
     with np.errstate(all="ignore"):  # what is not finite in the end is refused by row and column
-        found = _Evaluation(expression, table, state).value(expression.tree)
+        found = Evaluation(expression, table, state).value(expression.tree)
     if isinstance(found, (pd.Categorical, np.ndarray)) and found.ndim == 1:
         found = pd.Series(found, index=table.index)
     if isinstance(found, pd.Series) and found.dtype.kind == "b":
@@ -157,7 +157,7 @@ class _Check:
         """Check a node that stands for numbers, one for each row."""
         if depth > MOST_DEPTH:
             raise self.refuse(f"it is nested more than {MOST_DEPTH} deep")
-        named = _column_of(node, self.places)
+        named = column_of(node, self.places)
         if named is not None:
             self.columns.append(named)
         elif isinstance(node, ast.Constant):
@@ -171,7 +171,7 @@ class _Check:
             self.comparison(node, depth)
         elif isinstance(node, ast.Call):
             self.call(node, depth)
-        elif _dotted(node) not in CONSTANTS:
+        elif dotted(node) not in CONSTANTS:
             raise self.refuse(self.why(node))
 
     def comparison(self, node: ast.Compare, depth: int) -> None:
@@ -181,7 +181,7 @@ class _Check:
             self.expression(each, depth + 1)
 
     def call(self, node: ast.Call, depth: int) -> None:
-        name = _dotted(node.func)
+        name = dotted(node.func)
         if name is None:
             raise self.refuse("only functions of the list can be called, by their names")
         try:
@@ -219,9 +219,9 @@ class _Check:
     def contrasts(self, node: ast.AST) -> None:
         """Check a coding of categories, such as ``Treatment("b")`` or ``contr.sum()``."""
         call = node if isinstance(node, ast.Call) else ast.Call(node, [], [])
-        if _dotted(call.func) not in CONTRASTS:
+        if dotted(call.func) not in CONTRASTS:
             raise self.refuse(f"C() takes one of {', '.join(CONTRASTS)} as its coding")
-        self.options(_dotted(call.func), CONTRASTS[_dotted(call.func)], call)
+        self.options(dotted(call.func), CONTRASTS[dotted(call.func)], call)
 
     def option(self, node: ast.AST) -> Any:
         """Check a constant, or a list of constants, and return it."""
@@ -252,20 +252,20 @@ class _Check:
     def why(self, node: ast.AST) -> str:
         """Say what a node is that is not allowed, and what to write."""
         if isinstance(node, ast.BinOp) and isinstance(node.op, ast.BitXor):
-            power = _written(ast.BinOp(node.left, ast.Pow(), node.right), self.places)
+            power = spelled(ast.BinOp(node.left, ast.Pow(), node.right), self.places)
             return f"'^' is no power in a calculation: write {power.replace(' ** ', '**')}"
         kind = type(getattr(node, "op", node))
         if kind in _BITS or type(node) in _BITS:
             return _BITS.get(kind) or _BITS[type(node)]
         if isinstance(node, ast.Attribute):
             return (
-                f"{_dotted(node) or 'an attribute'} is not allowed: of what has a dot there are "
+                f"{dotted(node) or 'an attribute'} is not allowed: of what has a dot there are "
                 "only np.log and its like, np.pi and np.e"
             )
         return f"{_CALLED.get(type(node), type(node).__name__)} is not allowed in a formula"
 
 
-class _Evaluation:
+class Evaluation:
     """Values of the nodes of a checked tree, on one table."""
 
     def __init__(self, expression: Expression, table: pd.DataFrame, state: MutableMapping):
@@ -273,7 +273,7 @@ class _Evaluation:
 
     def value(self, node: ast.AST) -> Any:
         """Return what a node stands for; a column as it is."""
-        named = _column_of(node, self.places)
+        named = column_of(node, self.places)
         if named is not None:
             return self.table[named]
         if isinstance(node, ast.Constant):
@@ -287,21 +287,22 @@ class _Evaluation:
             return self.compared(node)
         if isinstance(node, ast.Call):
             return self.called(node)
-        return np.float64(CONSTANTS[_dotted(node)])
+        return np.float64(CONSTANTS[dotted(node)])
 
     def number(self, node: ast.AST) -> Any:
         """Return a node's numbers as floats, in which whole numbers cannot overflow."""
         value = self.value(node)
         if isinstance(value, pd.Series) and not pd.api.types.is_numeric_dtype(value.dtype):
-            what = _written(node, self.places)
+            what = spelled(node, self.places)
             raise ValueError(f"{what} holds text or categories, not numbers")
         if isinstance(value, (pd.Series, np.ndarray)):
             return value.astype(float)
         if not isinstance(value, float):
-            raise ValueError(f"{_written(node, self.places)} is no column of numbers")
+            raise ValueError(f"{spelled(node, self.places)} is no column of numbers")
         return value
 
     def compared(self, node: ast.Compare) -> Any:
+        """Return ones where a comparison holds, and zeros."""
         nodes = (node.left, *node.comparators)
         values = [self.value(each) for each in nodes]
         texts = [isinstance(v, str) or getattr(v, "dtype", None) == "category" for v in values]
@@ -314,24 +315,30 @@ class _Evaluation:
             found = found * np.asarray(_COMPARISONS[type(compare)](left, right), dtype=float)
         return found
 
+    def function(self, node: ast.Call) -> Function:
+        """Return the function that is called."""
+        return find_function(dotted(node.func))
+
     def called(self, node: ast.Call) -> Any:
-        function = find_function(_dotted(node.func))
+        """Return what a function makes of its columns."""
+        function = self.function(node)
         get = self.number if function.numbers else self.value
         columns = [get(each) for each in node.args[: function.columns]]
         options = self.options(function, node)
         if function.keeps:
-            learned = self.state.setdefault(_written(node, self.places), {})
+            learned = self.state.setdefault(spelled(node, self.places), {})
             options["_state"] = learned
         return function.apply(*columns, **options)
 
     def options(self, function: Function, node: ast.Call) -> dict[str, Any]:
+        """Return the constants that a function is called with."""
         given = dict(zip(function.options, node.args[function.columns :]))
         given |= {keyword.arg: keyword.value for keyword in node.keywords}
         options = {name: _constant(value) for name, value in given.items() if name != "contrasts"}
         if "contrasts" in given:
             call = given["contrasts"]
             call = call if isinstance(call, ast.Call) else ast.Call(call, [], [])
-            coding = CONTRASTS[_dotted(call.func)]
+            coding = CONTRASTS[dotted(call.func)]
             options["contrasts"] = coding.apply(**self.options(coding, call))
         return options
 
@@ -345,7 +352,7 @@ def _constant(node: ast.AST) -> Any:
     return node.value
 
 
-def _column_of(node: ast.AST, places: Mapping[str, str]) -> str | None:
+def column_of(node: ast.AST, places: Mapping[str, str]) -> str | None:
     """Return the column that a node names: ``x``, a name in backticks, or ``Q("x")``."""
     if isinstance(node, ast.Name):
         return places.get(node.id, node.id)
@@ -357,7 +364,7 @@ def _column_of(node: ast.AST, places: Mapping[str, str]) -> str | None:
     return None
 
 
-def _dotted(node: ast.AST) -> str | None:
+def dotted(node: ast.AST) -> str | None:
     """Return ``f``, ``np.f`` or ``contr.f``; None for anything else."""
     if isinstance(node, ast.Name):
         return node.id
@@ -385,7 +392,7 @@ def _without_backticks(text: str) -> tuple[str, dict[str, str]]:
     return re.sub(rf"{constants}|`(?P<name>[^`]*)`", replace, text, flags=re.DOTALL), kept
 
 
-def _written(node: ast.AST, places: Mapping[str, str]) -> str:
+def spelled(node: ast.AST, places: Mapping[str, str]) -> str:
     """Write a node in one spelling, names that are no plain words in backticks."""
     text = ast.unparse(node).replace("\n", " ")
     return re.sub("|".join(places), lambda match: f"`{places[match[0]]}`", text) if places else text

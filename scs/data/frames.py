@@ -6,6 +6,7 @@ import difflib
 import keyword
 import re
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from datetime import date, time
 from numbers import Integral
 from typing import Any
@@ -16,10 +17,16 @@ import pandas as pd
 import pyarrow as pa
 from formulaic.transforms import TRANSFORMS
 
-from scs.data.containers import dict_frame, named_by_text, to_pandas, without_wide_integers
+from scs.data.containers import (
+    dict_frame,
+    named_by_text,
+    refuse_other_rows,
+    to_pandas,
+    without_wide_integers,
+)
 from scs.data.label_types import EXACT, objects
 from scs.data.wilkinson import breaks_quotes
-from scs.data.written import refuse_text
+from scs.data.written import is_grouped, is_text, refuse_text
 
 
 def as_frame(data: Any, name: str = "data") -> nw.DataFrame:
@@ -31,6 +38,8 @@ def as_frame(data: Any, name: str = "data") -> nw.DataFrame:
         No table, one that is not in memory, or two columns of one name.
     """
     if isinstance(data, Mapping):
+        # pandas would join some columns by label and others by position.
+        refuse_other_rows(**{f"{name}[{key!r}]": column for key, column in data.items()})
         data = dict_frame({key: _whole(column) for key, column in data.items()}, name)
     if isinstance(data, pa.Table):  # what pandas wrote beside it speaks of columns not chosen
         data = data.replace_schema_metadata(None)
@@ -54,11 +63,20 @@ def as_frame(data: Any, name: str = "data") -> nw.DataFrame:
 
 
 def as_pandas(frame: nw.DataFrame, columns: list[str]) -> pd.DataFrame:
-    """Return columns as pandas has them of its own; Arrow's types become what Arrow makes them."""
+    """Return columns as pandas has them of its own; Arrow's types become what Arrow makes them.
+
+    Categories without an order are sorted, as text is: polars and Arrow list them as they appear,
+    and the order of rows would choose the reference. pandas sorts them itself unless told
+    otherwise, so that another order there is meant.
+    """
     table = to_pandas(frame, columns)
+    own = frame.implementation.is_pandas_like()
     for name in columns:
-        if isinstance(table[name].dtype, pd.ArrowDtype):
+        from_arrow = isinstance(table[name].dtype, pd.ArrowDtype)
+        if from_arrow:
             table[name] = pa.chunked_array(pa.array(table[name])).to_pandas()
+        if (from_arrow or not own) and isinstance(table[name].dtype, pd.CategoricalDtype):
+            table[name] = _sorted_categories(table[name])
     return table
 
 
@@ -132,7 +150,7 @@ def without_missing(table: pd.DataFrame, missing: str) -> tuple[pd.DataFrame, di
             f"data has no row without a missing value ({listed(counts)}): leave out the columns "
             "that miss most."
         )
-    return table[whole].reset_index(drop=True), counts
+    return table[whole], counts  # whose index says which rows they are
 
 
 def outcome_numbers(column: pd.Series, name: str) -> pd.Series:
@@ -143,19 +161,19 @@ def outcome_numbers(column: pd.Series, name: str) -> pd.Series:
         )
     if pd.api.types.is_complex_dtype(column):
         raise TypeError(f"outcome {name!r} holds complex numbers: pass real ones.")
-    try:
-        return column.astype(float)
-    except (TypeError, ValueError):
-        pass
-    for row, value in enumerate(column):
-        try:
-            float(value)
-        except (TypeError, ValueError):
+    if is_plain_text := is_text(column):
+        column = column.astype(object)
+    with suppress(TypeError, ValueError):
+        numbers = column.astype(float)
+        if not is_plain_text or all(map(_is_number, column)):
+            return numbers
+    for row, value in column.items():
+        if not _is_number(value):
             if not isinstance(value, str):
                 raise TypeError(
                     f"outcome {name!r} holds {type(value).__name__} in row {row}, not numbers: "
                     "convert it, or name another column."
-                ) from None
+                )
             two = column.nunique() == 2
             remedy = (
                 f"code its two values as 0 and 1 ({value!r} as one of them)"
@@ -164,17 +182,32 @@ def outcome_numbers(column: pd.Series, name: str) -> pd.Series:
             )
             raise ValueError(
                 f"outcome {name!r} holds text ({value!r} in row {row}), not numbers: {remedy}."
-            ) from None
+            )
     raise TypeError(f"outcome {name!r} holds {column.dtype}, not numbers: convert it.")
+
+
+def _is_number(value: Any) -> bool:
+    """Say whether a value is a number, and as text nothing else, as nan and 20_21 may be."""
+    try:
+        number = float(value)
+    except (TypeError, ValueError):
+        return False
+    if not isinstance(value, str):
+        return True
+    return bool(np.isfinite(number)) and ("_" not in value or is_grouped(value.strip()))
 
 
 def codable(column: pd.Series, name: str) -> pd.Series:
     """Return a column in one of the types that formulaic codes as its reader expects."""
     if pd.api.types.is_bool_dtype(column):
         return column.astype(float)
+    if pd.api.types.is_complex_dtype(column):
+        raise TypeError(f"column {name!r} holds complex numbers: pass real ones.")
     if pd.api.types.is_numeric_dtype(column):
         return column if isinstance(column.dtype, np.dtype) else column.astype(float)
     if isinstance(column.dtype, pd.CategoricalDtype):
+        if len({isinstance(level, str) for level in column.cat.categories}) > 1:
+            raise TypeError(_mixes(name, "text and numbers"))
         return column.cat.remove_unused_categories()
     if isinstance(column.dtype, pd.DatetimeTZDtype) or column.dtype.kind in "mM":
         raise TypeError(_dates(name))
@@ -183,6 +216,8 @@ def codable(column: pd.Series, name: str) -> pd.Series:
     values = column.astype(object)
     kinds = {type(value) for value in values}
     if not any(issubclass(kind, str) for kind in kinds):
+        if len({issubclass(kind, (bool, np.bool_)) for kind in kinds}) > 1:
+            raise TypeError(_mixes(name, "booleans and numbers"))
         try:
             return values.astype(float)  # Decimal, or numbers in an object column
         except (TypeError, ValueError):
@@ -191,14 +226,39 @@ def codable(column: pd.Series, name: str) -> pd.Series:
             raise TypeError(
                 f"column {name!r} holds {min(k.__name__ for k in kinds)}: pass numbers or text."
             ) from None
-    if len(kinds) > 1:
-        raise TypeError(f"column {name!r} mixes text and numbers: make it all one or the other.")
+    if not all(issubclass(kind, str) for kind in kinds):
+        raise TypeError(_mixes(name, "text and numbers"))
     return values.astype("category")
 
 
 def refuse_identifier(column: pd.Series, name: str) -> None:
     """Refuse text that names the rows, or that is numbers or dates."""
     refuse_text(column, name, f"write C({quoted(name)}) (--categorical) if each is a category")
+
+
+def _sorted_categories(column: pd.Series) -> pd.Series:
+    if column.cat.ordered:
+        return column
+    return column.cat.set_categories(sorted(column.cat.categories))
+
+
+def refuse_rounded(column: pd.Series, name: str) -> None:
+    """Refuse whole numbers between which floating point does not tell, as long identifiers are.
+
+    Raises
+    ------
+    ValueError
+    """
+    if not pd.api.types.is_integer_dtype(column):
+        return
+    values = column.to_numpy()
+    for row in np.flatnonzero(np.abs(values.astype(float)) >= EXACT):
+        if int(float(values[row])) != int(values[row]):
+            raise ValueError(
+                f"column {name!r} holds the whole number {values[row]} in row {column.index[row]}, "
+                "which floating point would round: leave it out if it names the rows (--exclude), "
+                "or turn it into floats."
+            )
 
 
 def _whole(column: Any) -> Any:
@@ -218,6 +278,10 @@ def _squeezed(name: str) -> str:
 
 def _some(names: list[str]) -> str:
     return ", ".join(repr(name) for name in names[:12]) + (", ..." if len(names) > 12 else "")
+
+
+def _mixes(name: str, what: str) -> str:
+    return f"column {name!r} mixes {what}: make it all one or the other."
 
 
 def _dates(name: str) -> str:

@@ -45,11 +45,13 @@ def cut(values: np.ndarray, edges: Any, right: bool = True) -> pd.Categorical:
     if not isinstance(edges, list) or len(edges) < 2:
         raise ValueError("cut() wants its edges: cut(x, [0, 10, 20])")
     values = np.asarray(values, dtype=float)
-    found = pd.cut(values, np.unique(np.asarray(edges, dtype=float)), right=bool(right))
+    bins = np.unique(np.asarray(edges, dtype=float)).tolist()
+    found = pd.cut(values, bins, right=bool(right))
     outside = np.flatnonzero(pd.isna(found) & ~np.isnan(values))
     if len(outside):
         raise ValueError(f"cut(): {values[outside[0]]:g} lies outside of the edges: add wider ones")
-    named = pd.Categorical.from_codes(found.codes, [str(each) for each in found.categories])
+    names: Any = pd.Index([str(each) for each in found.categories])
+    named = pd.Categorical.from_codes(found.codes, names)
     return named.remove_unused_categories()
 
 

@@ -72,7 +72,7 @@ def objects(values: Iterable) -> np.ndarray:
 
 def _kind(type_: type) -> str:
     """Return what kind of label a type is."""
-    kinds = {
+    kinds: dict[str, Any] = {
         "timedelta": (timedelta, np.timedelta64),  # NumPy calls its own a whole number
         "bool": (bool, np.bool_),
         "number": Number,
@@ -111,13 +111,13 @@ def _was_rounded(value: Any, type_: Any, row: int) -> str:
 
 def _numbers(values: list, row: Callable[[int], int]) -> np.ndarray:
     """Return numbers of any types: whole ones as such where all are, none ever rounded."""
-    plain = []
+    plain: list[Any] = []
     for j, value in enumerate(values):
         if isinstance(value, Integral):
             plain.append(int(value))
         elif isinstance(value, (float, np.floating)):
             type_ = value.dtype if isinstance(value, np.floating) else np.dtype(float)
-            number = _floats(np.array([value], dtype=type_), lambda _, j=j: row(j))
+            number = _floats(np.array([value], dtype=type_), _only(row, j))
             plain.append(number.item())
         elif isinstance(value, complex):
             plain.append(value)
@@ -130,6 +130,11 @@ def _numbers(values: list, row: Callable[[int], int]) -> np.ndarray:
     return np.array(plain, dtype=float) if small else objects(plain)
 
 
+def _only(row: Callable[[int], int], j: int) -> Callable[[int], int]:
+    """Return the row of value j as that of an array which holds it alone."""
+    return lambda _: row(j)
+
+
 def _times(values: list, row: Callable[[int], int]) -> np.ndarray:
     """Return dates, times or durations as NumPy's, those with a zone as UTC."""
     zones = {getattr(value, "tzinfo", None) is not None for value in values}
@@ -138,14 +143,14 @@ def _times(values: list, row: Callable[[int], int]) -> np.ndarray:
             "clusters holds times with and without a zone, which have no common order: give all "
             "of them a zone, or none."
         )
-    found = [nanoseconds(_time(value), lambda _, j=j: row(j)) for j, value in enumerate(values)]
+    found = [nanoseconds(_time(value), _only(row, j)) for j, value in enumerate(values)]
     return np.concatenate(found)
 
 
 def _time(value: Any) -> np.ndarray:
     """Return one date, time or duration as NumPy's, in the unit it has."""
     if isinstance(value, (pd.Timestamp, pd.Timedelta)):
-        if getattr(value, "tzinfo", None) is not None:
+        if isinstance(value, pd.Timestamp) and value.tzinfo is not None:
             value = value.tz_convert("UTC").tz_localize(None)
         return np.array([value.to_numpy()])
     if isinstance(value, datetime) and value.tzinfo is not None:

@@ -9,10 +9,9 @@ is `str`, dates are days, times are nanoseconds without a zone.
 from __future__ import annotations
 
 import re
-import unicodedata
 import warnings
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from itertools import count
 from typing import Any
 
@@ -21,6 +20,7 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 
+from scs.data.alike import alike_note, missing_note
 from scs.data.containers import refuse_broken_text
 from scs.data.label_types import integers, label_kinds, nanoseconds, objects, of_one_type
 
@@ -193,25 +193,25 @@ def as_written(texts: np.ndarray) -> np.ndarray:
 
 
 def note_alike(labels: np.ndarray) -> None:
-    """Warn of labels that differ only in what cannot be seen well, naming the first pair.
+    """Warn of labels that differ only in what cannot be seen well, naming each way there is.
 
-    That is blanks around them, the kind of blank, invisible characters, case and Unicode form.
+    That is blanks, case, control and invisible characters, Unicode form, and zeros before or behind
+    a whole number; and labels that missing values may have become, such as "nan".
     """
     if label_kinds(labels) != {"str"} or labels.dtype.kind != "O":
         return
-    seen: dict[str, str] = {}
-    for label in sorted(labels.tolist()):
-        first = seen.setdefault(_squeezed(label), label)
-        if first is not label:
-            forms = {unicodedata.normalize("NFC", each) for each in (first, label)}
-            show = ascii if len(forms) == 1 else repr  # the one that shows a difference
-            warnings.warn(
-                f"cluster labels {show(first)} and {show(label)} differ only in blanks, case or "
-                "Unicode form, and count as two clusters: if they mean one, write them alike.",
-                LabelWarning,
-                stacklevel=1,  # one place, so that what is said of the same labels is said once
-            )
-            return
+    _warn_alike(labels.tolist(), "cluster labels", "a cluster")
+
+
+def note_alike_levels(name: str, levels: Iterable[Any]) -> None:
+    """Warn of the levels of a category as `note_alike` does of labels."""
+    _warn_alike([v for v in levels if isinstance(v, str)], f"column {name!r}: levels", "a category")
+
+
+def _warn_alike(texts: list[str], what: str, each: str) -> None:
+    for note in (alike_note(texts, what, each), missing_note(texts, what, each)):
+        if note:  # one place, so that what is said of the same labels is said once
+            warnings.warn(note, LabelWarning, stacklevel=1)
 
 
 def _present(clusters: Any) -> tuple[np.ndarray, np.ndarray]:
@@ -348,13 +348,3 @@ def _one_dimension(values: np.ndarray) -> np.ndarray:
             "per row (join several columns into tuples or text)."
         )
     return values
-
-
-def _squeezed(label: str) -> str:
-    """Return a label without what the eye does not tell apart."""
-    if not label.isascii():
-        label = unicodedata.normalize("NFKC", label)
-        label = "".join(c for c in label if unicodedata.category(c) != "Cf")
-        # Again: folding can undo the form.
-        label = unicodedata.normalize("NFKC", label.casefold())
-    return " ".join(label.replace("\0", "").casefold().split())

@@ -27,9 +27,11 @@ from scs.data.frames import (
     outcome_numbers,
     quoted,
     refuse_identifier,
+    refuse_rounded,
     without_missing,
 )
-from scs.data.labels import coded_labels, note_alike
+from scs.data.labels import coded_labels, note_alike, note_alike_levels
+from scs.data.slopes import SlopeScale
 from scs.data.terms import (
     as_they_are,
     columns_of,
@@ -39,9 +41,9 @@ from scs.data.terms import (
     parse,
     parse_random,
 )
+from scs.data.undefined import find_undefined, without_undefined
 from scs.data.wilkinson import build_matrix
-from scs.data.written import Convention, outcome_note, read_by, read_written
-from scs.estimators.standard import SlopeScale
+from scs.data.written import Convention, looks_like_dates, outcome_note, read_by, read_written
 
 INTERCEPT = "Intercept"  # as formulaic, statsmodels and patsy name it
 MISSING = ("refuse", "drop")
@@ -115,7 +117,8 @@ class ModelRows:
     n_read : int
         Rows handed over.
     missing : dict
-        Column to its number of missing values, of those that have any.
+        Column to its number of missing values, calculation of the formula to the number of rows in
+        which it is NaN, of those that have any.
     n_dropped : int
         Rows left out because of them.
     slopes : RandomSlopes or None
@@ -125,7 +128,7 @@ class ModelRows:
     written : dict
         Column to the way in which its text writes numbers, of those read as numbers.
     notes : tuple of str
-        What was read as numbers, in words.
+        What was read as numbers, or taken for numbers and looks like dates, in words.
     outcome_note : str
         Of an outcome of two values or of counts: that it is fitted as any number is.
     """
@@ -197,8 +200,11 @@ def model_rows(
             f"formula uses the cluster column {groups!r}: take it out. Its effects are what the "
             "selection estimates."
         )
-    if (outcome := str(next(iter(left)))) in as_they_are(right):
-        raise ValueError(f"formula has its outcome {outcome!r} among the covariates: take it out.")
+    outcome = str(next(iter(left)))
+    if len(outcome_columns) == 1 and outcome_columns[0] in used:  # I(y - x) ~ x is a regression
+        raise ValueError(
+            f"formula has its outcome {outcome_columns[0]!r} among the covariates: take it out."
+        )
     if INTERCEPT in used:
         raise ValueError(
             f"formula uses a column named {INTERCEPT!r}, which is what the constant is called "
@@ -217,12 +223,23 @@ def model_rows(
         table, [*outcome_columns, *measured(right), *measured(effects)]
     )
     table = table.assign(**read)
+    for name in (*outcome_columns, *measured(right), *measured(effects)):
+        refuse_rounded(table[name], name)
     for name in outcome_columns:
         table[name] = outcome_numbers(table[name], name)
     for name in dict.fromkeys([*as_they_are(right), *as_they_are(effects)]):
         refuse_identifier(table[name], name)
     for name in dict.fromkeys([*used, *slope_columns]):
         table[name] = codable(table[name], name)
+    table, undefined = without_undefined(table, (left, right, effects), missing)
+    if undefined:  # levels may have gone with the rows
+        table = table.assign(**{name: codable(table[name], name) for name in columns})
+    notes += [
+        f"{name}: as a number, though all its values are dates written as YYYYMMDD, of which a "
+        "difference is no number of days; turn it into days since the first one"
+        for name in dict.fromkeys([*measured(right), *measured(effects)])
+        if looks_like_dates(table[name])
+    ]
     codes, labels = as_clusters(distinct[table[groups].to_numpy(dtype=np.intp)], len(table))
     note_alike(labels)
     outcomes = _evaluate(left, table)
@@ -236,6 +253,11 @@ def model_rows(
     intercept = INTERCEPT in matrix.columns
     spec = matrix.model_spec
     X = _matrix(matrix, intercept)
+    slopes = _random_slopes(effects, random, table, tuple(slope_columns), written)
+    codings = _codings(spec)
+    coded = [*codings, *(() if slopes is None else _codings(slopes.spec))]
+    for factor, levels in {coding.factor: coding.levels for coding in coded}.items():
+        note_alike_levels(factor, levels)
     covariates = tuple(name for name in matrix.columns if name != INTERCEPT)
     return ModelRows(
         design=Design(X, y, codes, labels, covariates),
@@ -243,11 +265,11 @@ def model_rows(
         spec=spec,
         used=tuple(used),
         outcome=str(next(iter(left))),
-        codings=_codings(spec),
+        codings=codings,
         n_read=len(frame),
-        missing=counts,
+        missing=counts | undefined,
         n_dropped=len(frame) - len(table),
-        slopes=_random_slopes(effects, random, table, tuple(slope_columns), written),
+        slopes=slopes,
         left=quoted(outcome) if outcome in as_they_are(left) else outcome,
         written=written,
         notes=tuple(notes),
@@ -301,7 +323,26 @@ def _new_matrix(
     table = read_by(table, written)
     for column in used:
         table[column] = codable(table[column], column)
+    _refuse_other_kind(table, spec, name)
+    for each in find_undefined(table, spec):
+        raise ValueError(
+            f"{name}: {each.clause(table)}: correct the value, or leave these rows out."
+        )
     return _matrix(_evaluate(spec, table, name), intercept)
+
+
+def _refuse_other_kind(table: pd.DataFrame, spec: ModelSpec, name: str) -> None:
+    """Refuse numbers where categories were fitted, and the other way; formulaic multiplies them."""
+    coded = {factor.expr for factor in spec.factor_contrasts}
+    for column in as_they_are(spec):
+        is_category = isinstance(table[column].dtype, pd.CategoricalDtype)
+        if is_category != (column in coded):
+            now = "text or categories" if is_category else "numbers"
+            then, to = ("numbers", "numbers") if is_category else ("categories", "text")
+            raise TypeError(
+                f"{name}: column {column!r} holds {now}, and held {then} in fitting: turn it into "
+                f"{to}."
+            )
 
 
 def _random_slopes(

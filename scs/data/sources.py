@@ -19,11 +19,12 @@ import pyarrow.dataset as ds
 import pyarrow.parquet as pq
 from pyarrow.fs import LocalFileSystem
 
-from scs.data.dialect import known_encoding
+from scs.data.dialect import Dialect, find_compression, find_dialect, known_encoding
 from scs.data.files import USUAL_MISSING, is_text, without_words
 
 _ENDINGS = {".parquet": "parquet", ".pq": "parquet"}
 _ENDINGS |= {f"{ending}{packed}": "csv" for ending in (".csv", ".tsv") for packed in ("", ".gz")}
+_PACKED = {"gzip": ".gz", "bz2": ".bz2", "zstd": ".zst", "lz4": ".lz4"}
 _PIECE = 1 << 20  # rows a process takes at a time: whole row groups, at least so many
 _BUFFER = 1 << 20  # bytes of each column of a Parquet file read at a time
 _BLOCK = 4 << 20  # bytes of a CSV file parsed at a time
@@ -129,7 +130,7 @@ def open_source(
             )
         file_format: ds.FileFormat = ds.ParquetFileFormat()
     else:
-        file_format = _csv_format(paths[0], dict(csv or {}))
+        file_format = _csv_format(paths, dict(csv or {}))
     constants = _constants(paths, folder, file_format)
     schemas, pieces = {}, []
     for path in paths:
@@ -149,7 +150,7 @@ def open_source(
                 schema = schema.append(pa.field(name, pa.scalar(value).type))
         schemas[path] = schema
     exact = kind == "parquet"
-    rows = sum(piece.rows for piece in pieces) if exact else _estimated_rows(paths)
+    rows = sum(piece.rows or 0 for piece in pieces) if exact else _estimated_rows(paths)
     words, asked = ((), ()) if exact else _missing_texts(csv or {}, keep_na_text)
     return Source(file_format, schemas, tuple(pieces), rows, exact, words, asked)
 
@@ -218,7 +219,7 @@ def _parquet_batches(
     with pq.ParquetFile(piece.path, buffer_size=_BUFFER, pre_buffer=False) as file:
         yield from file.iter_batches(
             batch_size=batch_rows,
-            row_groups=list(piece.row_groups),
+            row_groups=None if piece.row_groups is None else list(piece.row_groups),
             columns=[name for name, _ in types],
             use_threads=threads,
         )
@@ -292,9 +293,10 @@ def _kind(path: str, *, strict: bool = True) -> str | None:
     return kind or ("csv" if strict else None)
 
 
-def _csv_format(path: str, options: dict[str, Any]) -> ds.CsvFileFormat:
-    if path.lower().endswith((".tsv", ".tsv.gz")):
+def _csv_format(paths: list[str], options: dict[str, Any]) -> ds.CsvFileFormat:
+    if paths[0].lower().endswith((".tsv", ".tsv.gz")):
         options.setdefault("delimiter", "\t")
+    options = _above_header(paths, options) | options
     options.setdefault("block_size", _BLOCK)
     if options.get("quoted_strings_can_be_null", True):
         options["strings_can_be_null"] = False  # found by `scan`, which counts them
@@ -318,6 +320,53 @@ def _csv_format(path: str, options: dict[str, Any]) -> ds.CsvFileFormat:
     except (TypeError, ValueError) as error:
         raise ValueError(f"csv: {error}: check the value of that option.") from None
     return ds.CsvFileFormat(parse_options=parse, read_options=read, convert_options=convert)
+
+
+def _above_header(paths: list[str], options: Mapping[str, Any]) -> dict[str, Any]:
+    """Return how to read what stands above the header: a title, or Excel's line ``sep=;``.
+
+    Raises
+    ------
+    ValueError
+        A packed file that its name does not show; files with different lines there.
+    """
+    found: list[tuple[str, Dialect | None]] = []
+    for path in paths:
+        packed = find_compression(Path(path))
+        if packed and not path.lower().endswith(tuple(_PACKED.values())):
+            raise ValueError(
+                f"source: {path} is packed by {packed}, but is not called so: add the ending "
+                f"{_PACKED[packed]} to its name, or unpack it."
+            )
+        found.append((path, _lines_above(path, options)))
+    first, above = found[0]
+    for path, other in found:
+        if other != above:
+            raise ValueError(
+                f"source: {path} and {first} differ in what stands above their headers, or have "
+                "other columns below it: take these lines out, or read the files apart and add "
+                "their moments."
+            )
+    if above is None:
+        return {}
+    # By their names: pyarrow wants as many fields in the lines to skip as in the header.
+    names = list(above.names)
+    return {"skip_rows": above.skipped + 1, "column_names": names, "delimiter": above.delimiter}
+
+
+def _lines_above(path: str, options: Mapping[str, Any]) -> Dialect | None:
+    """Return how a file is written, but for its title, if lines stand above its header."""
+    delimiter, encoding = options.get("delimiter", ""), options.get("encoding", "utf-8")
+    known = {"skip_rows", "column_names", "autogenerate_column_names"} & set(options)
+    if known or not (isinstance(delimiter, str) and isinstance(encoding, str)):
+        return None
+    try:
+        found = find_dialect(Path(path), delimiter=delimiter, encoding=encoding)
+    except ValueError:  # no rows, or one column: the reader says what is wrong, or nothing is
+        return None
+    if not (found.title or found.separator) or "\n" in "".join(found.names):
+        return None  # blank lines alone are left out anyway
+    return replace(found, title="", compression="")
 
 
 def _has_option(kind: type, name: str) -> bool:

@@ -237,12 +237,14 @@ def _read_parquet(source: Source, columns: list[str]) -> pa.Table:
 def _read_csv(source: Source, columns: list[str], labels: Sequence[str]) -> pa.Table:
     encoding = "utf-8" if source.encoding == "utf-8-sig" else source.encoding
     types: dict[str, pa.DataType] = {name: pa.string() for name in labels}
+    dialect = source.dialect
+    assert dialect is not None  # it is CSV
     while True:
         try:
-            with text_stream(source.path, source.dialect.compression) as stream:
+            with text_stream(source.path, dialect.compression) as stream:
                 return pa_csv.read_csv(
                     stream,
-                    pa_csv.ReadOptions(encoding=encoding, skip_rows=source.dialect.skipped),
+                    pa_csv.ReadOptions(encoding=encoding, skip_rows=dialect.skipped),
                     pa_csv.ParseOptions(delimiter=source.delimiter, newlines_in_values=True),
                     pa_csv.ConvertOptions(
                         column_types=types,

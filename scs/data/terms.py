@@ -6,12 +6,12 @@ import re
 from collections.abc import Collection, Iterable
 
 from formulaic import Formula, ModelSpec
-from formulaic.errors import FormulaicError
 from formulaic.parser.types import Factor
 
-from scs.data.expressions import parse_expression
+from scs.data.expressions import Expression, parse_expression
 from scs.data.frames import check_column, quoted
-from scs.data.wilkinson import BarError, FormulaError, check_length, read_formula
+from scs.data.grammar import BarError, FormulaError, GrammarError
+from scs.data.wilkinson import check_length, read_formula
 
 
 def formula_columns(
@@ -56,13 +56,10 @@ def parse(formula: str, columns: list[str]) -> tuple[Formula, Formula]:
             f"formula {_shown(formula)} has a bar: name the clusters by groups= (--cluster) "
             "instead of (1 | group), and slopes by random= (--random)."
         ) from None
+    except GrammarError as error:
+        raise ValueError(f"formula {_shown(formula)} cannot be read: {error}.") from None
     except FormulaError as error:
         raise ValueError(f"formula: {error}; or compute the column in the table.") from None
-    except (FormulaicError, SyntaxError) as error:
-        raise ValueError(
-            f"formula {_shown(formula)} cannot be read ({first_line(error)}): write it as "
-            "'score ~ age + sex', names with spaces in `backticks`."
-        ) from None
     if left is None:
         raise ValueError(f"formula {_shown(formula)} has no outcome: write outcome ~ covariates.")
     if len(list(left)) != 1:
@@ -85,12 +82,10 @@ def parse_random(random: str | None) -> Formula:
         if len(list(parsed)) == 0:
             raise ValueError(f"random={_shown(random)} leaves clusters no effect: {remedy}.")
         return parsed
+    except GrammarError as error:
+        raise ValueError(f"random={_shown(random)} cannot be read: {error}; {remedy}.") from None
     except FormulaError as error:
         raise ValueError(f"random: {error}; or compute the column in the table.") from None
-    except (FormulaicError, SyntaxError) as error:
-        raise ValueError(
-            f"random={_shown(random)} cannot be read ({first_line(error)}): {remedy}."
-        ) from None
 
 
 def columns_of(side: Formula, names: list[str], argument: str) -> list[str]:
@@ -107,7 +102,7 @@ def columns_of(side: Formula, names: list[str], argument: str) -> list[str]:
     return list(found)
 
 
-def as_they_are(side: Formula) -> list[str]:
+def as_they_are(side: Formula | ModelSpec) -> list[str]:
     """Return the names of the factors that are columns, not functions of columns."""
     return [f.expr for f in factors(side) if f.eval_method is Factor.EvalMethod.LOOKUP]
 
@@ -127,6 +122,12 @@ def factors(side: Formula | ModelSpec) -> list[Factor]:
     """Return the factors of all terms, in order."""
     formula = side.formula if isinstance(side, ModelSpec) else side
     return [factor for term in formula for factor in term.factors]
+
+
+def calculations(side: Formula | ModelSpec) -> list[Expression]:
+    """Return the calculations among the factors, each once."""
+    texts = [f.expr for f in factors(side) if f.eval_method is Factor.EvalMethod.PYTHON]
+    return [parse_expression(text) for text in dict.fromkeys(texts)]
 
 
 def repeated_columns(spec: ModelSpec) -> set[str]:

@@ -15,23 +15,15 @@ from formulaic import Formula, ModelSpec, SimpleFormula
 from formulaic.errors import FormulaicError
 from formulaic.materializers import PandasMaterializer
 from formulaic.parser import DefaultFormulaParser
-from formulaic.parser.algos.tokenize import tokenize
 from formulaic.parser.types import ASTNode, Factor, Term, Token
 from interface_meta import override
 
 from scs.data.expressions import Expression, evaluate, parse_expression
+from scs.data.grammar import POWERS, FormulaError, GrammarError, split
 
 ASSUMED = "__formulaic_variables_available__"  # what formulaic's `.` stands for
-MOST_TEXT, MOST_TERMS, MOST_NESTED, MOST_POWER = 200_000, 20_000, 50, 10
+MOST_TEXT, MOST_TERMS, MOST_POWER = 200_000, 20_000, 10
 MOST_COLUMNS = 50_000  # that one term may make
-
-
-class FormulaError(ValueError):
-    """A formula that cannot be read: the message is a clause, without its formula."""
-
-
-class BarError(FormulaError):
-    """A bar among the terms, as in lme4's (1 | group)."""
 
 
 @dataclass(frozen=True)
@@ -43,10 +35,13 @@ class Plain:
     text : str
     pieces : dict of str to Expression
         By that name.
+    left : frozenset of str
+        The columns left of the tilde.
     """
 
     text: str
     pieces: Mapping[str, Expression]
+    left: frozenset[str]
 
 
 def check_length(text: str, argument: str) -> None:
@@ -80,12 +75,16 @@ def read_formula(text: str, columns: Iterable[str] | None = None) -> tuple[Formu
     columns = list(columns or ())
     plain = _plain(text, columns, dot)
     try:
-        left = _columns_left(plain)
-        context = {ASSUMED: [name for name in columns if name not in left]}
+        context = {ASSUMED: [name for name in columns if name not in plain.left]}
         _check_size(plain.text, len(columns), context)
         parsed = Formula(plain.text, _parser=_parser(), _context=context)
-    except (FormulaError, FormulaicError, SyntaxError):
+    except FormulaError:
         raise
+    except (FormulaicError, SyntaxError):
+        raise GrammarError(
+            "its terms cannot be multiplied out: write it as 'score ~ age + sex', names with "
+            "spaces in `backticks`"
+        ) from None
     except Exception as error:  # formulaic takes some texts for a formula that are none
         raise FormulaError(f"it is no formula ({type(error).__name__})") from None
     if isinstance(parsed, SimpleFormula):
@@ -110,14 +109,17 @@ def _plain(text: str, columns: list[str], dot: bool) -> Plain:
         mark += "\ue000"
     names: dict[str, str] = {}
     pieces: dict[str, Expression] = {}
-    parts, depth = [], 0
-    for token in tokenize(text):
+    parts: list[str] = []
+    left: set[str] = set()
+    found: list[str] = []
+    for token in split(text):
         kind, word = token.kind, token.token
         if kind is Token.Kind.PYTHON:
             try:
                 piece = parse_expression(word)
             except ValueError as error:
                 raise FormulaError(str(error)) from None
+            found += piece.columns
             alone = piece.column
             if alone is not None and _can_be_quoted(alone):
                 parts.append(f"`{alone}`")
@@ -126,21 +128,15 @@ def _plain(text: str, columns: list[str], dot: bool) -> Plain:
             pieces[name] = piece
             parts.append(f"`{name}`")
         elif kind is Token.Kind.NAME and word != ".":
+            found.append(word)
             parts.append(f"`{word}`")
-        elif kind is Token.Kind.OPERATOR and word.isalpha():
-            parts.append(f"%{word}%")
-        elif kind is Token.Kind.OPERATOR and "|" in word:
-            raise BarError("it has a bar")
         else:
             if word == "." and not dot:
                 raise FormulaError("'.' stands for no columns here: name them")
-            depth += {"(": 1, ")": -1}.get(word, 0)
-            if word in ("[", "]") or depth < 0:
-                raise FormulaError(f"there is a {word!r} in it that opens or closes nothing")
-            if depth > MOST_NESTED:
-                raise FormulaError(f"its brackets are nested more than {MOST_NESTED} deep")
+            if kind is Token.Kind.OPERATOR and "~" in word:
+                left.update(found)
             parts.append(word)
-    return Plain(" ".join(parts), pieces)
+    return Plain(" ".join(parts), pieces, frozenset(left))
 
 
 def _can_be_quoted(name: str) -> bool:
@@ -150,19 +146,6 @@ def _can_be_quoted(name: str) -> bool:
 def breaks_quotes(name: str) -> bool:
     """Say whether a name ends in a backslash that would swallow the backtick after it."""
     return (len(name) - len(name.rstrip("\\"))) % 2 == 1
-
-
-def _columns_left(plain: Plain) -> set[str]:
-    """Return the columns left of the tilde."""
-    found: set[str] = set()
-    passed: list[str] = []
-    for token in tokenize(plain.text):
-        if token.kind is Token.Kind.OPERATOR and "~" in token.token:
-            found.update(passed)
-        elif token.kind is Token.Kind.NAME:
-            piece = plain.pieces.get(token.token)
-            passed += piece.columns if piece is not None else [token.token]
-    return found
 
 
 def _check_size(text: str, n_columns: int, context: Mapping[str, Any]) -> None:
@@ -201,7 +184,7 @@ def _size(node: Any, sizes: Mapping[int, int], n_columns: int) -> int:
 def _power_size(node: ASTNode, base: int) -> int:
     raised, power = node.args
     if not isinstance(power, Token) or not power.token.isdigit() or int(power.token) < 1:
-        raise FormulaError("the power after ** must be a whole number such as 2")
+        raise FormulaError(POWERS)
     if len(power.token) > 2 or int(power.token) > MOST_POWER:
         raise FormulaError(f"the power {power.token[:12]} after ** is above {MOST_POWER}")
     if isinstance(raised, Token) and raised.kind is Token.Kind.NAME:

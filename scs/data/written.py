@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import unicodedata
 import warnings
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -14,10 +15,15 @@ from scs.data.design import DesignWarning
 
 MOST_LEVELS = 40  # of a text column used as it is: more are likely an identifier
 FEW_LEVELS = 5  # so few are categories in a small table, too
+FEWEST_DATES = 3  # below that, whole numbers may be dates by accident
 FEW_CODES = 12  # so many whole numbers as text may be codes
+BUT_FOR, UNUSUAL = "numbers but for", "numbers, not all in plain digits:"
 _SAMPLE = 5_000  # levels looked at
 _NUMBER = r"(?:\d[\d.,'\u2019\u00a0\u2009\u202f ]*|\.\d+)(?:[eE][+-]?\d+)?"
-_PLAIN = re.compile(r"[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?")
+_PLAIN = re.compile(r"[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?", re.ASCII)
+_CODE = re.compile(r"-?\d+(?:\.0+)?", re.ASCII)  # as codes are written, and numbers too
+_GROUPED = re.compile(r"[+-]?\d{1,3}(?:_\d{3})+(?:\.\d+)?", re.ASCII)  # 1_000, as in Python
+_FOREIGN_MARKS = str.maketrans("\u066b\u066c\uff0e\uff0c\uff0b\uff0d\u2212", ".,.,+--")
 _CURRENCY = r"(?:[$\u20ac\u00a3\u00a5\u20b9]|[A-Z]{3}\b|kr\.?|Fr\.?|Rs\.?)"
 _MINUS = "\u2212\u2013\u2012\ufe63\uff0d"
 # One letter after a number without a blank is a unit only if it is a usual one: 5a is a class.
@@ -96,6 +102,24 @@ def is_text(column: pd.Series) -> bool:
     return pd.api.types.is_string_dtype(column)
 
 
+def is_grouped(text: str) -> bool:
+    """Say whether a number has underscores between its thousands, as in Python."""
+    return bool(_GROUPED.fullmatch(text))
+
+
+def looks_like_dates(column: pd.Series) -> bool:
+    """Say whether all numbers of a column are dates written as YYYYMMDD, at least three of them."""
+    if not pd.api.types.is_numeric_dtype(column) or pd.api.types.is_bool_dtype(column):
+        return False
+    values = column.astype(float).unique()
+    if len(values) < FEWEST_DATES or not np.all((values >= 1900_01_01) & (values <= 2100_12_31)):
+        return False
+    if np.any(values % 1):
+        return False
+    texts = pd.Series(values.astype(np.int64)).astype(str)
+    return bool(pd.to_datetime(texts, format="%Y%m%d", errors="coerce").notna().all())
+
+
 def find_convention(column: pd.Series, name: str) -> Convention | None:
     """Return how a text column writes numbers, if it separates thousands; else None.
 
@@ -134,9 +158,10 @@ def read_numbers(column: pd.Series, convention: Convention, name: str) -> pd.Ser
     found = column.map(lambda value: convention.number(str(value)), na_action="ignore")
     wrong = np.flatnonzero(column.notna() & found.astype(float).isna())
     if len(wrong):
+        value, row = column.iloc[wrong[0]], column.index[wrong[0]]
         raise ValueError(
-            f"column {name!r} holds {column.iloc[wrong[0]]!r} in row {wrong[0]}, where numbers "
-            f"with {convention} are meant: correct it."
+            f"column {name!r} holds {value!r} in row {row}, where numbers with {convention} are "
+            "meant: correct it."
         )
     return found.astype(float)
 
@@ -184,24 +209,29 @@ def what_text_holds(levels: Iterable[str]) -> tuple[str, str]:
     """
     levels = list(levels)[:_SAMPLE]
     texts = [level.strip() for level in levels]
-    plain = [bool(_PLAIN.fullmatch(text)) for text in texts]
     half = len(texts) / 2
-    if all(plain) and texts:
-        whole = all(float(text) % 1 == 0 for text in texts)
-        zeros = any(re.match(r"[+-]?0\d", text) for text in texts)
-        if not whole or (len(texts) > FEW_CODES and not zeros):
-            return "numbers as text", levels[0]
+    plain = [bool(_PLAIN.fullmatch(text)) for text in texts]
+    unusual = [_number_written_unusually(text) for text in texts]
+    numbers = [is_plain or is_other for is_plain, is_other in zip(plain, unusual)]
+    if all(numbers) and texts:
+        if all(plain):
+            whole = all(float(text) % 1 == 0 for text in texts)
+            zeros = any(re.match(r"-?0\d", text) for text in texts)
+            if not whole or (len(texts) > FEW_CODES and not zeros):
+                return "numbers as text", levels[0]
+        if any(unusual):
+            return UNUSUAL, levels[unusual.index(True)]
         return "", ""
-    if sum(plain) >= half and texts:
-        return "numbers but for", levels[plain.index(False)]
+    if sum(numbers) >= half and texts:
+        return BUT_FOR, levels[numbers.index(False)]
     dates = [bool(_DATE.fullmatch(text)) for text in texts]
     if sum(dates) > half:
         return "dates or times as text", levels[dates.index(True)]
     decorated = [
-        is_plain or bool(_DECORATED.fullmatch(text) and not _ORDINAL.fullmatch(text))
-        for is_plain, text in zip(plain, texts)
+        is_number or bool(_DECORATED.fullmatch(text) and not _ORDINAL.fullmatch(text))
+        for is_number, text in zip(numbers, texts)
     ]
-    odd = [not is_plain and is_one for is_plain, is_one in zip(plain, decorated)]
+    odd = [not is_number and is_one for is_number, is_one in zip(numbers, decorated)]
     likely = sum(decorated)
     if any(decorated):  # "<5" alone is a category, beside numbers it is one of them
         likely += sum(bool(_BOUND.fullmatch(text)) for text in texts)
@@ -210,6 +240,20 @@ def what_text_holds(levels: Iterable[str]) -> tuple[str, str]:
     if likely > half:
         return "numbers with a unit or a sign", levels[odd.index(True) if any(odd) else 0]
     return "", ""
+
+
+def _number_written_unusually(text: str) -> bool:
+    """Say whether a text is a number, but not as codes are written: 1e3, +5, 1_000, '5', ١٢٣."""
+    if (bare := text.strip("'\"`\u2018\u2019\u201c\u201d")) != text and _PLAIN.fullmatch(bare):
+        return True
+    if text.isascii():
+        return bool(
+            (_PLAIN.fullmatch(text) and not _CODE.fullmatch(text)) or _GROUPED.fullmatch(text)
+        )
+    here = "".join(str(unicodedata.decimal(c, c)) for c in text.translate(_FOREIGN_MARKS))
+    return here.isascii() and (
+        any(each.fits([here]) for each in _CONVENTIONS) or bool(_PLAIN.fullmatch(here))
+    )
 
 
 def refuse_text(column: pd.Series, name: str, keep: str) -> None:
@@ -223,10 +267,11 @@ def refuse_text(column: pd.Series, name: str, keep: str) -> None:
         return
     distinct = column.dropna().drop_duplicates().astype(str)
     found, example = what_text_holds(distinct)
-    if found == "numbers but for":
+    if found in (BUT_FOR, UNUSUAL):
         row = distinct.index[(distinct == example).argmax()]
+        remedy = "correct it" if found == BUT_FOR else "write all of them alike, as 1000 or -2.5"
         raise ValueError(
-            f"column {name!r} holds {found} {example!r} in row {row}: correct it, or {keep}."
+            f"column {name!r} holds {found} {example!r} in row {row}: {remedy}, or {keep}."
         )
     if found:
         remedy = "take the unit or sign out" if "unit" in found else "convert it to numbers"
@@ -248,7 +293,7 @@ def doubtful_levels(name: str, levels: Iterable[str]) -> str:
     """Return what to say of a category that is coded as asked, and looks like none; or nothing."""
     levels = list(levels)
     found, example = what_text_holds(levels)
-    if "but for" in found or "numbers as text" in found:
+    if found in (BUT_FOR, UNUSUAL, "numbers as text"):
         found = "numbers"
     if not levels or not (len(levels) > MOST_LEVELS or (found and len(levels) > FEW_CODES)):
         return ""

@@ -24,9 +24,8 @@ from scs.estimators.trees import ClusterTree
 from scs.inference.bootstrap import Bootstrap
 from scs.inference.folds import in_order
 from scs.inference.mundlak import WithinBetween, within_between
-from scs.moments.moments import Moments
+from scs.moments.moments import Moments, SlopeMoments
 from scs.moments.rank import keep_columns
-from scs.moments.slopes import SlopeMoments
 from scs.solvers import Solution, Tuning, check_budgets, solve_path
 
 _TREE_CELLS = 10_000_000  # nodes x clusters: class shares that a tree keeps

@@ -34,10 +34,9 @@ from scs.estimators.standard import Standard
 from scs.inference.bootstrap import Bootstrap
 from scs.inference.bootstrap import bootstrap as resample
 from scs.inference.folds import content_order, in_order, reordered
-from scs.moments.moments import Moments
+from scs.moments.moments import Moments, SlopeMoments
 from scs.moments.rank import keep_columns
-from scs.moments.slopes import SlopeMoments
-from scs.solvers import check_budgets, solve, within
+from scs.solvers import check_budget, check_budgets, solve, within
 
 _TREE_ROWS = 50_000  # the tree for new rows is grown on no more than so many
 
@@ -204,7 +203,7 @@ def fit(
     moments = _moments(rows, rows.design)
     solution = standard.solution(found.solution)
     if slopes:
-        solution = rows.slopes.scale.solution(solution)
+        solution = replace(solution, gamma=rows.slopes.scale.per_unit(solution.gamma))
         lmm, lmm_note = None, "it is fitted for a random intercept alone."
     else:
         lmm, lmm_note = _mixed_model(keep_columns(moments, standard.rank))
@@ -264,7 +263,7 @@ def _settings(
         if name.startswith("ridge") and value is None:
             continue
         if not isinstance(value, Real) or isinstance(value, bool):
-            raise TypeError(f"{name} must be a number, got {value!r}.")
+            raise TypeError(f"{name} must be a number, got {value!r}: leave it out, or pass one.")
     if not time_limit > 0:
         raise ValueError(f"time_limit must be positive (seconds), got {time_limit!r}: try 60.")
     if not isinstance(seed, Integral) or seed < 0:
@@ -327,13 +326,13 @@ def _slope_budgets(rows: ModelRows, budget: Any) -> dict[str, int]:
     if isinstance(budget, Mapping):
         for name in budget:
             check_column(name, own, "budget")
-        given = check_budgets(budget.get(name, 0) for name in own)
+        given = [check_budget(budget.get(name, 0), f"budget[{name!r}]") for name in own]
     elif isinstance(budget, Integral):
-        given = check_budgets([budget] * len(own))
+        given = [check_budget(budget)] * len(own)
     else:
         if not isinstance(budget, Iterable):
             raise TypeError(f"budget must be whole numbers, got {budget!r}: pass {example}.")
-        given = check_budgets(budget)
+        given = check_budgets(budget, "budget")
         if len(given) != len(own):
             raise ValueError(
                 f"budget has {len(given)} entries, but clusters have {len(own)} effects "

@@ -169,8 +169,8 @@ def checked_budget(budget: Any) -> Any:
         return budget
     if isinstance(budget, str) or not isinstance(budget, Integral) or isinstance(budget, bool):
         raise ValueError(
-            f"budget must be a whole number, 'fdr', 'predict' or 'auto', got {budget!r} (several "
-            "are for random slopes: random='1 + x')."
+            f"budget must be a whole number, 'fdr', 'predict' or 'auto', got {budget!r}: pass "
+            "for example 5 (several are for random slopes: random='1 + x')."
         )
     return budget
 

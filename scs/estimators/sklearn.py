@@ -21,6 +21,7 @@ from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from scs.data._quiet import quiet
+from scs.data.containers import refuse_other_rows
 from scs.data.design import (
     Design,
     DesignWarning,
@@ -30,8 +31,9 @@ from scs.data.design import (
     refuse_other_kind,
     stacked,
 )
+from scs.data.slopes import SlopeScale
 from scs.estimators.selection import checked_theta
-from scs.estimators.standard import SlopeScale, Standard, slope_positions
+from scs.estimators.standard import Standard, slope_positions
 from scs.estimators.trees import (
     check_classifier,
     grow,
@@ -39,8 +41,7 @@ from scs.estimators.trees import (
 from scs.inference.certified import background_at
 from scs.inference.folds import choose_budget, in_order, take_rows
 from scs.inference.naming import name_clusters
-from scs.moments.moments import Moments
-from scs.moments.slopes import SlopeMoments
+from scs.moments.moments import Moments, SlopeMoments
 from scs.solvers import (
     Solution,
     check_budget,
@@ -190,7 +191,9 @@ class SignificantClusterRegressor(RegressorMixin, BaseEstimator):
             theta = background_at(moments, allowed)
         options = {**_options(self), "background": theta or 0.0}
         solution = standard.solution(solve(moments, self.budget, **options))
-        return _store(self, design, self._scale.solution(solution) if slopes else solution)
+        if slopes:
+            solution = replace(solution, gamma=self._scale.per_unit(solution.gamma))
+        return _store(self, design, solution)
 
     @quiet
     def predict(self, X: Any, clusters: Any = None) -> np.ndarray:
@@ -208,6 +211,7 @@ class SignificantClusterRegressor(RegressorMixin, BaseEstimator):
         ndarray, shape (N,)
         """
         check_is_fitted(self)
+        refuse_other_rows(X=X, clusters=clusters)
         matrix = _read_covariates(self, X)
         predicted = matrix @ np.nan_to_num(self.coef_) + self.intercept_
         where = np.full(len(matrix), -1, dtype=np.intp)
@@ -230,6 +234,7 @@ class SignificantClusterRegressor(RegressorMixin, BaseEstimator):
         """Return R^2 of the prediction, with cluster labels where they are known."""
         from sklearn.metrics import r2_score
 
+        refuse_other_rows(X=X, y=y, clusters=clusters, sample_weight=sample_weight)
         return r2_score(y, self.predict(X, clusters), sample_weight=sample_weight)
 
     def describe_tree(self, max_depth: int = 10) -> str:
@@ -357,6 +362,7 @@ class SignificantClusterRegressorCV(SignificantClusterRegressor):
                 raise ValueError(
                     f"validation has {len(validation)} parts: pass a tuple (X, y, clusters)."
                 )
+            refuse_other_rows(**{f"validation[{i}]": part for i, part in enumerate(validation)})
             held_out = Design.from_table(*validation)
             _refuse_other_columns(design, held_out, named=hasattr(X, "columns"))
             refuse_other_kind(design.labels, held_out.labels)

@@ -2,8 +2,7 @@
 
 With no ridge on the coefficients Eq. 5 sees the span of the columns only. So the doors for users'
 data hand the solver an orthonormal basis of it, about the means: no digit is lost to a far origin,
-to large units or to columns that are nearly alike. A random slope does have a ridge. It is put on
-the slope of the standardised column, so that units and origin do not matter there either.
+to large units or to columns that are nearly alike. Random slopes have a ridge: see `SlopeScale`.
 """
 
 from __future__ import annotations
@@ -18,7 +17,7 @@ import numpy as np
 from scipy.linalg import solve_triangular
 
 from scs.data.design import Design, DesignWarning
-from scs.moments.rank import Rank, rank_of_rows, unit_columns
+from scs.data.rank import Rank, rank_of_rows, unit_columns
 from scs.solvers import Solution
 
 
@@ -109,62 +108,6 @@ class Standard:
         return found
 
 
-@dataclass(frozen=True, eq=False)
-class SlopeScale:
-    """Centre and unit of the columns of random slopes.
-
-    Attributes
-    ----------
-    centre : ndarray, shape (Q,)
-        Means over the rows. Clusters' lines are compared there: the effect of an intercept is the
-        level at the mean. 0 where there is no random intercept and the columns add up to one, as
-        indicators of all levels do: these are levels themselves.
-    unit : ndarray, shape (Q,)
-        Standard deviations over the rows.
-    """
-
-    centre: np.ndarray
-    unit: np.ndarray
-
-    @classmethod
-    def of(cls, Z: np.ndarray, names: tuple[str, ...], *, intercept: bool) -> SlopeScale:
-        """Read centre and unit off the rows; no column is constant.
-
-        Parameters
-        ----------
-        Z : ndarray, shape (N, Q)
-        names : tuple of str, length Q
-        intercept : bool
-            Whether clusters may have an intercept of their own too.
-        """
-        centre = Z.mean(axis=0)
-        unit = unit_columns(Z, centre)[1] / np.sqrt(len(Z))
-        if not intercept:
-            beside = np.column_stack([Z, np.ones(len(Z))])
-            levels = rank_of_rows(beside, (*names, ""), intercept=False)
-            if Z.shape[1] in levels.dropped:
-                centre = np.zeros(Z.shape[1])
-        return cls(centre, unit)
-
-    def columns(self, Z: np.ndarray) -> np.ndarray:
-        """Return the columns to solve in, shape (N, Q)."""
-        return (Z - self.centre) / self.unit
-
-    def solution(self, solution: Solution) -> Solution:
-        """Return a solution whose slopes are per unit of the user's columns."""
-        gamma = solution.gamma.copy()
-        gamma[:, 1:] /= self.unit
-        return replace(solution, gamma=gamma)
-
-    def standardised(self, gamma: np.ndarray) -> np.ndarray:
-        """Return effects (K, Q + 1) as the ridge counts them."""
-        return gamma * np.concatenate([[1.0], self.unit])
-
-    def added(self, Z: np.ndarray, effects: np.ndarray) -> np.ndarray:
-        """Return what effects, one row of them for each row of Z, add to the prediction."""
-        return effects[:, 0] + ((Z - self.centre) * effects[:, 1:]).sum(axis=1)
-
-
 def slope_positions(random: Any, names: tuple[str, ...]) -> list[int]:
     """Return the positions of the columns with random slopes.
 
@@ -182,7 +125,7 @@ def slope_positions(random: Any, names: tuple[str, ...]) -> list[int]:
     for column in random:
         if column in names:
             found.append(names.index(column))
-        elif isinstance(column, Integral) and 0 <= column < len(names):
+        elif isinstance(column, Integral) and 0 <= int(column) < len(names):
             found.append(int(column))
         else:
             raise ValueError(

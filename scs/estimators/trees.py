@@ -15,7 +15,7 @@ import numpy as np
 from sklearn.base import ClassifierMixin, clone, is_classifier
 from sklearn.tree import DecisionTreeClassifier
 
-from scs.moments.rank import unit_columns
+from scs.data.rank import unit_columns
 
 
 @dataclass(frozen=True, eq=False)

@@ -155,7 +155,7 @@ class Bootstrap:
         small = np.zeros(len(support), dtype=bool)
         if self.moments is not None:
             small = self.moments.n[support] < fewest_rows
-        if small.any():
+        if self.moments is not None and small.any():
             model = model_intervals(
                 self.moments,
                 self.solution.beta,
@@ -369,13 +369,10 @@ def split_intervals(
             "needs at least two rows in each cluster. Drop such clusters."
         )
     first, second = halves(design.codes, seed)
-    chosen = solve(
-        Moments.from_arrays(
-            design.X[first], design.y[first], design.codes[first], intercept=intercept
-        ),
-        budget,
-        **{"method": "alternating", **options},
-    ).support
+    half = Moments.from_arrays(
+        design.X[first], design.y[first], design.codes[first], intercept=intercept
+    )
+    chosen = unless_stopped(solve(half, budget, **{"method": "alternating", **options})).support
     ones = [np.ones(len(second))] if intercept else []
     named = design.codes[second][:, None] == chosen
     labels = design.labels[chosen]

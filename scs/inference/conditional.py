@@ -66,7 +66,9 @@ def _mean_with(z: np.ndarray, c: np.ndarray, share: float, df: float | np.ndarra
     return (low + high) / 2.0
 
 
-def truncated_cdf(z: np.ndarray, c: np.ndarray, g: np.ndarray, df: float = np.inf) -> np.ndarray:
+def truncated_cdf(
+    z: np.ndarray, c: np.ndarray, g: np.ndarray, df: float | np.ndarray = np.inf
+) -> np.ndarray:
     """Return P(Z <= z) for Z ~ N(g, 1), or g + t, given |Z| >= c, where z >= c."""
     law = stats.norm() if np.min(df) > _NORMAL else stats.t(df)
     # Logarithms: far from g both tails underflow.

@@ -9,7 +9,7 @@ from scipy import stats
 
 from scs.inference.background import Between, Deviations, coefficients
 from scs.inference.conditional import conditional_interval, fcr_interval
-from scs.inference.naming import Null, Rule
+from scs.inference.naming import Null, OwnVariances, Rule
 from scs.moments.moments import Moments
 from scs.problem.background import effective_rows
 
@@ -90,7 +90,7 @@ class EffectInference:
             theta=theta,
             q=q,
             deviations=rule.seen(free),
-            df_error=null.moderated[1] if hasattr(null, "moderated") else between.df,
+            df_error=null.moderated[1] if isinstance(null, OwnVariances) else between.df,
             var_e=between.var_e,
             covariance=between.var_e * between.in_data_units(inverse),
             pvalues=rule.pvalues(free),

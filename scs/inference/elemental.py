@@ -104,7 +104,8 @@ def _grow(
     X: np.ndarray, ways: int, level: int, size: int, rng: np.random.Generator
 ) -> tuple[np.ndarray, np.ndarray] | None:
     n_rows, n_columns = X.shape
-    begun, flat = np.zeros((1, 0), dtype=np.intp), []
+    begun: np.ndarray = np.zeros((1, 0), dtype=np.intp)
+    flat: list[np.ndarray | None] = []
     whole = level == n_columns - 1  # the last rows, too, are chosen one by one
     taste = rng.uniform(0.5, 1.0, size=n_rows)  # families differ, and what each proves holds
     for depth in range(level + whole):
@@ -120,13 +121,15 @@ def _grow(
             return None
         if depth and len(begun) * n_rows > 5 * _CHUNK:
             return None
-    if any(group is None for group in flat):
+    completed = [group[None] for group in flat if group is not None]
+    if len(completed) < len(flat):
         return None
     if not whole:
-        begun = _divide(X, begun, ways, size - level, rng)
-        if begun is None:
+        divided = _divide(X, begun, ways, size - level, rng)
+        if divided is None:
             return None
-    groups = np.vstack([begun, *(group[None] for group in flat)]) if flat else begun
+        begun = divided
+    groups = np.vstack([begun, *completed]) if completed else begun
     return groups, np.arange(len(groups)) >= len(begun)
 
 
@@ -231,7 +234,7 @@ def _examine(
         shapes.append(square * room[:, None, None])
     if not centres:
         return None
-    centres, shapes = np.concatenate(centres), np.concatenate(shapes)
-    if not (np.isfinite(centres).all() and np.isfinite(shapes).all() and np.isfinite(left_out)):
+    centre, shape = np.concatenate(centres), np.concatenate(shapes)
+    if not (np.isfinite(centre).all() and np.isfinite(shape).all() and np.isfinite(left_out)):
         return None
-    return Region(centres, shapes, ~may_stay, left_out, len(groups))
+    return Region(centre, shape, ~may_stay, left_out, len(groups))

@@ -76,7 +76,7 @@ def _projected(table: np.ndarray, names: tuple[str, ...], outcome: np.ndarray) -
     follows from the columns' own values; their names decide only between columns alike in all sums.
     """
     steps = np.rint(outcome * _GRID).astype(np.int64)
-    keys = []
+    keys: list[tuple[Any, ...]] = []
     for j, name in enumerate(names):
         # Whole numbers: their sums do not depend on the order of the rows.
         column = np.rint(_unit(table[:, j]) * _GRID).astype(np.int64)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 from scipy import stats
@@ -26,6 +27,18 @@ _SETTLED = 1e-7  # change of theta; its likelihood is flat within less
 
 #: Two-sided p-values of v_k = 0 from all deviations and theta, shape (K,).
 Null = Callable[[Deviations, float], np.ndarray]
+
+
+@runtime_checkable
+class OwnVariances(Protocol):
+    """A null in which each cluster's errors have a variance of their own."""
+
+    @property
+    def moderated(self) -> tuple[np.ndarray, np.ndarray]:
+        """Variances and their degrees of freedom, each of shape (K,)."""
+
+    def studentise(self, found: Deviations) -> Deviations:
+        """Return deviations whose errors have these variances."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -153,7 +166,7 @@ class Rule:
     def seen(self, free: np.ndarray) -> Deviations:
         """Return the deviations at a selection as the null sees them."""
         found = deviations(self.between, self.theta, free)
-        if hasattr(self.null, "studentise"):
+        if isinstance(self.null, OwnVariances):
             found = self.null.studentise(found)
         if self.estimated:
             found = allow_for_estimate(found, self.theta * self.between.var_e)
@@ -161,7 +174,7 @@ class Rule:
 
     def pvalues(self, free: np.ndarray) -> np.ndarray:
         """Return the p-values of all clusters at a selection."""
-        if self.null is None or hasattr(self.null, "studentise"):
+        if self.null is None or isinstance(self.null, OwnVariances):
             return self.seen(free).pvalues
         return self.null(deviations(self.between, self.theta, free), self.theta)
 

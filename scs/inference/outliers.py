@@ -3,7 +3,7 @@
 Where every row is a cluster of its own, an effect that may be anything takes the row out of the
 loss, and a budget on effects is a number of rows to leave out (the paper's Section 5.4). As the
 ridge on effects goes to 0 that is least trimmed squares (Rousseeuw 1984). The search keeps a ridge
-so small that all it proves holds without one (`scs.trimmed`).
+so small that all it proves holds without one (`scs.inference.trimmed`).
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from typing import Any
 
 import numpy as np
 
+from scs.data.containers import refuse_other_rows
 from scs.data.design import as_matrix, as_outcome
 from scs.inference.trimmed import Proof, dependent, prove
 from scs.moments.moments import INTERCEPT
@@ -126,6 +127,7 @@ def detect_outliers(
     Driessen (2006), Computing LTS regression for large data sets.
     """
     started = time.perf_counter()
+    refuse_other_rows(X=X, y=y)
     matrix, names = as_matrix(X, min_columns=0 if intercept else 1)
     outcome = as_outcome(y, len(matrix))
     n_rows = len(matrix)
@@ -281,7 +283,7 @@ def _check_count(share: float | None, count: int | None, n_rows: int, n_columns:
         if not (isinstance(share, int | float) and 0 <= share < 0.5):
             raise ValueError(f"share must lie in [0, 0.5), got {share!r}: try 0.1.")
         count = floor(share * n_rows + 1e-9)
-    count = check_budget(count)
+    count = check_budget(count, "count", "rows")
     if n_rows - count <= n_columns:
         raise ValueError(
             f"count={count} leaves {n_rows - count} of {n_rows} rows for {n_columns} coefficients: "

@@ -5,10 +5,11 @@ rows left out the sum with weights, least over beta, is at least B (the search's
 
     trimmed sum of S  >=  B - m R(S),      R(S) the squares of S at the coefficients that trim best.
 
-`scs.elemental` bounds R(S) over all trimmings that are as good as the best known, and mu is chosen
-so small that m R is a small part of the gap asked for. It also says where the coefficients of these
-trimmings lie, which replaces the ellipsoid that a small ridge makes far too wide; and which rows
-they all leave out: far rows, as a rule, which then never meet the arithmetic of the search.
+`scs.inference.elemental` bounds R(S) over all trimmings that are as good as the best known, and mu
+is chosen so small that m R is a small part of the gap asked for. It also says where the
+coefficients of these trimmings lie, which replaces the ellipsoid that a small ridge makes far too
+wide; and which rows they all leave out: far rows, as a rule, which then never meet the arithmetic
+of the search.
 """
 
 from __future__ import annotations
@@ -231,7 +232,8 @@ def _narrow(
     """
     rng = np.random.default_rng(seed)
     frame = _Frame.about(X, y, best)
-    gone, regions = np.zeros(0, dtype=np.intp), []
+    gone = np.zeros(0, dtype=np.intp)
+    regions: list[Region] = []
     limit = best.value + best.margin
     while len(gone) < count:
         left = np.setdiff1d(np.arange(len(y)), gone)

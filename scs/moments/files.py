@@ -1,4 +1,4 @@
-"""One pass over a large table: from batches of rows to `Moments`, in one or several processes."""
+"""One pass over a large table: from batches of rows to sums, in one or several processes."""
 
 from __future__ import annotations
 
@@ -25,12 +25,12 @@ from scs.data.columns import (
     text_labels,
 )
 from scs.data.design import DesignWarning
+from scs.data.extras import need
 from scs.data.files import index_columns, note_words
-from scs.data.labels import as_written, note_alike
+from scs.data.labels import as_written, note_alike, note_alike_levels
 from scs.data.sources import Piece, Source, labels_as_text, open_source, scan
 from scs.data.written import doubtful_levels
 from scs.moments.merge import Part, merge_parts, part_of_rows
-from scs.moments.moments import Moments
 
 BATCH_ROWS = 1 << 17
 _FAN_IN = 8  # parts that one Dask task merges
@@ -38,11 +38,11 @@ _FAN_IN = 8  # parts that one Dask task merges
 
 @dataclass(frozen=True)
 class Reading:
-    """Moments of a table, and what was left out of them.
+    """Cluster sums of a table, and what was left out of them.
 
     Attributes
     ----------
-    moments : Moments
+    part : Part
     columns : Columns
         With the levels of the categories.
     n_read, n_dropped : int
@@ -51,7 +51,7 @@ class Reading:
         Missing values by column.
     """
 
-    moments: Moments
+    part: Part
     columns: Columns
     n_read: int
     n_dropped: int
@@ -89,7 +89,7 @@ def read_files(
     n_jobs: int = 1,
     progress: bool = False,
 ) -> Reading:
-    """Compute moments as `Moments.from_files` does, and say what was left out.
+    """Sum up what `Moments.from_files` does, and say what was left out.
 
     ``source`` may also be a `Source` that is open already.
     """
@@ -116,7 +116,7 @@ def read_files(
         labels = done.part.labels
         every = np.array([*labels, *done.left], dtype=object)
         done = replace(done, part=replace(done.part, labels=as_written(every)[: len(labels)]))
-    return _reading(done, columns, intercept, "source")
+    return _reading(done, columns, "source")
 
 
 def read_batches(
@@ -183,14 +183,10 @@ def read_dask(
     intercept: bool = False,
     missing: str = "raise",
 ) -> Reading:
-    """Compute moments as `Moments.from_dask` does, and say what was left out."""
-    try:
-        import dask
-    except ImportError:
-        raise ImportError(
-            "Moments.from_dask needs Dask, which is not installed: run pip install '.[dask]' in "
-            "the folder of this package."
-        ) from None
+    """Sum up what `Moments.from_dask` does, and say what was left out."""
+    need("Moments.from_dask", "dask", "dask")
+    import dask
+
     if not hasattr(frame, "to_delayed") or not hasattr(frame, "dtypes"):
         raise TypeError(
             f"frame is of type {type(frame).__name__}: pass a Dask data frame, for example "
@@ -219,7 +215,7 @@ def read_dask(
         groups = (tasks[i : i + _FAN_IN] for i in range(0, len(tasks), _FAN_IN))
         tasks = [dask.delayed(_merged)(group) for group in groups]
     (done,) = dask.compute(*tasks) if tasks else (_merged([]),)
-    return _reading(done, columns, intercept, "frame")
+    return _reading(done, columns, "frame")
 
 
 def _check_options(missing: str, batch_rows: int) -> None:
@@ -240,6 +236,7 @@ def _with_levels(
     for name, levels in found.items():
         if doubt := doubtful_levels(name, levels):
             warnings.warn(doubt, DesignWarning, stacklevel=4)
+        note_alike_levels(name, levels)
     return replace(columns, levels={**columns.levels, **found})
 
 
@@ -281,7 +278,8 @@ def _sums(rows: Rows) -> _Done:
 
 def _merged(some: Iterable[_Done], step: Callable[[int], Any] = int) -> _Done:
     """Merge in the order given; ``step`` is told of the rows of each."""
-    n_read, n_dropped, missing = 0, 0, Counter()
+    n_read, n_dropped = 0, 0
+    missing: Counter = Counter()
     told: dict[str, Counter] = {}
     left: set[str] = set()
 
@@ -361,7 +359,7 @@ def _record_batch(frame: Any, number: int) -> pa.RecordBatch:
         ) from None
 
 
-def _reading(done: _Done, columns: Columns, intercept: bool, name: str) -> Reading:
+def _reading(done: _Done, columns: Columns, name: str) -> Reading:
     if done.n_read == 0:
         raise ValueError(f"{name} has no rows: pass a table with at least one.")
     if done.part is None:
@@ -370,13 +368,12 @@ def _reading(done: _Done, columns: Columns, intercept: bool, name: str) -> Readi
             "that are mostly missing."
         )
     note_alike(done.part.labels)
-    moments = Moments.from_part(done.part, columns.names, intercept=intercept)
     missing = {name: done.missing[name] for name in columns.needed if done.missing[name]}
-    return Reading(moments, columns, done.n_read, done.n_dropped, missing)
+    return Reading(done.part, columns, done.n_read, done.n_dropped, missing)
 
 
-def moments_and_warning(reading: Reading) -> Moments:
-    """Return the moments of a reading; rows that were left out give a `DesignWarning`."""
+def warn_of_dropped(reading: Reading) -> None:
+    """Give a `DesignWarning` if rows were left out."""
     if reading.n_dropped:
         warnings.warn(
             f"{reading.n_dropped} of {reading.n_read} rows were left out for missing values "
@@ -384,7 +381,6 @@ def moments_and_warning(reading: Reading) -> Moments:
             DesignWarning,
             stacklevel=3,
         )
-    return reading.moments
 
 
 def _counts(done: Reading | _Done) -> str:

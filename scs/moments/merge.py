@@ -166,8 +166,8 @@ class _Places:
                 self.table[label]
             self.kind = ""
         if not self.kind:
-            places = map(self.table.__getitem__, labels.tolist())
-            return np.fromiter(places, dtype=np.intp, count=len(labels))
+            found = map(self.table.__getitem__, labels.tolist())
+            return np.fromiter(found, dtype=np.intp, count=len(labels))
         order = np.argsort(labels)
         wanted = labels[order]
         where = np.searchsorted(self.sorted, wanted)

@@ -15,9 +15,9 @@ from typing import Any
 import numpy as np
 
 from scs.data._quiet import quiet
+from scs.data.containers import refuse_other_rows
 from scs.data.design import (
     Design,
-    as_clusters,
     as_codes,
     as_matrix,
     as_outcome,
@@ -25,7 +25,9 @@ from scs.data.design import (
     refuse_other_kind,
 )
 from scs.data.labels import note_alike
+from scs.moments.files import read_dask, read_files, warn_of_dropped
 from scs.moments.merge import Part, merge_parts, part_of_rows
+from scs.moments.slopes import as_slopes, merged_slopes, slope_sums
 
 INTERCEPT = "intercept"
 
@@ -85,7 +87,7 @@ class Moments:
         intercept : bool
             Add a first, unpenalised column of ones.
         Z : array-like or data frame, shape (N, Q), optional
-            Columns of random slopes; then the result is a `scs.moments.slopes.SlopeMoments`.
+            Columns of random slopes; then the result is a `SlopeMoments`.
 
         Raises
         ------
@@ -93,14 +95,11 @@ class Moments:
             See `scs.data.design.Design.from_table`.
         """
         if Z is not None:
-            from scs.moments.slopes import SlopeMoments
-
-            return SlopeMoments.from_arrays(X, y, clusters, Z, intercept=intercept)
-        matrix, names = as_matrix(X, min_columns=0 if intercept else 1)
-        outcome = as_outcome(y, len(matrix))
-        codes, labels = as_clusters(clusters, len(matrix))
-        note_alike(labels)
-        return cls.from_design(Design(matrix, outcome, codes, labels, names), intercept=intercept)
+            return SlopeMoments.from_arrays(  # type: ignore[return-value]  # as documented
+                X, y, clusters, Z, intercept=intercept
+            )
+        design = Design.from_table(X, y, clusters, min_columns=0 if intercept else 1)
+        return cls.from_design(design, intercept=intercept)
 
     @classmethod
     def from_design(cls, design: Design, *, intercept: bool = False) -> Moments:
@@ -156,12 +155,14 @@ class Moments:
             raise ValueError("chunks is empty: pass at least one (X, y, clusters).")
         chunks = chain([begun], chunks)
         if len(begun) == 4:
-            return sum(cls.from_arrays(*c[:3], intercept=intercept, Z=c[3]) for c in chunks)
+            whole: Any = sum(cls.from_arrays(*c[:3], intercept=intercept, Z=c[3]) for c in chunks)
+            return whole
         names: tuple[str, ...] = ()
 
         def parts() -> Iterator[Part]:
             nonlocal names
             for i, (X, y, clusters) in enumerate(chunks):
+                refuse_other_rows(X=X, y=y, clusters=clusters)
                 matrix, found = as_matrix(X, min_columns=0 if intercept else 1)
                 if i == 0:
                     names = found
@@ -170,6 +171,7 @@ class Moments:
                 yield part_of_rows(matrix, outcome, *as_codes(clusters, len(matrix)))
 
         total = merge_parts(parts())
+        assert total is not None  # of one chunk at least
         note_alike(total.labels)
         return cls.from_part(total, names, intercept=intercept)
 
@@ -245,9 +247,7 @@ class Moments:
             No such column (named with similar ones), no rows, files with different columns, text
             among the numbers, missing or infinite values: the message names file, column and row.
         """
-        from scs.moments import files as passes  # it builds on this module
-
-        reading = passes.read_files(
+        reading = read_files(
             source,
             outcome=outcome,
             cluster=cluster,
@@ -261,7 +261,8 @@ class Moments:
             n_jobs=n_jobs,
             progress=progress,
         )
-        return passes.moments_and_warning(reading)
+        warn_of_dropped(reading)
+        return cls.from_part(reading.part, reading.columns.names, intercept=intercept)
 
     @classmethod
     def from_dask(
@@ -289,13 +290,11 @@ class Moments:
         Raises
         ------
         ImportError
-            Dask is not installed (``pip install '.[dask]'``).
+            Dask is not installed (the extra ``dask``).
         ValueError, TypeError
             See `from_files`; messages name the partition.
         """
-        from scs.moments import files as passes  # it builds on this module
-
-        reading = passes.read_dask(
+        reading = read_dask(
             frame,
             outcome=outcome,
             cluster=cluster,
@@ -304,7 +303,8 @@ class Moments:
             intercept=intercept,
             missing=missing,
         )
-        return passes.moments_and_warning(reading)
+        warn_of_dropped(reading)
+        return cls.from_part(reading.part, reading.columns.names, intercept=intercept)
 
     def __add__(self, other: Moments) -> Moments:
         """Merge the moments of two sets of rows: exact, whatever clusters they share.
@@ -321,6 +321,7 @@ class Moments:
         refuse_other_kind(self.labels[:1], other.labels[:1])
         _refuse_other_columns(self.names, other.names, "other")
         total = merge_parts([self._part(), other._part()])
+        assert total is not None
         note_alike(total.labels)
         return self.from_part(total, self.names[int(self.intercept) :], intercept=self.intercept)
 
@@ -366,6 +367,129 @@ class Moments:
     def yty(self) -> float:
         """Sum of squares y'y."""
         return self.within_yy + float(self.n @ self.mean_y**2)
+
+
+@dataclass(frozen=True, eq=False)  # == of arrays is no truth value
+class SlopeMoments:
+    """Moments of ``[X, y]``, and for every cluster those of its Q random-slope columns.
+
+    Cluster k has Q + 1 effects: a random intercept, always the first, and one slope for each column
+    of Z. Give the intercept a budget of 0 to leave it out.
+
+    Attributes
+    ----------
+    base : Moments
+        Of ``X`` and ``y``.
+    mean_z : ndarray, shape (K, Q)
+        Cluster means of the slope columns.
+    within_zz, within_zx, within_zy : ndarray (K, Q, Q), (K, Q, P), (K, Q)
+        Cross-products about the cluster's own means, one block per cluster.
+    slope_names : tuple of str, length Q
+        Names of the slope columns.
+    """
+
+    base: Moments
+    mean_z: np.ndarray
+    within_zz: np.ndarray
+    within_zx: np.ndarray
+    within_zy: np.ndarray
+    slope_names: tuple[str, ...]
+
+    @classmethod
+    def from_arrays(
+        cls, X: Any, y: Any, clusters: Any, Z: Any, *, intercept: bool = False
+    ) -> SlopeMoments:
+        """Compute the moments of one table.
+
+        Parameters
+        ----------
+        X, y, clusters, intercept
+            As in `Moments.from_arrays`.
+        Z : array-like or data frame, shape (N, Q)
+            Columns whose slopes may differ between clusters, without a column of ones. A column
+            that is also in ``X`` has a common slope, from which clusters differ.
+
+        Raises
+        ------
+        ValueError, TypeError
+            See `scs.data.design.Design.from_table`; a column of ``Z`` that is constant, or of
+            the wrong length.
+        """
+        refuse_other_rows(X=X, y=y, clusters=clusters, Z=Z)
+        design = Design.from_table(X, y, clusters, min_columns=0 if intercept else 1)
+        slopes, slope_names = as_slopes(Z, len(design.X))
+        return cls.from_design(design, slopes, slope_names, intercept=intercept)
+
+    @classmethod
+    def from_design(
+        cls, design: Design, Z: np.ndarray, slope_names: tuple[str, ...], *, intercept: bool = False
+    ) -> SlopeMoments:
+        """Compute the moments of rows that are validated already; ``Z`` has shape (N, Q)."""
+        base = Moments.from_design(design, intercept=intercept)
+        sums = slope_sums(design, Z, base)
+        return cls(base, slope_names=tuple(slope_names), **vars(sums))
+
+    def __add__(self, other: SlopeMoments) -> SlopeMoments:
+        """Merge the moments of two sets of rows: exact, whatever clusters they share."""
+        if not isinstance(other, SlopeMoments):
+            return NotImplemented
+        if self.slope_names != other.slope_names:
+            raise ValueError(
+                f"other has slopes of {other.slope_names}, these moments of {self.slope_names}: "
+                "merge moments of the same columns in the same order."
+            )
+        base = self.base + other.base
+        sums = merged_slopes(base, self, other)
+        return SlopeMoments(base, slope_names=self.slope_names, **vars(sums))
+
+    def __radd__(self, other: int) -> SlopeMoments:
+        """Let `sum` begin with its 0."""
+        return self if other == 0 else NotImplemented
+
+    @property
+    def labels(self) -> np.ndarray:
+        """Cluster labels, sorted, shape (K,)."""
+        return self.base.labels
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Names of the columns of the design matrix."""
+        return self.base.names
+
+    @property
+    def effect_names(self) -> tuple[str, ...]:
+        """Names of the Q + 1 effects of a cluster, the random intercept first."""
+        return (INTERCEPT, *self.slope_names)
+
+    @property
+    def intercept(self) -> bool:
+        """Whether the first column of the design matrix is an unpenalised column of ones."""
+        return self.base.intercept
+
+    @property
+    def n(self) -> np.ndarray:
+        """Rows in each cluster, shape (K,)."""
+        return self.base.n
+
+    @property
+    def n_rows(self) -> int:
+        """N, the number of rows."""
+        return self.base.n_rows
+
+    @property
+    def n_clusters(self) -> int:
+        """K, the number of clusters."""
+        return self.base.n_clusters
+
+    @property
+    def n_columns(self) -> int:
+        """P, the number of columns of the design matrix, the intercept included."""
+        return self.base.n_columns
+
+    @property
+    def n_effects(self) -> int:
+        """Q + 1, the number of effects of a cluster."""
+        return 1 + len(self.slope_names)
 
 
 def _refuse_other_columns(names: tuple[str, ...], found: tuple[str, ...], where: str) -> None:

@@ -66,7 +66,7 @@ def paired_ratios(
     """Return mean(over) / mean(under) in each scenario, with its standard error.
 
     Both fits of a replication see the same draw, so the error is that of paired values
-    (`scs.paper.metrics.ratio_of_means`).
+    (`scs.inference.monte_carlo.ratio_of_means`).
 
     Parameters
     ----------

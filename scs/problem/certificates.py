@@ -31,6 +31,7 @@ def rounding(problem: Problem, at: Profile) -> float:
         short, _ = dtrtrs(at.factor, _gradient(problem, at), lower=True)
         hidden = problem.rounding(np.abs(at.beta), max(at.value, 0.0)) + float(short @ short) / 4
         object.__setattr__(at, "hidden", hidden)  # known once for all
+        return hidden
     return at.hidden
 
 
@@ -47,6 +48,7 @@ def _reach_below(problem: Problem, value: float) -> tuple[np.ndarray, float]:
     be as good. An infinite margin proves nothing.
     """
     reach, slack = problem.reach, 0.0
+    assert reach is not None  # noted when the problem was made
     for _ in range(6):
         size = reach.furthest + reach.spread * sqrt(max(value + slack - reach.lowest, 0.0))
         margin = problem.rounding(size, max(value + slack, 0.0))
@@ -82,6 +84,7 @@ def lower_bound(problem: Problem, at: Profile, budget: int, value: float | None 
     value : float, optional
         Objective of some support of the budget. The better it is, the less rounding can hide.
     """
+    assert problem.reach is not None  # noted when the problem was made
     value = problem.reach.empty if value is None else min(value, problem.reach.empty)
     base, size, _ = _tangent(problem, at, value)
     best = float(np.sort(at.slopes)[:budget].sum())

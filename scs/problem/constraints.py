@@ -17,8 +17,7 @@ from typing import Any
 
 import numpy as np
 
-from scs.moments.moments import Moments
-from scs.moments.slopes import SlopeMoments
+from scs.moments.moments import Moments, SlopeMoments
 
 Names = Sequence[Any] | None
 
@@ -27,7 +26,7 @@ Names = Sequence[Any] | None
 class Constraint:
     """Base of all rules."""
 
-    def _names(self) -> None:
+    def __post_init__(self) -> None:
         """Turn lists of names into tuples, so that a rule stays what it was."""
         for name in ("columns", "clusters"):
             given = getattr(self, name, None)
@@ -36,8 +35,6 @@ class Constraint:
             if isinstance(given, str) or not isinstance(given, Iterable):
                 raise TypeError(f"{name} must be a list of names, got {given!r}: pass [{given!r}].")
             object.__setattr__(self, name, tuple(given))
-
-    __post_init__ = _names
 
 
 @dataclass(frozen=True)
@@ -154,7 +151,7 @@ def collinear_pairs(moments: Moments | SlopeMoments, above: float = 0.8) -> list
     """
     if not 0 <= above < 1:
         raise ValueError(f"above must lie in [0, 1), got {above!r}: try 0.8.")
-    base = getattr(moments, "base", moments)
+    base = moments.base if isinstance(moments, SlopeMoments) else moments
     centred = base.mean_x - base.n @ base.mean_x / base.n.sum()
     gram = base.within_xx + centred.T @ (centred * base.n[:, None])
     sizes = np.sqrt(np.diag(gram))

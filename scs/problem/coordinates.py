@@ -108,7 +108,7 @@ def _between(n: np.ndarray, x: np.ndarray, scale: np.ndarray) -> list[np.ndarray
     if len(n) <= 4 * len(scale):
         return [root * x * scale]
     blocks = [slice(first, first + _BLOCK) for first in range(0, len(n), _BLOCK)]
-    return [np.linalg.qr(root[some] * x[some] * scale, mode="r") for some in blocks]
+    return [np.asarray(np.linalg.qr(root[some] * x[some] * scale, mode="r")) for some in blocks]
 
 
 def _root(within: np.ndarray) -> np.ndarray:

@@ -14,8 +14,8 @@ weighted least-squares problem in beta, in which cluster k's mean residual count
 n_k where the cluster is not selected and n_k ridge / (n_k + ridge) where it is. Its minimum c(s) is
 the paper's c(S) of Eq. 6 at binary s, and convex in between.
 
-All of it is computed in coordinates in which nothing cancels, see `scs.coordinates`; what rounding
-may still hide is stated by `Problem.rounding`, and every claim gives it away.
+All of it is computed in coordinates in which nothing cancels, see `scs.problem.coordinates`; what
+rounding may still hide is stated by `Problem.rounding`, and every claim gives it away.
 """
 
 from __future__ import annotations
@@ -234,6 +234,7 @@ class Problem:
     @cached_property
     def margin(self) -> float:
         """What a bound gives away to rounding: of every support better than none at all."""
+        assert self.reach is not None  # noted when the problem was made
         return margin_below(self, self.reach.empty)
 
     def rounding(self, size: np.ndarray, value: float) -> float:

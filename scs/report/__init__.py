@@ -1,5 +1,7 @@
 """A fitted model as one page: a single HTML file that asks no network for anything."""
 
+# ruff: noqa: E402
+
 from __future__ import annotations
 
 from importlib.metadata import version
@@ -8,6 +10,10 @@ from platform import python_version
 from typing import TYPE_CHECKING
 
 import pandas as pd
+
+from scs.data.extras import need
+
+need("a report", "report", "altair", "vl_convert")  # before the modules below import them
 
 from scs import __distribution__
 from scs.data._whole import write_whole

@@ -68,7 +68,7 @@ def alternate(
     Profile
         At the last support. Each step lowers the objective or ends.
     """
-    at = None
+    at: Profile | None = None
     for _ in range(max_steps):
         support = best_support(problem, residual, budget)
         if at is not None and np.array_equal(support, np.flatnonzero(at.s)):
@@ -79,6 +79,7 @@ def alternate(
         at, residual = found, found.residual
         if stop:
             break
+    assert at is not None  # the first step always gives one
     return at
 
 

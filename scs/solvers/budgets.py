@@ -22,16 +22,16 @@ def paper_budgets(n_clusters: int) -> list[int]:
     return sorted({ceil(round(n_clusters * share, 9)) for share in PAPER_SHARES})
 
 
-def check_budget(budget: int) -> int:
-    """Return the budget as an int, or say what is wrong with it."""
+def check_budget(budget: int, name: str = "budget", of: str = "clusters") -> int:
+    """Return the budget as an int, or say what is wrong with the argument ``name``."""
     try:
         number = operator.index(None if isinstance(budget, bool) else budget)
     except TypeError:
         raise TypeError(
-            f"budget must be a whole number of clusters, got {budget!r}: pass for example 5."
+            f"{name} must be a whole number of {of}, got {budget!r}: pass for example 5."
         ) from None
     if number < 0:
-        raise ValueError(f"budget must not be negative, got {budget!r}: pass 0 or more.")
+        raise ValueError(f"{name} must not be negative, got {budget!r}: pass 0 or more.")
     return number
 
 
@@ -47,8 +47,11 @@ def within(budget: int, n_clusters: int) -> int:
     return min(budget, n_clusters)
 
 
-def check_budgets(budgets: Iterable[int]) -> list[int]:
-    """Return budgets as a list of ints, or say what is wrong with them."""
+def check_budgets(budgets: Iterable[int], name: str = "budgets") -> list[int]:
+    """Return budgets as a list of ints, or say what is wrong with the argument ``name``."""
     if isinstance(budgets, str) or not isinstance(budgets, Iterable):
-        raise TypeError(f"budgets must be a sequence of whole numbers, got {budgets!r}.")
-    return [check_budget(budget) for budget in budgets]
+        raise TypeError(
+            f"{name} must be a sequence of whole numbers, got {budgets!r}: pass for example "
+            "[0, 2, 5]."
+        )
+    return [check_budget(budget, f"{name}[{i}]") for i, budget in enumerate(budgets)]

@@ -139,7 +139,8 @@ class _OuterApproximation(pyscipopt.Conshdlr):
         """Try to better the incumbent, and give SCIP what is found, so that it prunes by it."""
         search = self.search
         before = search.best.value
-        search.best = search.polish(search.best)
+        if search.polish is not None:
+            search.best = search.polish(search.best)
         if search.best.value < before:
             solution = self.model.createSol()
             _fill(self.model, solution, self.theta, self.selection, search)

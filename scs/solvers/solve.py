@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+import warnings
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from numbers import Integral, Real
@@ -11,8 +12,7 @@ from typing import Any
 import numpy as np
 
 from scs.data._quiet import quiet
-from scs.moments.moments import Moments
-from scs.moments.slopes import SlopeMoments
+from scs.moments.moments import Moments, SlopeMoments
 from scs.problem.background import background_effects, check_background, with_background
 from scs.problem.constraints import Constraint
 from scs.problem.objective import Problem, lower_bound, membership, profile, rounding
@@ -142,10 +142,23 @@ def solve(
         else:
             name = "exact" if method == "exact" else _reason(problem)
             found = exact(counted, problem, budgets[0], method=name, **search)
+    if method != "alternating":
+        _note_exact_fit(found)
     if background == 0:
         return found
     beside = background_effects(moments, background, found.beta, found.gamma)
     return replace(found, theta=background, background=beside)
+
+
+def _note_exact_fit(solution: Solution) -> None:
+    """Say where all that is left of the outcome is rounding."""
+    if solution.rounding > 0 and solution.objective <= solution.rounding:
+        warnings.warn(
+            f"the fit is exact up to rounding: the objective, {solution.objective:.1e}, is no more "
+            f"than rounding may hide, {solution.rounding:.1e}, so its gap says nothing. Where the "
+            "outcome lies far from 0, add an intercept or subtract its mean.",
+            stacklevel=3,
+        )
 
 
 def _check_constraints(constraints: Sequence[Constraint]) -> tuple[Constraint, ...]:
@@ -219,7 +232,7 @@ def _check_budgets(budget: int | Sequence[int], moments: Moments | SlopeMoments)
         return [check_budget(budget)]
     if not isinstance(budget, Iterable) or isinstance(budget, str):
         return [check_budget(budget)] * moments.n_effects
-    budgets = check_budgets(budget)
+    budgets = check_budgets(budget, "budget")
     if len(budgets) != moments.n_effects:
         raise ValueError(
             f"budget has {len(budgets)} entries, but clusters have {moments.n_effects} effects "

@@ -18,7 +18,7 @@ from browser import (
     watched_page,
 )
 
-pytestmark = pytest.mark.skipif(CHROMIUM is None, reason=NO_CHROMIUM)
+pytestmark = [pytest.mark.slow, pytest.mark.skipif(CHROMIUM is None, reason=NO_CHROMIUM)]
 
 # As in the book: a column beside a bar that the theme slides in on wide screens. A stand-in for
 # Vega fills the width that it finds at the end of its work.

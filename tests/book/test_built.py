@@ -10,6 +10,8 @@ from browser import HTML, ROOT, toc_pages
 
 from scs.book.parameters import notebook_parameters
 
+pytestmark = pytest.mark.slow  # wants the built book
+
 NOTEBOOKS = [name for name in toc_pages() if (ROOT / f"{name}.ipynb").exists()]
 
 

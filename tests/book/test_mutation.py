@@ -12,6 +12,8 @@ from nbformat.v4 import new_code_cell, new_notebook, new_output
 from scs.book.chapters import Chapter
 from scs.book.execute import canonical, write
 
+pytestmark = pytest.mark.slow
+
 READS = """import numpy as np
 
 from scs import scenarios, simulate

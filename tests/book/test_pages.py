@@ -28,7 +28,7 @@ from browser import (
 )
 from bs4 import BeautifulSoup
 
-pytestmark = pytest.mark.skipif(CHROMIUM is None, reason=NO_CHROMIUM)
+pytestmark = [pytest.mark.slow, pytest.mark.skipif(CHROMIUM is None, reason=NO_CHROMIUM)]
 
 PAGES = [*toc_pages(), "genindex", "search"]
 

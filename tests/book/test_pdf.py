@@ -9,7 +9,7 @@ from pdf import one_page, print_page
 
 NOT_LOOKED_AT = "Chromium's PDF was not looked at: pypdfium2 is not installed"
 pypdfium2 = pytest.importorskip("pypdfium2", reason=NOT_LOOKED_AT)
-pytestmark = pytest.mark.skipif(CHROMIUM is None, reason=NO_CHROMIUM)
+pytestmark = [pytest.mark.slow, pytest.mark.skipif(CHROMIUM is None, reason=NO_CHROMIUM)]
 
 
 def _first_page_with_charts() -> str:

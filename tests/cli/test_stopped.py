@@ -13,6 +13,8 @@ from interrupts import as_from_a_terminal, ctrl_c, python_takes_ctrl_c
 
 import scs
 from scs import cli
+from scs.book import chapters
+from scs.paper import datasets
 
 formula = importlib.import_module("scs.estimators.formula")
 alternating = importlib.import_module("scs.solvers.alternating")
@@ -43,7 +45,7 @@ def _stopped_at(module, tmp_path, monkeypatch, *arguments):
 
 @pytest.mark.parametrize("module", ["numpy.linalg", "pandas", "pyscipopt", "scs.cli"])
 def test_ctrl_c_while_libraries_load_is_told_in_one_line(tmp_path, monkeypatch, module):
-    done = _stopped_at(module, tmp_path, monkeypatch, "-m", "scs", "--help")
+    done = _stopped_at(module, tmp_path, monkeypatch, "-m", "scs", "fit", "t.csv", "--cluster", "g")
     assert done.stdout == ""
     assert done.stderr == "scs: stopped while its libraries were loading.\n"
     assert done.returncode == 130
@@ -52,7 +54,7 @@ def test_ctrl_c_while_libraries_load_is_told_in_one_line(tmp_path, monkeypatch, 
 def test_the_installed_script_tells_it_too(tmp_path, monkeypatch):
     script = tmp_path / "scs"
     script.write_text("import sys\nfrom scs.cli import main\nsys.exit(main())\n")
-    done = _stopped_at("pandas", tmp_path, monkeypatch, str(script), "--help")
+    done = _stopped_at("pandas", tmp_path, monkeypatch, str(script), "data")
     assert (done.returncode, done.stdout) == (130, "")
     assert done.stderr == "scs: stopped while its libraries were loading.\n"
 
@@ -69,7 +71,7 @@ def test_whoever_imports_the_package_keeps_python_s_own_ctrl_c(tmp_path, monkeyp
 def test_ctrl_c_before_a_fit_is_told_in_one_line(tmp_path, monkeypatch, module):
     (tmp_path / "t.csv").write_text("y,g\n1,a\n2,a\n3,b\n5,b\n")
     fit = ["-m", "scs", "fit", "t.csv", "--outcome", "y", "--cluster", "g", "--budget", "1"]
-    done = _stopped_at(module, tmp_path, monkeypatch, *fit)
+    done = _stopped_at(module, tmp_path, monkeypatch, *fit, "--report", "r.html")
     assert done.returncode in (2, 130)
     assert done.stderr.startswith("scs: stopped")
     assert len(done.stderr.splitlines()) == 1
@@ -80,8 +82,8 @@ def test_ctrl_c_in_any_command_is_told_in_one_line(monkeypatch, capsys, command)
     def stop(*_, **__):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(cli.datasets, "status", stop)
-    monkeypatch.setattr(cli, "book_root", stop)
+    monkeypatch.setattr(datasets, "status", stop)
+    monkeypatch.setattr(chapters, "book_root", stop)
     assert cli.main([command]) == 130
     assert capsys.readouterr().err == "scs: stopped.\n"
 

@@ -5,10 +5,12 @@ import datetime
 import numpy as np
 import pandas as pd
 import polars as pl
+import pyarrow as pa
 import pytest
 
+import scs
 from scs import DesignWarning, Moments, solve
-from scs.data.design import Design, as_clusters, as_matrix, find_labels
+from scs.data.design import Design, as_clusters, as_matrix, as_outcome, find_labels
 
 X = np.arange(12.0).reshape(6, 2) ** 1.5
 y = np.array([1.0, 3.0, 2.0, 5.0, 4.0, 7.0])
@@ -74,6 +76,51 @@ def test_bad_tables_are_refused_by_name(arguments, error, words):
         assert word in first_line
 
 
+LISTS = {
+    "equal": [[1.0, 2.0], [3.0, 4.0], [5.0, 6.0]],
+    "one": [[1.0], [2.0], [3.0]],
+    "ragged": [[1.0], [2.0, 3.0], [4.0]],
+    "empty": [[], [], []],
+    "tuples": [(1.0, 2.0), (3.0, 4.0), (5.0, 6.0)],
+    "arrays": [np.ones(2), np.ones(2), np.ones(2)],
+    "text": [["a", "b"], ["c", "d"], ["e", "f"]],
+    "one list": [1.0, 2.0, [3.0]],
+}
+
+
+def _with_lists(lists):
+    """Return a column of lists in data frames of every library that can hold it."""
+    yield pd.DataFrame({"a": [1.0, 2.0, 3.0], "b": pd.Series(lists, dtype=object)})
+    if isinstance(lists[0], list):
+        table = pa.table({"a": [1.0, 2.0, 3.0], "b": lists})
+        yield from (table, pl.from_arrow(table), table.to_pandas(types_mapper=pd.ArrowDtype))
+        if lists == LISTS["equal"]:
+            yield pl.from_arrow(table).with_columns(pl.col("b").cast(pl.Array(pl.Float64, 2)))
+
+
+@pytest.mark.parametrize("kind", LISTS)
+def test_columns_of_lists_are_refused_by_name(kind):
+    for table in _with_lists(LISTS[kind]):
+        with pytest.raises(TypeError, match=r"^X column 'b' holds lists: pass one number per row"):
+            as_matrix(table)
+        with pytest.raises(TypeError, match=r"^y holds lists: pass one number per row"):
+            as_outcome(table["b"], 3)
+        data = {"y": [1.0, 2.0, 3.0], "x": [3.0, 1.0, 2.0], "g": ["a", "a", "b"]}
+        for name in ("x", "y"):
+            with pytest.raises(TypeError, match=f"{name!r} holds .*(pass numbers|convert it)"):
+                scs.fit("y ~ x", {**data, name: list(table["b"])}, "g", budget=1)
+
+
+def test_an_array_of_lists_is_refused_by_name():
+    array = np.empty((3, 2), dtype=object)
+    array[:, 0] = 1.0
+    array[:, 1] = LISTS["one list"]
+    with pytest.raises(TypeError, match=r"^X column 'x2' holds lists"):
+        as_matrix(array)
+    array[2, 1] = np.array(3.0)  # a number after all
+    assert as_matrix(array)[0].tolist() == [[1.0, 1.0], [1.0, 2.0], [1.0, 3.0]]
+
+
 def test_two_columns_of_one_name_are_refused():
     with pytest.raises(ValueError, match=r"X has two columns of one name.*'age' 2 times.*rename"):
         as_matrix(pd.DataFrame(X, columns=["age", "age"]))
@@ -90,7 +137,8 @@ def test_sparse_matrices_are_refused():
     ("options", "error", "words"),
     [
         ({"budget": "many"}, TypeError, ["budget", "'many'", "whole number"]),
-        ({"budget": 1.5}, TypeError, ["budget", "1.5"]),
+        ({"budget": 1.5}, TypeError, ["budget", "1.5", "pass for example 5"]),
+        ({"budget": None}, TypeError, ["budget", "None", "pass for example 5"]),
         ({"budget": -1}, ValueError, ["budget", "negative"]),
         ({"ridge": -1.0}, ValueError, ["ridge", "-1.0", "not negative"]),
         ({"ridge": np.nan}, ValueError, ["ridge", "finite"]),
@@ -108,6 +156,35 @@ def test_bad_options_are_refused_by_name(options, error, words):
         solve(moments, **{"budget": 1, **options})
     for word in words:
         assert word in str(raised.value)
+
+
+@pytest.mark.parametrize(
+    ("budgets", "words"),
+    [
+        (3, ["budgets must be a sequence", "got 3", "pass for example [0, 2, 5]"]),
+        ([1, 1.5], ["budgets[1] must be a whole number", "got 1.5", "pass for example 5"]),
+        ([None], ["budgets[0] must be a whole number", "got None", "pass for example 5"]),
+        ([0, 1, -2], ["budgets[2] must not be negative", "got -2", "pass 0 or more"]),
+    ],
+)
+def test_bad_budgets_are_refused_by_name_and_place(budgets, words):
+    with pytest.raises((TypeError, ValueError)) as raised:
+        scs.solve_path(Moments.from_arrays(X, y, clusters), budgets)
+    for word in words:
+        assert word in str(raised.value)
+
+
+def test_budgets_of_several_effects_are_named_after_their_argument():
+    moments = Moments.from_arrays(X, y, clusters, Z=X[:, :1])
+    with pytest.raises(TypeError, match=r"^budget\[1\] must be a whole number .* got None: pass"):
+        solve(moments, (1, None))
+    with pytest.raises(TypeError, match=r"^count must be a whole number of rows, got 1.5: pass"):
+        scs.detect_outliers(X, y, count=1.5)
+    table = {"y": y, "x": X[:, 0], "g": clusters}
+    with pytest.raises(TypeError, match=r"^budget\['x'\] must be a whole number .*: pass for"):
+        scs.fit("y ~ x", table, "g", budget={"x": 1.5}, random="1 + x")
+    with pytest.raises(ValueError, match=r"^budget must be .*, got None: pass for example 5"):
+        scs.fit("y ~ x", table, "g", budget=None)
 
 
 def test_solve_wants_moments():
@@ -159,7 +236,7 @@ def test_frames_of_every_kind_give_the_same_moments():
     polars = pl.DataFrame({"age": X[:, 0], "dose": X[:, 1]})
     nullable = frame.astype("Float64")
     for table in (frame, polars, nullable, polars.to_arrow() if _has_arrow() else frame):
-        moments = Moments.from_arrays(table, pd.Series(y, index=range(10, 16)), clusters)
+        moments = Moments.from_arrays(table, pd.Series(y), clusters)
         assert moments.names == ("age", "dose")
         np.testing.assert_array_equal(moments.xtx, expected.xtx)
     with pytest.raises(ValueError, match=r"NaN.*row 1, column 'age'"):

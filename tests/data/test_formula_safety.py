@@ -241,7 +241,7 @@ def test_the_command_runs_no_code(table, tmp_path, capsys, option, code):
     [
         ("I(x.values)", "x.values is not allowed"),
         ("I(np.random)", "np.random is not allowed"),
-        ("log(x).sum()", "no calculation"),
+        ("log(x).sum()", "no operator between"),
         ("I((lambda: x)())", "only functions of the list"),
         ("I(lambda: x)", "lambda"),
         ("I([x for x in y])", "a comprehension"),
@@ -259,7 +259,7 @@ def test_the_command_runs_no_code(table, tmp_path, capsys, option, code):
         ("bs(x, df=4, **z)", "'**'"),
         ("bs(x, df=4, df=5)", "twice"),
         ("bs(x, 4, df=5)", "twice"),
-        ("`log`(x)", "Missing operator"),
+        ("`log`(x)", "no operator between"),
         ("I(`log`(x))", "is no function"),
         ("[x]", "'['"),
         ("I(3)", "no column"),

@@ -21,12 +21,13 @@ from hypothesis import strategies as st
 import scs
 from scs import LabelWarning, Moments, SignificantClusterRegressor, solve
 from scs.cli import main
+from scs.data.alike import find_alike, folded
 from scs.data.columns import choose_columns
 from scs.data.labels import as_clusters, as_written, coded_labels, find_labels, joined_labels
 from scs.data.sources import open_source
 from scs.data.tables import open_table, read_columns
 from scs.moments.files import read_batches, read_files
-from scs.moments.slopes import SlopeMoments
+from scs.moments.moments import SlopeMoments
 
 BIG, LARGER = 2**53, 2**63
 TEXT = st.text("aAb\0 \xa0é\u0301e7?", min_size=1, max_size=4)
@@ -248,7 +249,7 @@ def test_estimators_arrays_chunks_and_sums_agree(case):
     parts = [slice(0, 5), slice(5, 6), slice(6, None)]
     kinds = ["list", "arrow-backed", "polars"]
     chunks = [
-        (X[part], y[part], CONTAINERS[kind](kept[part], family))
+        (X[part].reset_index(drop=True), y[part], CONTAINERS[kind](kept[part], family))
         for part, kind in zip(parts, kinds, strict=True)
     ]
     merged = Moments.from_chunks(chunks, intercept=True)
@@ -526,6 +527,12 @@ ALIKE = {
     "invisible": ("ab", "a\u200bb"),
     "mark of order": ("ab", "\ufeffab"),
     "sharp s": ("Strasse", "Straße"),
+    "nul": ("ab", "ab\0"),
+    "bell": ("a\x07b", "ab"),
+    "unit separator": ("ab", "\x1fab"),
+    "leading zero": ("7", "007"),
+    "decimal": ("7", "7.0"),
+    "another script": ("7", "\u0667"),
 }
 
 
@@ -561,13 +568,114 @@ def test_labels_that_look_alike_are_named_once_and_kept_apart(tmp_path, capsys, 
     assert capsys.readouterr().err == f"scs: note: {text}\n"
 
 
+@pytest.mark.parametrize(
+    ("pair", "what"),
+    [
+        (("a", "a "), "blanks"),
+        (("a b", "a\xa0b"), "blanks"),
+        (("Ward A", "ward a"), "case"),
+        (("a", "A "), "blanks and case"),
+        (("ab", "ab\0"), "control characters"),
+        (("ab", "a\x1fb"), "control characters"),
+        (("ab", "A\0b"), "control characters and case"),
+        (("ab", "a\u200bb"), "invisible characters"),
+        (("A1", "\uff211"), "Unicode form"),
+        (("fi", "\ufb01"), "Unicode form"),
+        (("A-1", "A\u20131"), "Unicode form"),
+        (("A1", "\u04101"), "Unicode form"),
+        (("a1", "\u04101"), "Unicode form and case"),
+        (("\u2764", "\u2764\ufe0f"), "invisible characters"),
+        (("7", "007"), "leading zeros or decimals"),
+        (("07", "7.0"), "leading zeros or decimals"),
+    ],
+)
+def test_what_two_labels_differ_in_is_named(pair, what):
+    (found,) = find_alike(pair)
+    assert " and ".join(found.kinds) == what and found.count == 1
+    for text in pair:  # each kind is needed: without one of them they are still two
+        others = found.kinds[1:]
+        assert folded(text, found.kinds) == folded(pair[0], found.kinds)
+        assert folded(pair[0], others) != folded(pair[1], others)
+
+
+def test_every_kind_of_likeness_is_named():
+    labels = ["7", "007", "07", "Ward", "ward", "a", "a ", "b", "b\0", "z"] * 3
+    x, y = numbers(labels)
+    frame = pd.DataFrame({"y": y, "x": x, "g": labels})
+    doors = [
+        lambda: Moments.from_arrays(x[:, None], y, labels),
+        lambda: SignificantClusterRegressor(1).fit(x[:, None], y, labels),
+        lambda: scs.ols(x[:, None], y, labels),
+        lambda: scs.fit("y ~ x", frame, "g", 1),
+    ]
+    for door in doors:
+        with pytest.warns(LabelWarning, match="^cluster labels ") as caught:
+            door()
+        (text,) = {str(w.message) for w in caught if w.category is LabelWarning}
+        assert "'007' and '07' differ only in leading zeros or decimals (2 such pairs)" in text
+        assert "'Ward' and 'ward' differ only in case" in text
+        assert "'a' and 'a ' differ only in blanks" in text
+        assert r"'b' and 'b\x00' differ only in control characters" in text
+        assert "'z'" not in text and "\n" not in text
+
+
+def test_levels_that_look_alike_are_named_too(tmp_path):
+    levels = ["male", "Male", "female", "female "] * 6
+    x, y = numbers(levels)
+    frame = pd.DataFrame({"y": y, "x": x, "sex": levels, "g": np.repeat(["a", "b", "c"], 8)})
+    note = "column '(C\\()?sex\\)?': levels 'Male' and 'male' differ only in case; 'female' and "
+    note += "'female ' differ only in blanks: each counts as a category"
+    for formula, data in [
+        ("y ~ x + sex", frame),
+        ("y ~ x + C(sex)", frame),
+        ("y ~ x + sex", frame.astype({"sex": "category"})),
+        ("y ~ x + sex", pl.from_pandas(frame)),
+    ]:
+        with pytest.warns(LabelWarning, match=note):
+            assert len(scs.fit(formula, data, "g", 1).coef) == 5
+    frame.to_parquet(tmp_path / "t.parquet")
+    with pytest.warns(LabelWarning, match=note):
+        Moments.from_files(
+            tmp_path / "t.parquet", outcome="y", cluster="g", categories=["sex"], intercept=True
+        )
+    codes = frame.assign(sex=["7", "007", "8", "9"] * 6)
+    with pytest.warns(LabelWarning, match="'007' and '7' differ only in leading zeros or decimals"):
+        scs.fit("y ~ sex", codes, "g", 1)
+
+
+@pytest.mark.parametrize("text", ["nan", "NaN", "None", "<NA>", "NaT", "", " "])
+def test_text_that_a_missing_value_became_is_noted(text):
+    labels = ["a", text, "b"] * 6
+    x, y = numbers(labels)
+    frame = pd.DataFrame({"y": y, "x": x, "g": labels, "other": np.repeat(["u", "v"], 9)})
+    note = f"{text!r} may have been missing values"
+    for door in (
+        lambda: Moments.from_arrays(x[:, None], y, labels),
+        lambda: scs.fit("y ~ x", frame, "g", 1),
+        lambda: scs.fit("y ~ x + g", frame, "other", 1),
+    ):
+        with pytest.warns(LabelWarning, match=note):
+            door()
+
+
 def test_a_pair_of_one_form_is_shown_by_its_code_points():
     labels = ["\xe9", "e\u0301"]
     with pytest.warns(LabelWarning, match=r"'e\\u0301' and '\\xe9'"):
         Moments.from_arrays(np.arange(2.0)[:, None], [1, 2], labels)
+    assert str(find_alike(["A", "\u0410"])[0]).startswith(r"'A' and '\u0410' differ")
 
 
-@pytest.mark.parametrize("labels", [["a", "b"], ["a1", "a2"], ["01", "1"], ["é", "e"], [1, 2]])
+@pytest.mark.parametrize(
+    "labels",
+    [
+        ["a", "b"],
+        ["a1", "a2"],
+        ["1.1", "1.10"],
+        ["é", "e"],
+        ["\u0434\u0430", "\u0434\u043e"],
+        [1, 2],
+    ],
+)
 def test_labels_that_differ_to_the_eye_give_no_note(labels):
     with warnings.catch_warnings():
         warnings.simplefilter("error")

@@ -10,10 +10,13 @@ import statsmodels.formula.api as smf
 import scs
 from scs.cli import main
 from scs.data.design import DesignWarning
+from scs.data.rows import model_rows
 from scs.data.written import what_text_holds
-from scs.estimators.summary import remarks
+from scs.estimators.summary import data_notes, remarks
 
 N = 60
+ARABIC = {ord("0") + digit: 0x660 + digit for digit in range(10)}
+WIDE = {ord("0") + digit: 0xFF10 + digit for digit in range(10)}
 
 
 def _base() -> pd.DataFrame:
@@ -61,6 +64,20 @@ REFUSED = {
     "one typed wrong": lambda j, v: "12.O" if j == 7 else f"{v:.1f}",
     "comma": lambda j, v: f"{j},{j % 7}",
     "two ways": lambda j, v: f"{1 + j % 9},{100 + j}",
+    "underscores": lambda j, v: f"{1000 * (1 + j % 3):_}",
+    "some underscores": lambda j, v: "1_000" if j == 7 else f"{j % 4}",
+    "some powers": lambda j, v: "1e3" if j == 7 else f"{j % 4}",
+    "few powers": lambda j, v: ("1e3", "2e3", "5e3")[j % 3],
+    "in quotes": lambda j, v: f'"{j % 4}"',
+    "behind an apostrophe": lambda j, v: f"'{j % 4}",
+    "some with a plus": lambda j, v: "+3" if j == 7 else f"{j % 4}",
+    "arabic": lambda j, v: f"{j % 5}".translate(ARABIC),
+    "some arabic": lambda j, v: f"{j % 5}".translate(ARABIC) if j % 3 == 0 else f"{j % 5}",
+    "arabic point": lambda j, v: f"{v:.1f}".translate(ARABIC).replace(".", "\u066b"),
+    "full width": lambda j, v: f"{j % 4}".translate(WIDE),
+    "some full width": lambda j, v: f"{j}".translate(WIDE) if j % 9 == 0 else f"{j % 4}",
+    "devanagari": lambda j, v: "\u0967\u0968" if j == 7 else f"{j % 4}",
+    "infinite": lambda j, v: "-inf" if j == 7 else f"{j % 4}",
     "too many": lambda j, v: f"ward {chr(97 + j % 26)}{chr(97 + j % 3)}",
     "half as many as rows": lambda j, v: f"ward {chr(97 + j % 31)}",
 }
@@ -69,6 +86,9 @@ KEPT = {
     "below and above": lambda j, v: ("<65", ">=65")[j % 2],
     "classes": lambda j, v: ("5a", "5b", "6a")[j % 3],
     "ordinals": lambda j, v: ("1st", "2nd", "3rd")[j % 3],
+    "periods": lambda j, v: ("2020_1", "2020_2", "2021_1")[j % 3],
+    "negative codes": lambda j, v: f"{j % 5 - 2}",
+    "roman": lambda j, v: ("\u2160", "\u2161", "\u2162")[j % 3],
     "codes": lambda j, v: ("01", "02", "10")[j % 3],
     "few whole numbers": lambda j, v: f"{j % 4}",
     "quarters": lambda j, v: f"Q{1 + j % 4}",
@@ -323,3 +343,127 @@ def test_whole_numbers_do_not_overflow_in_calculations():
 def test_a_dot_leaves_out_the_columns_of_a_transformed_outcome():
     model = scs.fit("scale(y) ~ .", _base(), "g", 1)
     assert list(model.coef.index) == ["Intercept", "value"]
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [
+        ("1_000", 1000),
+        ("1e3", 1000),
+        ("\u0663", 3),
+        ("\uff13", 3),
+        ("+5", 5),
+        (" 7 ", 7),
+        ("5.", 5),
+    ],
+)
+def test_an_outcome_as_text_is_the_number_it_writes(text, value):
+    table = _base().assign(y=[text if j == 3 else f"{j}" for j in range(N)])
+    assert model_rows("y ~ value", table, "g").design.y[3] == value
+
+
+@pytest.mark.parametrize(
+    "text", ["2020_1", "1__0", "nan", "inf", "-Infinity", "0x1F", "1,5", "True"]
+)
+def test_an_outcome_that_may_be_no_number_is_refused_by_row(text):
+    table = _base().assign(y=[text if j == 3 else f"{j}" for j in range(N)])
+    with pytest.raises(ValueError, match=rf"outcome 'y' holds text \({text!r} in row 3\)"):
+        scs.fit("y ~ value", table, "g", 1)
+
+
+DATES = {
+    "days": pd.date_range("2019-12-20", periods=N),
+    "leap day and years apart": pd.to_datetime(
+        ["1900-01-01", "2020-02-29", "2100-12-31"] * (N // 3)
+    ),
+}
+NO_DATES = {
+    "a thirtieth of february": [20200201, 20200229, 20200230],
+    "a thirteenth month": [20201101, 20201201, 20201301],
+    "two different": [20200101, 20200102],
+    "before 1900": [18991231, 19000101, 19000102],
+    "behind 2100": [21001230, 21001231, 21010101],
+    "one is missing its day": [202001, 20200102, 20200103, 20200104],
+    "halves": [20200101.5, 20200102, 20200103, 20200104],
+    "counts": [20199999, 20200102, 20200103, 20200104],
+}
+
+
+@pytest.mark.parametrize("type_", ["int64", "int32", "float64", "Int64", "int64[pyarrow]"])
+@pytest.mark.parametrize("dates", DATES.values(), ids=DATES)
+def test_numbers_that_look_like_dates_are_noted(dates, type_):
+    numbers = dates.strftime("%Y%m%d").astype("int64").to_series(index=range(N)).astype(type_)
+    table = _base().assign(day=numbers)
+    for formula in ("y ~ day", "y ~ value + I(day / 365)", "y ~ ."):
+        model = scs.fit(formula, table, "g", 1)
+        (note,) = model.rows.notes
+        assert note.startswith("day: ") and "YYYYMMDD" in note
+        assert note in "\n".join(text for _, text in data_notes(model))
+    assert scs.fit("y ~ value", table, "g", 1).rows.notes == ()
+    if numbers.nunique() == 3:
+        assert scs.fit("y ~ C(day)", table, "g", 1).rows.notes == ()
+
+
+@pytest.mark.parametrize("values", NO_DATES.values(), ids=NO_DATES)
+def test_numbers_that_are_no_dates_are_not_noted(values):
+    table = _base().assign(day=np.resize(values, N))
+    assert scs.fit("y ~ day", table, "g", 1).rows.notes == ()
+
+
+NUMBERS, CODES = [1.5, 2.5, 4.0], ["1", "2", "3"]
+
+
+@pytest.mark.parametrize(
+    ("fitted", "new", "words"),
+    [
+        (CODES, [1, 2, 3], "holds numbers, and held categories in fitting: turn it into text"),
+        (CODES, [1.0, 2.0, 3.0], "turn it into text"),
+        (pd.Categorical(CODES), [0, 1, 2], "turn it into text"),
+        (NUMBERS, ["1.5", "2.5", "4"], "held numbers in fitting: turn it into numbers"),
+        (NUMBERS, pd.Categorical(NUMBERS), "turn it into numbers"),
+        ([True, False, True], ["True", "False", "True"], "turn it into numbers"),
+    ],
+)
+def test_new_rows_of_another_kind_are_refused(fitted, new, words):
+    """Numbers in the place of categories would multiply each of their indicators."""
+    table = _base().assign(v=np.resize(fitted, N))
+    for formula, random in (("y ~ v", None), ("y ~ value", "1 + v")):
+        if random and not isinstance(fitted[0], float):
+            continue
+        model = scs.fit(formula, table, "g", 1, random=random)
+        assert np.isfinite(model.predict(table)).all()
+        with pytest.raises(TypeError, match=f"new_data: column 'v' .*{words}|column 'v'.*{words}"):
+            model.predict(table.head(3).assign(v=new))
+
+
+def test_whole_numbers_that_floating_point_rounds_are_refused():
+    for values in (2**53 + np.arange(N), np.uint64(2**63) + np.arange(N, dtype=np.uint64)):
+        table = _base().assign(v=values)
+        for formula in ("y ~ v", "y ~ value + I(v / 2)", "v ~ value"):
+            with pytest.raises(
+                ValueError, match=f"'v' holds the whole number {values[1]} in row 1"
+            ):
+                scs.fit(formula, table, "g", 1)
+    exact = _base().assign(v=(2**53 + 2 * np.arange(N)))
+    assert model_rows("y ~ v", exact, "g").design.X[1, 0] == 2**53 + 2
+    few = _base().assign(v=2**53 + np.arange(N) % 3)
+    assert len(scs.fit("y ~ C(v)", few, "g", 1).coef) == 3
+
+
+@pytest.mark.parametrize(
+    ("values", "what"),
+    [
+        (pd.Series(np.resize(np.array([True, 0, 2], dtype=object), N)), "booleans and numbers"),
+        (pd.Series(np.resize(np.array([1, "1"], dtype=object), N)), "text and numbers"),
+        (pd.Categorical([1, "1"] * (N // 2)), "text and numbers"),
+        (1j * np.arange(N), "complex"),
+    ],
+)
+def test_columns_of_two_kinds_are_refused(values, what):
+    with pytest.raises(TypeError, match=f"column 'v' .*{what}"):
+        scs.fit("y ~ v", _base().assign(v=values), "g", 1)
+
+
+def test_text_of_any_class_is_text():
+    values = np.array([np.str_("a"), "b"] * (N // 2), dtype=object)
+    assert len(scs.fit("y ~ v", _base().assign(v=pd.Series(values)), "g", 1).coef) == 2

@@ -354,7 +354,7 @@ def test_prediction_names_its_argument(table):
     model = scs.fit("days ~ age", table, "hospital", 1)
     for data, words in (
         (table.head(0), "new_data has no rows"),
-        (table.assign(age="a"), "on new_data"),
+        (table.assign(age="a"), "new_data: column 'age'"),
         (np.ones(3), "new_data must be a data frame"),
     ):
         with pytest.raises((ValueError, TypeError), match=words):

@@ -5,6 +5,8 @@ import sys
 
 import numpy as np
 import pandas as pd
+import polars as pl
+import pyarrow as pa
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -424,3 +426,54 @@ def test_a_solution_is_the_same_when_rows_are_added_in_another_order():
     ]
     np.testing.assert_array_equal(found[0].support, found[1].support)
     np.testing.assert_allclose(found[0].beta, found[1].beta, rtol=1e-9, atol=1e-12)
+
+
+LETTERS = ["c", "a", "b"]  # an order that is neither sorted nor, after a shuffle, of appearance
+
+
+def _as_categories(kind, table):
+    """Return the table with its wards as a kind of category, and the reference they must have."""
+    polars, arrow = pl.from_pandas(table), pa.Table.from_pandas(table)
+    place = pa.array([LETTERS.index(each) for each in table["ward"]], type=pa.int8())
+    at = arrow.schema.get_field_index("ward")
+    coded = pa.array(table["ward"]).dictionary_encode()
+    ordered = pa.DictionaryArray.from_arrays(place, pa.array(LETTERS), ordered=True)
+    own = pd.CategoricalDtype(LETTERS)
+    return {
+        "text": lambda: (table, "a"),
+        "pandas": lambda: (table.astype({"ward": "category"}), "a"),
+        "pandas, own order": lambda: (table.astype({"ward": own}), "c"),
+        "polars": lambda: (polars.with_columns(pl.col("ward").cast(pl.Categorical)), "a"),
+        "Enum": lambda: (polars.with_columns(pl.col("ward").cast(pl.Enum(LETTERS))), "c"),
+        "arrow": lambda: (arrow.set_column(at, "ward", coded), "a"),
+        "arrow, ordered": lambda: (arrow.set_column(at, "ward", ordered), "c"),
+        "pandas of arrow": lambda: (
+            arrow.set_column(at, "ward", coded).to_pandas(types_mapper=pd.ArrowDtype),
+            "a",
+        ),
+    }[kind]()
+
+
+@pytest.mark.parametrize(
+    "kind",
+    ["text", "pandas", "pandas, own order", "polars", "Enum", "arrow", "arrow, ordered",
+     "pandas of arrow"],
+)  # fmt: skip
+@pytest.mark.parametrize("formula", ["y ~ x + ward", "y ~ x + C(ward)"])
+def test_the_order_of_rows_chooses_no_reference(kind, formula):
+    table = draw(3)
+    for first in "abc":  # each letter comes first once
+        shuffled = table.iloc[np.argsort(table["ward"] != first, kind="stable")]
+        rows, reference = _as_categories(kind, shuffled.reset_index(drop=True))
+        model = scs.fit(formula, rows, "g", budget=2)
+        assert [coding.reference for coding in model.rows.codings] == [reference]
+        others = [letter for letter in "abc" if letter != reference]
+        X = table[["x"]].assign(**{letter: table["ward"] == letter for letter in others})
+        answer = solve(
+            Moments.from_arrays(X, table["y"], table["g"], intercept=True), 2, ridge_fixed=0.0
+        )
+        found = model.coef.rename(lambda name: name.split("[T.")[-1].rstrip("]"))
+        np.testing.assert_allclose(found[["x", *others]], answer.beta[1:], rtol=1e-8)
+        again, _ = _as_categories(kind, table)  # other codes for the same letters
+        order = shuffled.index.to_numpy()
+        np.testing.assert_allclose(model.predict(again)[order], model.predict(rows), rtol=1e-12)

@@ -23,8 +23,9 @@ from scs import (
     solve,
 )
 from scs.cli import main
+from scs.data.rank import rank_of_rows
 from scs.inference.bootstrap import bootstrap
-from scs.moments.rank import rank_of_moments, rank_of_rows
+from scs.moments.rank import rank_of_moments
 from scs.solvers import solve_path
 
 quiet = settings(

@@ -1,7 +1,5 @@
 """Moments computed where a Dask frame's partitions are equal those of one pass over the rows."""
 
-import builtins
-
 import numpy as np
 import pandas as pd
 import pytest
@@ -89,13 +87,6 @@ def test_what_is_wrong_is_said():
 
 
 def test_without_dask_the_way_to_get_it_is_named(monkeypatch):
-    real = builtins.__import__
-
-    def absent(name, *rest, **more):
-        if name == "dask":
-            raise ImportError(name)
-        return real(name, *rest, **more)
-
-    monkeypatch.setattr(builtins, "__import__", absent)
-    with pytest.raises(ImportError, match=r"pip install '\.\[dask\]'"):
+    monkeypatch.setattr("scs.data.extras.find_spec", lambda name: None)
+    with pytest.raises(ImportError, match=r"pip install 'significant-cluster-selection\[dask\]'"):
         Moments.from_dask(table(), **NAMES)

@@ -1,5 +1,6 @@
 """Files of any make-up give the moments of their rows; what cannot be read is named."""
 
+import bz2
 import gzip
 
 import numpy as np
@@ -416,3 +417,63 @@ def test_files_are_read_as_pyarrow_reads_them(tmp_path):
     np.testing.assert_array_equal(np.concatenate([b.y for b in batches]), whole["y"])
     labels = np.concatenate([b.labels[b.codes] for b in batches])
     np.testing.assert_array_equal(labels, whole["school"])
+
+
+# --------------------------------------------------- lines above the header, and packed files
+
+ROWS = pd.DataFrame({"y": [1.5, 2.5, 4.0, 3.5], "x": [0.5, 1.0, 2.0, 0.0], "g": list("abab")})
+ABOVE = {
+    "Excel's line": ("sep=;\n", ";"),
+    "Excel's line of commas": ("sep=,\r\n", ","),
+    "a title": ("Patients of 2019\n", ","),
+    "a title, and a blank line": ("Patients of 2019, by ward\n\n", ";"),
+    "blank lines": ("\n\n", ","),
+    "nothing": ("", ","),
+}
+
+
+@pytest.mark.parametrize("ending", [".csv", ".csv.gz"])
+@pytest.mark.parametrize("above", ABOVE)
+def test_what_stands_above_the_header_is_no_row(tmp_path, above, ending):
+    text, separator = ABOVE[above]
+    text += ROWS.to_csv(index=False, sep=separator)
+    pack = gzip.compress if ending.endswith("gz") else bytes
+    for name in ("a", "b"):
+        (tmp_path / f"{name}{ending}").write_bytes(pack(text.encode()))
+    twice = pd.concat([ROWS, ROWS])
+    expected = Moments.from_arrays(twice[["x"]], twice["y"], twice["g"])
+    found = Moments.from_files(tmp_path, outcome="y", cluster="g", covariates=["x"])
+    assert_same(found, expected)
+
+
+def test_files_with_different_lines_above_the_header_are_refused(tmp_path):
+    (tmp_path / "a.csv").write_text(ROWS.to_csv(index=False))
+    (tmp_path / "b.csv").write_text("Patients of 2019\n" + ROWS.to_csv(index=False))
+    with pytest.raises(ValueError, match=r"b\.csv and .*a\.csv differ in what stands above"):
+        Moments.from_files(tmp_path, outcome="y", cluster="g")
+    (tmp_path / "a.csv").write_text(
+        "Patients of 2018\n" + ROWS[["x", "y", "g"]].to_csv(index=False)
+    )
+    with pytest.raises(ValueError, match="or have other columns below it: take these lines out"):
+        Moments.from_files(tmp_path, outcome="y", cluster="g")
+    # Files without such lines may have their columns in any order.
+    (tmp_path / "a.csv").write_text(ROWS[["x", "y", "g"]].to_csv(index=False))
+    (tmp_path / "b.csv").write_text("\n" + ROWS.to_csv(index=False))
+    assert Moments.from_files(tmp_path, outcome="y", cluster="g").n_rows == 8
+
+
+def test_lines_to_skip_that_are_named_are_taken_as_they_are(tmp_path):
+    path = tmp_path / "a.csv"
+    path.write_text("one,two,three\n" + ROWS.to_csv(index=False))
+    found = Moments.from_files(path, outcome="y", cluster="g", csv={"skip_rows": 1})
+    assert_same(found, Moments.from_arrays(ROWS[["x"]], ROWS["y"], ROWS["g"]))
+
+
+@pytest.mark.parametrize(
+    ("pack", "ending"), [(gzip.compress, r"\.gz"), (bz2.compress, r"\.bz2")], ids=["gzip", "bz2"]
+)
+def test_a_packed_file_that_is_not_called_so_is_refused(tmp_path, pack, ending):
+    path = tmp_path / "a.csv"
+    path.write_bytes(pack(ROWS.to_csv(index=False).encode()))
+    with pytest.raises(ValueError, match=rf"a\.csv is packed by .* add the ending {ending} to"):
+        Moments.from_files(path, outcome="y", cluster="g")

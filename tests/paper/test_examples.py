@@ -1,5 +1,7 @@
 """The data examples: verdicts follow from stored results, and stored results from the data."""
 
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -8,6 +10,7 @@ from numpy.testing import assert_allclose, assert_array_equal
 from pandas.testing import assert_frame_equal
 from sklearn.linear_model import LinearRegression
 
+import scs.paper.examples.mice
 from scs import (
     Moments,
     SignificantClusterRegressor,
@@ -16,6 +19,7 @@ from scs import (
     load_student,
     ols,
     published,
+    solve,
 )
 from scs.paper import datasets
 from scs.paper.examples import (
@@ -134,6 +138,16 @@ def test_other_selections_are_what_they_are_called():
     assert others["shared"].max() == 77 and len(others) > 1
     for solution in near_printed_threshold(fits):
         assert 2.9 <= np.abs(solution.gamma[solution.support]).min() <= 3.3
+
+
+@needs("mice")
+def test_ctrl_c_ends_the_splits_of_the_mice(monkeypatch):
+    def cut_off(*arguments, **options):
+        return replace(solve(*arguments, **options), status="interrupted")
+
+    monkeypatch.setattr(scs.paper.examples.mice, "solve", cut_off)
+    with pytest.raises(KeyboardInterrupt):
+        mouse_splits(load_mice(quiet=True), proteins=("ARC_N",), splits=range(1))
 
 
 @needs("mice")

@@ -10,7 +10,7 @@ from general_problems import SlopeRows, selections, slope_rows, value
 from sklearn.base import clone
 
 from scs import Moments, SignificantClusterRegressor, simulate_slopes, solve
-from scs.moments.slopes import SlopeMoments
+from scs.moments.moments import SlopeMoments
 from scs.problem.constraints import ForceIn, ForceOut
 from scs.problem.objective import Problem
 from scs.solvers.general.arrow import evaluate, make_arrow, plain, referee

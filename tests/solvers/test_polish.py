@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from scs import Moments, solve
-from scs.moments.slopes import SlopeMoments
+from scs.moments.moments import SlopeMoments
 from scs.problem.objective import Problem, indicator, profile
 from scs.solvers.alternating import alternating, swap
 from scs.solvers.polish import Polish

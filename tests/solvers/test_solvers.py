@@ -3,6 +3,7 @@
 import importlib
 import signal
 import warnings
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -10,7 +11,8 @@ from interrupts import ctrl_c, python_takes_ctrl_c
 from problems import all_values, random_rows, value_of_support
 
 from scs import Moments, solve, solve_path
-from scs.inference.bootstrap import bootstrap
+from scs.inference.bootstrap import bootstrap, split_intervals
+from scs.paper.examples import near_printed_threshold
 from scs.problem.constraints import SumToZero
 from scs.problem.objective import Problem, indicator, profile
 from scs.solvers.alternating import alternate, alternating, best_exchange, starts, swap
@@ -213,8 +215,12 @@ def test_scip_leaves_ctrl_c_alone_where_it_is_ignored(monkeypatch):
         lambda X, y, g: solve_path(Moments.from_arrays(X, y, g), range(6), method="alternating"),
         lambda X, y, g: bootstrap(X, y, g, 4, reps=6, n_jobs=1),
         lambda X, y, g: bootstrap(X, y, g, 4, reps=6, n_jobs=1, resample="rows", method="exact"),
+        lambda X, y, g: [split_intervals(X, y, g, 4, seed=seed) for seed in range(6)],
+        lambda X, y, g: near_printed_threshold(
+            SimpleNamespace(moments=Moments.from_arrays(X, y, np.arange(len(y)) // 4))
+        ),
     ],
-    ids=["path", "clusters", "rows"],
+    ids=["path", "clusters", "rows", "halves", "students"],
 )
 def test_one_ctrl_c_ends_a_loop(monkeypatch, loop, at):
     """Each solve takes Ctrl-C down: a loop that went on would need one for every turn."""
@@ -231,6 +237,33 @@ def test_a_finer_gap_than_can_be_proved_is_said():
         solution = solve(moments, 3, method="outer", gap=1e-12)
     assert solution.status == "heuristic"  # "optimal" would claim the gap asked for
     assert solution.gap <= 5e-9  # SCIP's tolerance of 2e-10 at each variable is given away
+
+
+@pytest.mark.parametrize("size", [1e-20, 1.0, 1e20])
+@pytest.mark.parametrize(
+    "options",
+    [{"method": "exact"}, {"method": "outer"}, {"constraints": [SumToZero()]}],
+    ids=["exact", "outer", "rules"],
+)
+@pytest.mark.parametrize("seed", range(4))
+def test_an_exact_fit_is_said_to_be_one(seed, size, options):
+    """What is left is rounding, below 0 or above, whatever the unit: its gap says nothing."""
+    rng = np.random.default_rng(seed)
+    kinds = np.arange(40)[:, None] % 4 == np.arange(4)  # they add up to a column of ones
+    X = np.column_stack([kinds, 2000 + rng.normal(size=40)])
+    y = size * (1.0 + X @ rng.normal(size=5))
+    clusters = np.repeat(np.arange(8), 5)
+    moments = Moments.from_arrays(X, y, clusters)
+    with pytest.warns(UserWarning, match=r"exact up to rounding.*add an intercept or subtract"):
+        solution = solve(moments, 2, ridge_fixed=0, gap=1e-6, **options)
+    assert 0 <= solution.objective <= 1e-12 * moments.yty
+    assert solution.bound == 0
+    assert "in" not in solution.membership
+    # Noise of one part in some thousands is none of it.
+    noisy = Moments.from_arrays(X, y + size * rng.normal(size=40), clusters)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert solve(noisy, 2, ridge_fixed=0, **options).bound > 0
 
 
 @pytest.mark.parametrize("method", ["auto", "exact", "outer", "alternating"])

@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import hashlib
 import math
+from typing import Any
 
 import pandas as pd
 
@@ -141,7 +142,7 @@ def _integer(cell: object) -> int:
     return int(value)
 
 
-def _float(cell: object) -> float:
+def _float(cell: Any) -> float:
     if "_" in str(cell):  # Python would read the mouse "309_1" as the number 3091
         raise ValueError
     return float(cell)

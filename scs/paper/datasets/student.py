@@ -168,7 +168,7 @@ def student_design(table: pd.DataFrame | None = None, *, intercept: bool = True)
     """
     table = load_student() if table is None else table
     _require(table, list(COVARIATES))
-    columns = {"intercept": np.ones(len(table))} if intercept else {}
+    columns: dict[str, np.ndarray] = {"intercept": np.ones(len(table))} if intercept else {}
     for name, levels in COVARIATES.items():
         if levels is None:
             columns[name] = _standardised(table[name])

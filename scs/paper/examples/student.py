@@ -17,6 +17,7 @@ from scs.paper.published import published
 from scs.problem.objective import Problem, indicator, profile
 from scs.solvers import Solution, solve
 from scs.solvers.alternating import alternate, starts
+from scs.solvers.solution import unless_stopped
 
 METHODS = ("OLS", "LMM (Gaussian)", "LMM (Laplace)", "MIO")
 _ROUNDED = 0.005  # half of the last digit of a correlation with two decimals
@@ -103,8 +104,12 @@ def fit_students(table: pd.DataFrame, *, budget: int = 77, ridge: float = 1.0) -
         ols=fit_ols(moments),
         gaussian=fit_gaussian(moments),
         laplace=fit_laplace(moments, effects="linear"),
-        mio=solve(moments, budget, ridge=ridge, method="alternating"),
+        mio=_selected(moments, budget, ridge),
     )
+
+
+def _selected(moments: Moments, budget: int, ridge: float) -> Solution:
+    return unless_stopped(solve(moments, budget, ridge=ridge, method="alternating"))
 
 
 def equally_good(fits: StudentFits, *, ridge: float = 1.0) -> pd.DataFrame:
@@ -137,7 +142,7 @@ def equally_good(fits: StudentFits, *, ridge: float = 1.0) -> pd.DataFrame:
 
 def near_printed_threshold(fits: StudentFits, *, ridge: float = 1.0) -> list[Solution]:
     """Return the selections whose smallest effect is the published 3.1, give or take 0.2."""
-    found = [solve(fits.moments, b, ridge=ridge, method="alternating") for b in _BUDGETS]
+    found = [_selected(fits.moments, budget, ridge) for budget in _BUDGETS]
     size = [np.abs(each.gamma[each.support]).min() for each in found]
     return [each for each, s in zip(found, size) if abs(s - SMALLEST_EFFECT) <= _READING]
 

@@ -191,7 +191,8 @@ class _Reporter:
     """Keeps the history, and prints it like the log of a MIP solver if asked to."""
 
     def __init__(self, started: float, verbose: bool) -> None:
-        self.started, self.verbose, self.steps = started, verbose, []
+        self.started, self.verbose = started, verbose
+        self.steps: list[Step] = []
         self.printed = -np.inf
 
     def __call__(self, state: State) -> None:

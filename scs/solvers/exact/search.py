@@ -138,7 +138,7 @@ def search(
             decided = np.flatnonzero((batch.fixed != OPEN).all(axis=1))
             for i in decided[batch.bound[decided] < state.best.value]:
                 _try(problem, np.flatnonzero(batch.fixed[i] == IN), state)
-            _keep(state, [_item(batch, i) for i in decided], new, count)
+            _keep(state, [_item(batch, int(i)) for i in decided], new, count)
             state.bound = max(state.bound, _lowest(state))
             log(state)
             cutoff = state.best.value * (1 - gap)
@@ -315,6 +315,7 @@ def _process(canonical, batch: Nodes, budget: int, state: State, gap, stop: Stop
         active = active[going & (decided | (step < steps - 1))]
         if not active.size:
             break
+    assert last is not None  # one step at least
     return last
 
 
@@ -402,8 +403,8 @@ def _branch(canonical: Canonical, batch: Nodes, cuts: Cut, budget: int, state: S
             child.put(doubtful, tried.take(part))
     found = [child.take(np.flatnonzero(~chosen)) for child in pairs[0]]
     found += [child.take(np.flatnonzero(chosen)) for child in pairs[1]]
-    found = Nodes.stack(found)
-    return found.take(np.flatnonzero(found.bound <= value))
+    stacked = Nodes.stack(found)
+    return stacked.take(np.flatnonzero(stacked.bound <= value))
 
 
 def _children(batch: Nodes) -> tuple[Nodes, Nodes]:

@@ -8,8 +8,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from scs.moments.moments import Moments
-from scs.moments.slopes import SlopeMoments
+from scs.moments.moments import Moments, SlopeMoments
 from scs.problem.constraints import Constraint
 from scs.problem.objective import Problem
 from scs.solvers.general.arrow import Arrow, Point, make_arrow, referee
@@ -76,8 +75,8 @@ def general(
     base = moments.base if isinstance(moments, SlopeMoments) else moments
     problem = Problem.from_moments(base, ridge=ridge, ridge_fixed=ridge_fixed, own_units=True)
     arrow = make_arrow(moments, problem)
-    budgets = np.minimum(np.asarray(budgets, dtype=int), arrow.shape[0])
-    rules = make_rules(moments, arrow, budgets, constraints)
+    most = np.minimum(np.asarray(budgets, dtype=int), arrow.shape[0])
+    rules = make_rules(moments, arrow, most, constraints)
     tight = base_extraction(arrow, rules)
     with stop:
         root, bound = relax(arrow, rules, tight, rules.fixed_x, rules.fixed_z)
@@ -156,7 +155,7 @@ def _solution(
     return Solution(
         beta=problem.coefficients(beta),
         gamma=gamma if slopes else gamma[:, 0],
-        support=support if slopes else support[0],
+        support=support if slopes else support[0],  # type: ignore[arg-type]  # a tuple with slopes
         labels=moments.labels,
         objective=value,
         bound=bound,
@@ -169,4 +168,5 @@ def _solution(
         nodes=nodes,
         history=tuple(search.history),
         effect_names=moments.effect_names if slopes else ("intercept",),
+        rounding=arrow.margin,
     )

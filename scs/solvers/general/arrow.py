@@ -17,8 +17,7 @@ import numpy as np
 from scipy.linalg import cho_factor, cho_solve
 from scipy.optimize import nnls
 
-from scs.moments.moments import Moments
-from scs.moments.slopes import SlopeMoments
+from scs.moments.moments import Moments, SlopeMoments
 from scs.problem.objective import ROUNDING, Problem
 from scs.problem.objective import objective as objective_of_means
 
@@ -85,7 +84,7 @@ def make_arrow(moments: Moments | SlopeMoments, problem: Problem) -> Arrow:
     own_zz = np.zeros((n_clusters, n_effects, n_effects))
     own_zx = np.zeros((n_clusters, n_effects, n_columns))
     own_zy = np.zeros((n_clusters, n_effects))
-    if n_slopes:
+    if isinstance(moments, SlopeMoments):
         mean_z[:, 1:] = moments.mean_z
         own_zz[:, 1:, 1:] = moments.within_zz
         own_zx[:, 1:] = moments.within_zx

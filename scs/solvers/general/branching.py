@@ -22,14 +22,16 @@ def choose_split(search: Search, node: Node) -> tuple | None:
     the larger loss is split. In a box so wide that little can be extracted neither says much. There
     the box is halved, unless it takes fewer levels to list all selections.
     """
-    at, out, arrow = node.at, node.out, search.arrow
+    out, arrow = node.out, search.arrow
     open_z = node.fixed_z == OPEN
     open_x = search.rules.selectable & (node.fixed_x == OPEN)
     if out is None:  # not relaxed, in trouble with numbers: split on anything that is open
         return _any_open(node, open_x, open_z)
+    at = node.point
     tiny = 1e-12 * search.scale
     room = max(search.best.value - node.bound, tiny)
-    box, levels_box, loss_box, wide = None, np.inf, 0.0, False
+    box: tuple | None = None
+    levels_box, loss_box, wide = np.inf, 0.0, False
     width = node.hi - node.lo
     if len(width) and (open_z.any() or out.tau.any()):
         z = search.frame.directions @ at.beta
@@ -93,7 +95,7 @@ def child_of(node: Node, choice: tuple, side: int) -> Node:
 
 def _broken(rules: Rules, node: Node, open_x: np.ndarray, open_z: np.ndarray) -> tuple | None:
     """Return an open selection in a logical rule that the relaxation's weights break."""
-    weights_t, weights_s = node.at.t, node.at.s
+    weights_t, weights_s = node.point.t, node.point.s
     total = rules.logic_x @ weights_t + np.einsum("lkr,kr->l", rules.logic_z, weights_s)
     broken = np.maximum(rules.logic_lo - total, total - rules.logic_hi)
     for row in np.argsort(-broken):
@@ -102,10 +104,10 @@ def _broken(rules: Rules, node: Node, open_x: np.ndarray, open_z: np.ndarray) ->
         in_x = np.flatnonzero((rules.logic_x[row] != 0) & open_x)
         in_z = np.argwhere((rules.logic_z[row] != 0) & open_z)
         if len(in_z):
-            slopes = [node.at.slope_z[k, r] for k, r in in_z]
+            slopes = [node.point.slope_z[k, r] for k, r in in_z]
             return "z", tuple(int(i) for i in in_z[int(np.argmin(slopes))]), None
         if len(in_x):
-            return "x", int(in_x[np.argmin(node.at.slope_x[in_x])]), None
+            return "x", int(in_x[np.argmin(node.point.slope_x[in_x])]), None
     return None
 
 

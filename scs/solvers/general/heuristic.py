@@ -48,6 +48,7 @@ def improve(arrow: Arrow, rules: Rules, at: Point, out: Extraction) -> Point:
         if not usable(rules, found) or (best is not None and found.value >= best.value):
             break
         at = best = found
+    assert best is not None  # RETURN
     return best
 
 

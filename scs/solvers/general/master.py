@@ -68,7 +68,7 @@ class _Handler(pyscipopt.Conshdlr):
         if node.out is None or node.bound <= inherited:
             return {"result": SCIP_RESULT.DIDNOTFIND}
         self._tighten(node)
-        return {"result": self._cut(node.at, node.bound, local=True)}
+        return {"result": self._cut(node.point, node.bound, local=True)}
 
     def _bounded_node(self) -> Node:
         """Return the current node's record, bounded; round its relaxation to an answer."""
@@ -79,8 +79,9 @@ class _Handler(pyscipopt.Conshdlr):
         if node.bound <= before:
             search.process(node, _ROUNDS)
             if node.out is not None and (search.rules.only_budgets or len(search.nodes) % 8 == 1):
-                search.offer(*search.rules.select(*gains(search.arrow, search.rules, node.at)))
-        search.best = search.polish(search.best)
+                search.offer(*search.rules.select(*gains(search.arrow, search.rules, node.point)))
+        if search.polish is not None:
+            search.best = search.polish(search.best)
         if search.best.value < before:
             self._hand_over()
         return node

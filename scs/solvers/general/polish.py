@@ -68,6 +68,13 @@ class Polish:
         found = value_of(self.arrow, self.rules, best.t, s, self.out)
         if not usable(self.rules, found):
             return None
-        few = {"rounds": _ROUNDS, "candidates": _CANDIDATES, "stop": self.stop}
-        found = swap(self.arrow, self.rules, found, self.out, **few)
+        found = swap(
+            self.arrow,
+            self.rules,
+            found,
+            self.out,
+            rounds=_ROUNDS,
+            candidates=_CANDIDATES,
+            stop=self.stop,
+        )
         return improve(self.arrow, self.rules, found, self.out)

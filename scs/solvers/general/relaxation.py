@@ -171,7 +171,7 @@ def _extract(arrow: Arrow, low: Extraction, target: np.ndarray, box) -> Extracti
             step /= 2
             share += step if allowed(share + step) else 0.0
     found = replace(low, dz=low.dz + share * (target - low.dz))
-    if not n_split:
+    if not n_split or frame is None:
         return found if share > 0 else None
     matrix = schur(share)
     corner, side = matrix[:n_split, :n_split], matrix[:n_split, rest]
@@ -227,7 +227,8 @@ def relax(
     t, s = _even(rules, fixed_x, fixed_z) if start is None else start
     t = np.where(fixed_x == OUT, 0.0, np.where(fixed_x == IN, 1.0, t))
     s = np.where(fixed_z == OUT, 0.0, np.where(fixed_z == IN, 1.0, s))
-    best, bound, before = None, -np.inf, np.inf
+    best: Point | None = None
+    bound, before = -np.inf, np.inf
     diagonal = np.diagonal(arrow.zz, axis1=1, axis2=2)
     for _ in range(max_steps):
         at = evaluate(arrow, t, s, out, rules.linear)
@@ -256,6 +257,7 @@ def relax(
                 whole = pull + rest * np.abs(at.beta[some])
             t = t.copy()
             t[some] = _fill(whole, out.dx[some], rest, rules.column_budget, fixed_x[some])
+    assert best is not None  # the first step always gives one
     return best, bound
 
 

@@ -13,8 +13,7 @@ from scipy.optimize import Bounds as Box
 from scipy.optimize import LinearConstraint, milp
 
 from scs.data.design import find_labels
-from scs.moments.moments import Moments
-from scs.moments.slopes import SlopeMoments
+from scs.moments.moments import Moments, SlopeMoments
 from scs.problem.constraints import (
     AtMostOne,
     Bounds,
@@ -311,6 +310,7 @@ def _(constraint: Bounds, moments, rows):
         raise ValueError(f"Bounds: low={low:g} must not exceed high={high:g}.")
     all_effects = constraint.columns is None and constraint.clusters is None
     K = rows.shape[1]
+    targets: list[tuple[int, tuple[int, ...]]]
     if constraint.columns is not None:
         targets = [(0, (j,)) for j in _columns(moments, constraint.columns)]
     else:

@@ -58,6 +58,12 @@ class Node:
     replaced: bool = False
     has_cut: bool = False
 
+    @property
+    def point(self) -> Point:
+        """Where the relaxation ended, of a node that has been relaxed."""
+        assert self.at is not None
+        return self.at
+
 
 @dataclass
 class Search:
@@ -134,9 +140,9 @@ class Search:
         By the node's cut, with slopes cut off where they lead below its bound: else numbers far
         larger than the objective would cancel, and rounding would decide.
         """
-        base = node.at.base
-        slope_x = clipped(base, node.at.slope_x, node.bound)
-        slope_z = clipped(base, node.at.slope_z, node.bound)
+        base = node.point.base
+        slope_x = clipped(base, node.point.slope_x, node.bound)
+        slope_z = clipped(base, node.point.slope_z, node.bound)
         bound = base + least_sum(slope_x, slope_z, self.rules, node.fixed_x, node.fixed_z)
         steepest = -min(float(slope_z.min()), float(slope_x.min(initial=0.0)))
         limit = self.best.value + self.margin
