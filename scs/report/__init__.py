@@ -139,6 +139,8 @@ def _legend(table: pd.DataFrame, level: float) -> str:
 
 def _selected(model: FittedModel) -> str:
     table = selected_clusters(model)
+    if (table["proved"] == "in").all():  # the list's certificate says it, and "in" is misread
+        table = table.drop(columns="proved")
     caption = f"Effects on {model.rows.outcome}"
     if table.empty and model.fdr is not None:
         parts = [paragraph("Nobody. Those that come nearest to it are below.")]

@@ -1,6 +1,7 @@
 """The funnel and the caterpillar of a report, and what its first lines say."""
 
 import re
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -90,6 +91,18 @@ def test_first_lines_say_names_intervals_and_that_no_other_list_fits_better(some
     for label, row in table.iterrows():
         assert f"{label} {row['effect']:+.3g} ({row['low']:.3g} to {row['high']:.3g})" in first
     assert "No other list of at most 3 clusters fits better." in first
+
+
+def test_a_proved_list_has_no_column_that_reads_as_certainty_of_each_name(some):
+    open_table = report_html(some).split("<h2>Named clusters")[1].split("</table>")[0]
+    assert ">q</th>" in open_table
+    assert "roved" not in open_table
+    undecided = some.solution.membership.copy()
+    undecided[some.solution.support[0]] = "open"
+    doubtful = replace(some, solution=replace(some.solution, membership=undecided))
+    open_table = report_html(doubtful).split("<h2>Named clusters")[1].split("</table>")[0]
+    assert ">proved</th>" in open_table
+    assert "<td>open</td>" in open_table
 
 
 def test_limits_are_those_of_background_and_error_together(some):
