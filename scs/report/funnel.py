@@ -25,6 +25,7 @@ _HEIGHT = 320
 _STEPS = 60  # points of a curve
 _KINDS = ["named", "like the rest"]
 _BACKGROUND, _THRESHOLD = "95% of the background", "a name had to pass"
+_FURTHEST = "furthest not selected"  # where a number of clusters was asked for
 
 
 @dataclass(frozen=True, eq=False)
@@ -97,11 +98,12 @@ def funnel_of(model: FittedModel) -> Funnel | None:
     )[np.isfinite(d.error)]
     if points.empty:
         return None
+    outer = _FURTHEST if found.q is None else _THRESHOLD
     low, high = Funnel(points, points).ends
     upper = limits(found, np.geomspace(low, high, _STEPS))
     parts = [
         pd.DataFrame({"rows": upper["rows"], "limit": sign * upper[column], "line": line})
-        for column, line in (("background", _BACKGROUND), ("name", _THRESHOLD))
+        for column, line in (("background", _BACKGROUND), ("name", outer))
         for sign in (1, -1)
         if upper[column].any()
     ]

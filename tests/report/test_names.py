@@ -146,6 +146,16 @@ def test_line_of_a_table_without_names_is_that_of_a_first_name():
     assert "what a first name had to pass" in funnel_text(model, funnel_of(model))
 
 
+def test_line_beside_a_given_number_is_the_furthest_cluster_left_out():
+    table, options = TABLES["no background"]
+    model = scs.fit("y ~ x", table, "unit", **options)
+    funnel = funnel_of(model)
+    left = funnel.points[funnel.points["kind"] != "named"]
+    assert threshold(model.selection.inference) == pytest.approx(left["z"].abs().max())
+    assert set(funnel.curves["line"]) == {"95% of the background", "furthest not selected"}
+    assert "named" not in funnel_text(model, funnel)
+
+
 def test_counts_in_the_texts_are_those_of_the_tables(some):
     funnel = funnel_of(some)
     text = funnel_text(some, funnel)
