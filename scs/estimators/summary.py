@@ -150,7 +150,7 @@ def _selections(model: FittedModel, top: int) -> list[tuple[str, pd.DataFrame, i
         table = selected_clusters(model, name)
         of = "" if model.rows.slopes is None else f", {_effect_title(name)}"
         title = f"Selected clusters{of} ({len(table)} of {model.moments.n_clusters:,})"
-        shown = _largest(table, top)
+        shown = largest(table, top)
         found.append((title, shown, len(table) - len(shown)))
     return found
 
@@ -250,7 +250,7 @@ def certificate_notes(model: FittedModel) -> list[tuple[str, str]]:
         ),
         ("status", f"{s.status}; {s.method}"),
     ]
-    if model.rows.slopes is None:
+    if model.rows.slopes is None and len(s.support):
         notes.insert(0, ("list", _list_text(model)))
     selected, others, what = s.gamma != 0, s.gamma == 0, ""
     if model.rows.slopes is not None:
@@ -443,7 +443,8 @@ def pairs_html(pairs: list[tuple[str, str]], caption: str) -> str:
     return f"<table><caption>{escape(caption)}</caption>\n<tbody>\n{body}\n</tbody></table>"
 
 
-def _largest(table: pd.DataFrame, top: int) -> pd.DataFrame:
+def largest(table: pd.DataFrame, top: int) -> pd.DataFrame:
+    """Return the rows of so many largest effects, in the table's order."""
     kept = table["effect"].abs().sort_values(ascending=False, kind="stable").index[:top]
     return table[table.index.isin(kept)]
 
@@ -460,7 +461,8 @@ def _cells(table: pd.DataFrame) -> list[list[str]]:
         if name == "chosen":
             columns.append(["" if np.isnan(v) else f"{v:.0%}" for v in values])
         elif values.dtype.kind == "f":
-            columns.append([number(v) for v in values])
+            digits = 2 if name in ("p", "q") else 4
+            columns.append([number(v, digits) for v in values])
         elif values.dtype.kind in "iu":
             columns.append([f"{v:,}" for v in values])
         else:

@@ -13,9 +13,16 @@ WARNING, ALARM = 1.96, 3.09  # the 95 % and 99.8 % limits of a funnel plot
 
 
 def simulate_hospitals(
-    rng: np.random.Generator, *, n_hospitals: int = 300, n_differ: int = 12, noise: float = 4.5
+    rng: np.random.Generator,
+    *,
+    n_hospitals: int = 300,
+    n_differ: int = 12,
+    noise: float = 4.5,
+    spread: float = 0.0,
 ) -> tuple[pd.DataFrame, pd.Series]:
     """Draw patients of hospitals that differ in size and intake, few of them in length of stay too.
+
+    With ``spread`` all of them differ a little as well.
 
     Parameters
     ----------
@@ -25,6 +32,8 @@ def simulate_hospitals(
         Hospitals whose patients stay 1.2 to 3 days longer or shorter than others like them.
     noise : float
         Standard deviation of a stay, in days, given the patient and the hospital.
+    spread : float
+        Standard deviation of a normal effect that every hospital has besides, in days.
 
     Returns
     -------
@@ -32,7 +41,7 @@ def simulate_hospitals(
         One row a patient: ``hospital``, ``age`` (years), ``severity`` (a score), ``sex``,
         ``admission`` and ``days``.
     truth : Series
-        Effect of each hospital in days, by label; 0 for most.
+        Effect of each hospital in days beyond that, by label; 0 for most.
     """
     sizes = rng.lognormal(4.2, 0.6, n_hospitals).astype(int).clip(15, 400)
     code = np.repeat(np.arange(n_hospitals), sizes)
@@ -49,6 +58,7 @@ def simulate_hospitals(
     days = 1 + 0.04 * age + 1.2 * severity + 0.4 * (sex == "M")
     days += 1.0 * (admission == "emergency") + 1.8 * (admission == "transfer")
     days += effect[code] + noise * rng.normal(size=n)
+    days += spread * rng.normal(size=n_hospitals)[code]
     labels = np.array([f"H{k + 1:03d}" for k in range(n_hospitals)])
     patients = pd.DataFrame(
         {

@@ -9,6 +9,7 @@ from pathlib import Path
 from platform import python_version
 from typing import TYPE_CHECKING
 
+import numpy as np
 import pandas as pd
 
 from scs.data.extras import need
@@ -20,8 +21,10 @@ from scs.data._whole import write_whole
 from scs.estimators.summary import (
     certificate_notes,
     data_notes,
+    finding,
     fixed_effects,
     icc_text,
+    largest,
     pairs_html,
     remarks,
     selected_clusters,
@@ -30,6 +33,8 @@ from scs.estimators.summary import (
     variance_components,
 )
 from scs.report import charts
+from scs.report.caterpillar import caterpillar, caterpillar_text, everyone
+from scs.report.funnel import funnel_chart, funnel_of, funnel_text
 from scs.report.page import page, paragraph, region, section
 from scs.report.tree import tree_html
 
@@ -37,6 +42,8 @@ if TYPE_CHECKING:
     from scs.estimators.fitted import FittedModel
 
 MOST_ROWS = 1000  # of the table of all clusters
+MOST_SHOWN = 25  # names in the open table; all are in the closed one below it
+_MOST_NAMES = 8  # in the first sentence
 _LIBRARIES = ("numpy", "pandas", "scipy", "scikit-learn", "formulaic", "pyarrow", "altair")
 
 
@@ -73,10 +80,12 @@ def report_html(model: FittedModel, *, source: str = "") -> str:
             "the report is of a random intercept alone: print model.summary() for random slopes."
         )
     path = model.path()
-    title = f"Clusters that differ, by {model.groups}"
+    heading = f"{_answer(model)}, by {model.groups}"
     parts = [
         paragraph(_finding(model)),
-        section("Selected clusters", _selected(model)),
+        section(
+            "Named clusters" if model.fdr is not None else "Selected clusters", _selected(model)
+        ),
         section("What is proved", _proof(model, path)),
         section("Coefficients", _coefficients(model)),
         section("A Gaussian mixed model beside", _mixed_model(model)),
@@ -85,49 +94,95 @@ def report_html(model: FittedModel, *, source: str = "") -> str:
         section("To bear in mind", "".join(paragraph(text) for text in remarks(model))),
         section("Made with", paragraph(_versions())),
     ]
-    return page(title, parts)
+    return page(heading, parts)
+
+
+def _answer(model: FittedModel) -> str:
+    """Say in a heading whether anybody is named."""
+    if not len(model.solution.support):
+        return "No cluster can be named" if model.fdr is not None else "No cluster is selected"
+    return "Clusters that differ" if model.fdr is not None else "Clusters selected"
 
 
 def _finding(model: FittedModel) -> str:
-    s = model.solution
-    names = [f"{label} ({effect:+.3g})" for label, effect in _by_size(model).head(8).items()]
-    more = f" and {len(s.support) - 8} more" if len(s.support) > 8 else ""
-    listed = f": {', '.join(names)}{more}" if names else ""
+    """Say who is named, with the interval, and that no other list fits better."""
+    table = selected_clusters(model)
+    if table.empty:
+        return finding(model)
+    shown = largest(table, _MOST_NAMES)
+    names = [_name(label, each) for label, each in shown.iterrows()]
+    more = f" and {len(table) - len(shown):,} more" if len(shown) < len(table) else ""
+    proved = dict(certificate_notes(model))["list"]
     return (
-        f"{len(s.support)} of {model.moments.n_clusters:,} are selected{listed}. "
-        f"What another choice of at most {model.budget} could still take off the objective is "
-        f"proved to be {share(s.gap)} of it ({share(s.selection_gap)} of what selecting explains)."
+        f"{finding(model)} Largest effects on {model.rows.outcome}: "
+        f"{'; '.join(names)}{more}. {proved[0].upper()}{proved[1:]}."
     )
 
 
-def _by_size(model: FittedModel) -> pd.Series:
-    chosen = model.effects.iloc[model.solution.support]
-    return chosen.reindex(chosen.abs().sort_values(ascending=False, kind="stable").index)
+def _name(label: object, row: pd.Series) -> str:
+    text = f"{label} {row['effect']:+.3g}"
+    if np.isfinite(row.get("low", np.nan)):
+        text += f" ({row['low']:.3g} to {row['high']:.3g})"
+    return text
+
+
+def _legend(table: pd.DataFrame, level: float) -> str:
+    """Explain the columns that the table has."""
+    texts = {
+        "effect": "Effect: how far the cluster lies from what its covariates give, background "
+        "and all.",
+        "low": f"Low, high: the {level:.0%} interval of the effect, given that the cluster was "
+        "selected.",
+        "p": "p: how often a cluster that differs as clusters do would lie so far out.",
+        "q": "q: the false discovery rate at which the cluster would just be named.",
+        "chosen": "Chosen: the share of resamples that select the cluster too.",
+        "proved": "Proved: whether it is in every list that fits best; not that it differs.",
+        "BLUP": "BLUP and rank: the effect by the Gaussian mixed model, shrunken towards zero, and "
+        "the rank of its size among all clusters.",
+    }
+    return " ".join(text for column, text in texts.items() if column in table)
 
 
 def _selected(model: FittedModel) -> str:
     table = selected_clusters(model)
-    if table.empty:
-        return paragraph("None: with this budget every cluster is like the rest.")
-    legend = (
-        "Largest first. Proved: in every best selection, or open. BLUP and rank: the effect by the "
-        "Gaussian mixed model, and the rank of its size among all clusters."
+    if (table["proved"] == "in").all():  # the list's certificate says it, and "in" is misread
+        table = table.drop(columns="proved")
+    caption = f"Effects on {model.rows.outcome}"
+    if table.empty and model.fdr is not None:
+        parts = [paragraph("Nobody. Those that come nearest to it are below.")]
+    elif table.empty:
+        parts = [paragraph("None: with this budget every cluster is like the rest.")]
+    else:
+        parts = [paragraph(f"Largest first. {_legend(table, model.level)}")]
+        first = largest(table, MOST_SHOWN)
+        parts.append(region(table_html(first, caption)))
+        if len(first) < len(table):
+            said = f"All {len(table):,}; those of the {MOST_SHOWN} largest effects are above"
+            parts.append(_closed(said, region(table_html(table, caption))))
+    funnel = funnel_of(model)
+    if funnel is None:
+        parts.append(paragraph(f"No funnel and no limits. {model.selection.note}"))
+    else:
+        parts.append(charts.figure(funnel_chart(model, funnel), funnel_text(model, funnel)))
+    if model.moments.n_clusters > 1:
+        parts.append(charts.figure(caterpillar(model), caterpillar_text(model)))
+    return "".join(parts) + _everyone(model)
+
+
+def _everyone(model: FittedModel) -> str:
+    table = everyone(model)
+    kept = table.head(MOST_ROWS)
+    said = f"All {len(table):,} clusters, the furthest out first" + (
+        f" (the first {MOST_ROWS:,})" if len(kept) < len(table) else ""
     )
-    everyone = model.deviations.sort_values("deviation", ascending=False)
-    kept = everyone.head(MOST_ROWS)
-    said = f"All {len(everyone):,} clusters" + (
-        f" (the first {MOST_ROWS:,})" if len(kept) < len(everyone) else ""
-    )
-    return (
-        paragraph(legend)
-        + region(table_html(table, f"Effects on {model.rows.outcome}"))
-        + charts.figure(charts.caterpillar(model), charts.caterpillar_text(model))
-        + "<details><summary>"
-        + said
-        + "</summary>"
-        + region(table_html(kept, "Mean residual before the effect"))
-        + "</details>"
-    )
+    caption = "Deviation: the effect that the cluster would have if it alone were free"
+    if model.selection.inference is None:
+        caption = "Deviation: the mean residual before the effect"
+    return _closed(said, region(table_html(kept, caption)))
+
+
+def _closed(said: str, content: str) -> str:
+    return f"<details><summary>{said}</summary>{content}</details>"
 
 
 def _proof(model: FittedModel, path: tuple) -> str:
@@ -139,6 +194,9 @@ def _proof(model: FittedModel, path: tuple) -> str:
     }
     budgets = [each for each, _ in charts.path_budgets(model, path)]
     table = pd.DataFrame(rows, index=pd.Index(budgets, name="budget"))
+    if model.selection.inference is not None:
+        left = [(each.objective - each.bound) / (2 * model.var_e) for each in path]
+        table["log-likelihood left"] = left
     if model.tuning is not None:
         errors = dict(zip(model.tuning.budgets, model.tuning.mse, strict=True))
         table["held-out error"] = [errors.get(budget, float("nan")) for budget in budgets]
@@ -149,9 +207,10 @@ def _proof(model: FittedModel, path: tuple) -> str:
     if model.tuning is not None:
         parts.append(charts.figure(charts.validation(model), charts.validation_text(model)))
     parts.append(
-        "<details><summary>The budgets as a table</summary>"
-        + region(table_html(table, "Objective and proved bound by budget"))
-        + "</details>"
+        _closed(
+            "The budgets as a table",
+            region(table_html(table, "Objective and proved bound by budget")),
+        )
     )
     return "".join(parts)
 

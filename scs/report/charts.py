@@ -1,4 +1,4 @@
-"""The report's charts, as SVG in the page: no script, drawn for a wide and for a narrow screen."""
+"""Charts as SVG without a script, for a wide and for a narrow screen; those of the budgets."""
 
 from __future__ import annotations
 
@@ -9,7 +9,6 @@ from html import escape
 from typing import TYPE_CHECKING
 
 import altair as alt
-import numpy as np
 import pandas as pd
 import vl_convert
 
@@ -23,9 +22,8 @@ if TYPE_CHECKING:
     from scs.solvers import Solution
 
 WIDE, NARROW = 660, 300  # pixels of the plot itself
-MOST_POINTS = 400  # clusters drawn that are not selected
-_NAMED, _REST, _BLUE = METHOD_COLOURS["MIO"], PALETTE[-1], PALETTE[0]
-_REACH = 1.96  # standard errors drawn on either side of a mean
+NAMED, REST = METHOD_COLOURS["MIO"], PALETTE[-1]
+_BLUE = PALETTE[0]
 
 Drawing = Callable[[int], alt.TopLevelMixin]
 _ids = itertools.count()
@@ -52,54 +50,6 @@ def _svg(chart: alt.TopLevelMixin, text: str, kind: str) -> str:
     head = f'<svg role="img" aria-label="{escape(text)}"'
     svg = svg.replace("<svg", head, 1)
     return f'<div class="{kind}">{svg}</div>'
-
-
-def caterpillar(model: FittedModel) -> Drawing:
-    """Draw every cluster's mean residual with its uncertainty, sorted, the selected in colour."""
-    table = model.deviations.reset_index(drop=True)
-    table = table.sort_values("deviation", kind="stable").reset_index(drop=True)
-    table["rank"] = np.arange(1, len(table) + 1)
-    table["low"] = table["deviation"] - _REACH * table["std_error"]
-    table["high"] = table["deviation"] + _REACH * table["std_error"]
-    table["kind"] = np.where(table["effect"] != 0, "selected", "like the rest")
-    table = _thinned(table)[["rank", "deviation", "low", "high", "kind"]]
-    names = ["selected", "like the rest"]
-    colour = alt.Color("kind:N", title=None, scale=alt.Scale(domain=names, range=[_NAMED, _REST]))
-
-    def draw(width: int) -> alt.LayerChart:
-        base = alt.Chart(table).encode(
-            x=alt.X("rank:Q", title="rank of the deviation", axis=alt.Axis(tickMinStep=1)),
-            color=colour,
-        )
-        zero = alt.Chart(pd.DataFrame({"at": [0.0]})).mark_rule(strokeDash=[4, 3])
-        ranges = base.mark_rule().encode(
-            y=alt.Y("low:Q", title=f"deviation in {model.rows.outcome}"), y2="high:Q"
-        )
-        points = base.mark_point(size=30, opacity=1).encode(
-            y="deviation:Q",
-            shape=alt.Shape(
-                "kind:N", title=None, scale=alt.Scale(domain=names, range=["diamond", "circle"])
-            ),
-        )
-        layers = zero.encode(y="at:Q") + ranges + points
-        return layers.properties(width=width, height=300)
-
-    return draw
-
-
-def caterpillar_text(model: FittedModel) -> str:
-    """Say in words what the caterpillar plot shows."""
-    everyone = model.deviations
-    chosen = everyone[everyone["effect"] != 0]
-    largest = everyone["deviation"].abs().rank(ascending=False)[chosen.index]
-    passed = int(largest.max()) - len(chosen) if len(chosen) else 0
-    drawn = min(len(everyone), MOST_POINTS + len(chosen))
-    which = "" if drawn == len(everyone) else f" ({drawn:,} of them drawn)"
-    return (
-        f"How far each of {len(everyone):,} clusters{which} lies from what the covariates give, "
-        f"with 1.96 standard errors on either side. The {len(chosen)} selected are in colour. "
-        f"{passed} others lie further out than the nearest of them, on fewer rows."
-    )
 
 
 def path_budgets(model: FittedModel, path: Sequence[Solution]) -> list[tuple[int, Solution]]:
@@ -132,7 +82,7 @@ def path(model: FittedModel, solutions: Sequence[Solution]) -> Drawing:
             x=_budget_axis(model),
             y=alt.Y("share:Q", title="share of what all effects explain", axis=_percent()),
             color=alt.Color(
-                "line:N", title=None, scale=alt.Scale(domain=names, range=[_NAMED, _BLUE])
+                "line:N", title=None, scale=alt.Scale(domain=names, range=[NAMED, _BLUE])
             ),
         )
         lines = base.mark_line().encode(
@@ -195,7 +145,7 @@ def _budget_axis(model: FittedModel) -> alt.X:
         "budget:Q",
         title="budget: clusters allowed an effect",
         scale=alt.Scale(type="symlog", constant=2, domain=[0, n_clusters], nice=False),
-        axis=alt.Axis(values=[mark for mark in marks if mark <= n_clusters]),
+        axis=alt.Axis(values=[mark for mark in marks if mark <= n_clusters], format=",d"),
     )
 
 
@@ -203,10 +153,6 @@ def _percent() -> alt.Axis:
     return alt.Axis(format="%")
 
 
-def _thinned(table: pd.DataFrame) -> pd.DataFrame:
-    """Keep every selected cluster, and of the others no more than a chart can show."""
-    others = np.flatnonzero((table["kind"] != "selected").to_numpy())
-    if len(others) <= MOST_POINTS:
-        return table
-    kept = others[np.linspace(0, len(others) - 1, MOST_POINTS).round().astype(int)]
-    return table[(table["kind"] == "selected") | table.index.isin(kept)]
+def shortened(text: str, most: int = 30) -> str:
+    """Cut a text to what an axis has room for."""
+    return text if len(text) <= most else text[: most - 1] + "…"

@@ -13,7 +13,6 @@ import scs
 from scs.cli import main
 from scs.estimators.summary import share
 from scs.report import report_html
-from scs.report.charts import MOST_POINTS, caterpillar
 from scs.report.tree import tree_html
 
 HOSTILE = 'a "name" <img src=x onerror=alert(1)> & more'
@@ -94,13 +93,6 @@ def test_tree_shows_the_effect_that_new_rows_get(model):
         assert int(rows.replace(",", "")) == side.sum()
         expected = model.solution.gamma[design.codes[side]].mean()
         assert float(effect) == pytest.approx(expected, abs=2e-3)
-
-
-def test_caterpillar_draws_every_selected_cluster_of_many():
-    model = scs.fit(f"y ~ `{HOSTILE}`", _table(700), "unit", 3)
-    data = caterpillar(model)(300).layer[1].data
-    assert (data["kind"] == "selected").sum() == 3
-    assert len(data) == MOST_POINTS + 3
 
 
 def test_report_of_nothing_selected_and_of_no_covariate():

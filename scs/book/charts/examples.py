@@ -190,7 +190,7 @@ def coverage_chart(
     names = list(dict.fromkeys(table["intervals"]))
     domain = alt.Scale(domain=names, range=list(PALETTE[: len(names)]))
     legend = alt.Legend(columns=2, labelLimit=300)
-    sizes = alt.Axis(values=sorted({float(size) for size in table["size"]}), format="~g")
+    sizes = alt.Axis(values=sorted({float(size) for size in table["size"]}), format=".6~g")
     base = alt.Chart(table).encode(
         x=alt.X("size:Q", title=x_title, axis=sizes),
         color=alt.Color("intervals:N", title=None, scale=domain, legend=legend),

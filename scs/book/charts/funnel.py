@@ -10,7 +10,12 @@ from scs.report.theme import METHOD_COLOURS, PALETTE
 
 
 def funnel_chart(
-    scores: pd.DataFrame, *, limits: tuple[float, ...], unit: str, description: str
+    scores: pd.DataFrame,
+    *,
+    limits: tuple[float, ...],
+    unit: str,
+    description: str,
+    background: float = 0.0,
 ) -> alt.LayerChart:
     """Draw every cluster's deviation against its rows, and the limits around zero.
 
@@ -20,10 +25,12 @@ def funnel_chart(
         As `scs.paper.hospitals.funnel_scores` returns it, with a column ``kind`` (text; the legend:
         "selected" and whatever else).
     limits : tuple of float
-        In standard errors.
+        In standard errors; over a background in standard deviations of both together.
     unit : str
         Of the deviations.
     description : str
+    background : float
+        Variance of the effects by which all clusters differ a little.
     """
     table = scores.rename_axis("cluster").reset_index()
     names = sorted(table["kind"].unique(), key=lambda kind: kind != "selected")
@@ -47,11 +54,16 @@ def funnel_chart(
         )
     )
     first = scores.iloc[scores["z"].abs().to_numpy().argmax()]
-    spread = first["deviation"] / first["z"] * np.sqrt(first["rows"])
+    error = (first["deviation"] / first["z"]) ** 2 - background  # of a cluster of so many rows
+    variance = error * first["rows"]
     grid = np.geomspace(table["rows"].min(), table["rows"].max(), 40)
     lines = pd.DataFrame(
         [
-            {"rows": rows, "limit": side * limit * spread / np.sqrt(rows), "line": f"{side}{limit}"}
+            {
+                "rows": rows,
+                "limit": side * limit * np.sqrt(background + variance / rows),
+                "line": f"{side}{limit}",
+            }
             for limit in limits
             for side in (-1, 1)
             for rows in grid

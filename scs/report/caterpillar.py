@@ -1,0 +1,147 @@
+"""The caterpillar: named clusters and their neighbours, each with its interval."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import altair as alt
+import numpy as np
+import pandas as pd
+
+from scs.report.charts import NAMED, REST, Drawing, shortened
+from scs.report.theme import INK
+
+if TYPE_CHECKING:
+    from scs.estimators.fitted import FittedModel
+
+MOST, MOST_NAMED = 40, 30  # clusters drawn, and of them named
+REACH = 1.96  # standard errors drawn on either side of a cluster that is not named
+_ROW = 17  # pixels of a cluster
+
+
+def everyone(model: FittedModel) -> pd.DataFrame:
+    """Return every cluster, the furthest out first, in units of what chance and background do.
+
+    Returns
+    -------
+    DataFrame, indexed by label
+        ``rows``; ``deviation``, the effect that it would have if it were free, and ``s.e.``, that
+        of the deviation; ``p`` and ``q``; ``effect``, the whole one of the model, and ``proved``.
+        Without inference ``deviation`` is the mean residual, and there are no p and q. NaN where
+        the covariates leave nothing to tell the effect by.
+    """
+    table, found = model.deviations, model.selection.inference
+    shown = table[["rows"]].copy()
+    if found is None:
+        shown["deviation"], shown["s.e."] = table["deviation"], table["std_error"]
+    else:
+        d = found.deviations
+        told = np.isfinite(d.error)
+        shown["deviation"] = np.where(told, d.value, np.nan)
+        shown["s.e."] = np.where(told, d.error, np.nan)
+        shown["p"], shown["q"] = found.pvalues, found.qvalues
+    shown["effect"] = model.solution.cluster_effects
+    shown["proved"] = table["proved"]
+    return shown.iloc[_order(model)]
+
+
+def neighbours(model: FittedModel) -> pd.DataFrame:
+    """Return the named clusters and those nearest to being named, sorted by what is drawn.
+
+    Returns
+    -------
+    DataFrame
+        ``label``, ``named`` (bool), ``value``, ``low`` and ``high``: of a named cluster its effect
+        and the interval of the table; of another one its deviation and 1.96 standard errors.
+    """
+    table = everyone(model)
+    half = REACH * table["s.e."]
+    named = model.solution.gamma[_order(model)] != 0
+    frame = pd.DataFrame(
+        {
+            "label": [str(label) for label in table.index],
+            "named": named,
+            "value": np.where(named, table["effect"], table["deviation"]),
+            "low": (table["deviation"] - half).to_numpy(),
+            "high": (table["deviation"] + half).to_numpy(),
+        }
+    )
+    if model.selection.inference is not None:
+        ends = model.intervals.to_numpy()
+        where = np.searchsorted(model.solution.support, _order(model)[named])
+        frame.loc[named, ["low", "high"]] = ends[where]
+    frame = frame[np.isfinite(frame["value"])]
+    chosen = frame[frame["named"]].head(MOST_NAMED)
+    rest = frame[~frame["named"]].head(MOST - len(chosen))
+    return pd.concat([chosen, rest]).sort_values("value", kind="stable", ignore_index=True)
+
+
+def caterpillar(model: FittedModel) -> Drawing:
+    """Draw the named clusters and their neighbours with their intervals."""
+    table = neighbours(model)
+    table["place"] = np.arange(len(table))
+    kinds = ["named" if model.fdr is not None else "selected", "like the rest"]
+    table["kind"] = np.where(table["named"], *kinds)
+    kinds = [kind for kind in kinds if (table["kind"] == kind).any()]
+    colours = [REST if kind == "like the rest" else NAMED for kind in kinds]
+    shapes = ["circle" if kind == "like the rest" else "diamond" for kind in kinds]
+
+    def draw(width: int) -> alt.LayerChart:
+        most = 24 if width > 400 else 12
+        shown = table.assign(text=[shortened(label, most) for label in table["label"]])
+        # The names take room beside the plot, which the plot gives.
+        width -= 7 * int(shown["text"].str.len().max()) + 10
+        base = alt.Chart(shown).encode(
+            y=alt.Y("place:O", sort="descending", axis=None),
+            color=alt.Color("kind:N", title=None, scale=alt.Scale(domain=kinds, range=colours)),
+        )
+        title = f"effect on {shortened(model.rows.outcome)}"
+        ranges = base.mark_rule().encode(
+            x=alt.X("low:Q", title=title, axis=alt.Axis(tickCount=6)), x2="high:Q"
+        )
+        points = base.mark_point(size=36, opacity=1).encode(
+            x="value:Q",
+            shape=alt.Shape("kind:N", title=None, scale=alt.Scale(domain=kinds, range=shapes)),
+        )
+        names = (
+            alt.Chart(shown)
+            .mark_text(align="right", dx=-8, color=INK)
+            .encode(y=alt.Y("place:O", sort="descending", axis=None), x=alt.value(0), text="text:N")
+        )
+        zero = alt.Chart(pd.DataFrame({"at": [0.0]})).mark_rule(strokeDash=[4, 3]).encode(x="at:Q")
+        layers = zero + ranges + points + names
+        return layers.properties(width=width, height=_ROW * len(shown))
+
+    return draw
+
+
+def caterpillar_text(model: FittedModel) -> str:
+    """Say in words what the caterpillar shows."""
+    table = neighbours(model)
+    n_named, n_all = int(table["named"].sum()), len(model.solution.support)
+    what = "named" if model.fdr is not None else "selected"
+    rest = len(table) - n_named
+    of = f"{n_named:,} {what}" if n_named else f"nobody {what}"
+    if n_named < n_all:
+        of = f"the {n_named:,} furthest out of {n_all:,} {what}"
+    nearest = f"the {rest:,} others that lie furthest out" if rest else "no others"
+    text = f"Clusters with their intervals: {of}, and {nearest}."
+    if n_named and model.selection.inference is not None:
+        text += f" Intervals of the {what} are those of the table, which allow for the selecting."
+    if rest:
+        text += (
+            f" Of the others the deviation is drawn with {REACH} standard errors on either side: "
+            "such an interval may leave out zero, for clusters differ among themselves and many "
+            "were looked at."
+        )
+    return text
+
+
+def _order(model: FittedModel) -> np.ndarray:
+    """Return clusters by how far out they lie, the furthest first."""
+    found = model.selection.inference
+    if found is None:
+        far = model.deviations["deviation"].abs().to_numpy()
+    else:
+        far = np.abs(found.deviations.value) / found.deviations.spread
+    return np.argsort(-far, kind="stable")

@@ -1,0 +1,253 @@
+"""The funnel: every cluster's deviation against its rows, with the limits of the background."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import altair as alt
+import numpy as np
+import pandas as pd
+from scipy import stats
+
+from scs.report.charts import NAMED, REST, Drawing, shortened
+from scs.report.theme import INK, PALETTE
+
+if TYPE_CHECKING:
+    from scs.estimators.fitted import FittedModel
+    from scs.inference.effects import EffectInference
+
+LIMIT = 0.95  # of the background
+MOST_POINTS = 400  # clusters drawn that are not named
+MOST_LABELS = 12
+_SPAN = 8  # largest over smallest cluster, from which the axis of sizes is one of factors
+_HEIGHT = 320
+_STEPS = 60  # points of a curve
+_KINDS = ["named", "like the rest"]
+_BACKGROUND, _THRESHOLD = "95% of the background", "a name had to pass"
+_FURTHEST = "furthest not selected"  # where a number of clusters was asked for
+
+
+@dataclass(frozen=True, eq=False)
+class Funnel:
+    """What a funnel shows.
+
+    Attributes
+    ----------
+    points : DataFrame
+        ``label``, ``rows``, ``deviation``, ``z`` (in standard deviations) and ``kind``, of every
+        cluster whose effect the rows tell apart from the coefficients.
+    curves : DataFrame
+        ``rows``, ``limit`` and ``line``: one of the background, one that a name had to pass.
+    """
+
+    points: pd.DataFrame
+    curves: pd.DataFrame
+
+    @property
+    def log(self) -> bool:
+        """Sizes span so much that an axis of factors shows them better."""
+        rows = self.points["rows"]
+        return bool(rows.max() >= _SPAN * rows.min())
+
+    @property
+    def ends(self) -> tuple[float, float]:
+        """Of the axis of sizes: with room for the name beside the largest cluster."""
+        low, high = float(self.points["rows"].min()), float(self.points["rows"].max())
+        if self.log:
+            return low / 1.2, high * 1.5
+        room = max(0.15 * (high - low), 0.1 * high)
+        return max(low - room, 0.5), high + 2 * room
+
+
+def threshold(found: EffectInference) -> float:
+    """Return what |d_k| over its standard deviation had to pass; of a first name if none is."""
+    if len(found.support) or found.q is None:
+        return found.threshold
+    d = found.deviations
+    return float(stats.t.isf(found.q / (2 * len(d.value)), d.df))
+
+
+def limits(found: EffectInference, rows: np.ndarray) -> pd.DataFrame:
+    """Return the upper limits at clusters of so many rows, the coefficients taken as known.
+
+    ``background``: 1.96 sqrt(tau^2 + sigma^2 / n); ``name``: the threshold times the same.
+    """
+    spread = np.sqrt(found.var_u + found.var_e / rows)
+    reach = float(stats.norm.isf((1 - LIMIT) / 2))
+    return pd.DataFrame(
+        {"rows": rows, "background": reach * spread, "name": threshold(found) * spread}
+    )
+
+
+def funnel_of(model: FittedModel) -> Funnel | None:
+    """Return what the funnel shows; None where nothing tells the errors' variance or no effect."""
+    found = model.selection.inference
+    if found is None:
+        return None
+    d = found.deviations
+    named = np.isin(np.arange(len(d.value)), found.support)
+    points = pd.DataFrame(
+        {
+            "label": [str(label) for label in model.effects.index],
+            "rows": model.moments.n,
+            "deviation": d.value,
+            "z": d.value / d.spread,
+            "kind": np.where(named, *_KINDS),
+        }
+    )[np.isfinite(d.error)]
+    if points.empty:
+        return None
+    outer = _FURTHEST if found.q is None else _THRESHOLD
+    low, high = Funnel(points, points).ends
+    upper = limits(found, np.geomspace(low, high, _STEPS))
+    parts = [
+        pd.DataFrame({"rows": upper["rows"], "limit": sign * upper[column], "line": line})
+        for column, line in (("background", _BACKGROUND), ("name", outer))
+        for sign in (1, -1)
+        if upper[column].any()
+    ]
+    return Funnel(points.reset_index(drop=True), pd.concat(parts, ignore_index=True))
+
+
+def funnel_text(model: FittedModel, funnel: Funnel) -> str:
+    """Say in words what the funnel shows."""
+    points, found = funnel.points, model.selection.inference
+    named = points["kind"] == _KINDS[0]
+    outside = points["z"].abs() > stats.norm.isf((1 - LIMIT) / 2)
+    drawn = len(_drawn(points))
+    which = "" if drawn == len(points) else f" ({drawn:,} of them drawn)"
+    line = threshold(found)
+    if found.q is None:
+        passed = "The outer lines are as far out as the furthest cluster that is not selected."
+    else:
+        who = "a name" if named.any() else "a first name"
+        passed = f"The outer lines, {line:.1f} standard deviations out, are what {who} had to pass."
+    if not line:
+        passed = "No line for a name is drawn, for no cluster is left unselected."
+    what = "named" if found.q is not None else "selected"
+    return (
+        f"How far each of {len(points):,} clusters{which} lies from what the covariates give, by "
+        f"its rows. Within the inner lines lie {LIMIT:.0%} of clusters that differ as clusters do; "
+        f"{int((outside & ~named).sum()):,} others lie beyond them without being {what}. {passed} "
+        f"{int(named.sum()):,} {'is' if named.sum() == 1 else 'are'} {what}."
+    )
+
+
+def funnel_chart(model: FittedModel, funnel: Funnel) -> Drawing:
+    """Draw the funnel, with the names of the furthest where there is room."""
+    points = _drawn(funnel.points)
+    what = "named" if model.selection.inference.q is not None else "selected"
+    points = points.replace({"kind": {_KINDS[0]: what}})
+    kinds = [kind for kind in (what, _KINDS[1]) if (points["kind"] == kind).any()]
+    colours = [NAMED if kind == what else REST for kind in kinds]
+    shapes = ["diamond" if kind == what else "circle" for kind in kinds]
+    lines = list(dict.fromkeys(funnel.curves["line"]))
+    reach = 1.05 * max(points["deviation"].abs().max(), _height_of_lines(funnel))
+
+    def draw(width: int) -> alt.LayerChart:
+        columns = 2 if width > 400 else 1
+        legend = alt.Legend(columns=columns, labelLimit=280)
+        size = alt.X(
+            "rows:Q",
+            title="rows of the cluster" + (" (log scale)" if funnel.log else ""),
+            scale=alt.Scale(
+                type="log" if funnel.log else "linear", domain=list(funnel.ends), nice=False
+            ),
+            axis=alt.Axis(tickCount=5, tickMinStep=1, format=",~r"),
+        )
+        height = alt.Scale(domain=[-reach, reach], nice=False)
+        curves = (
+            alt.Chart(funnel.curves.assign(side=np.sign(funnel.curves["limit"])))
+            .mark_line(strokeWidth=1.5, color=PALETTE[0], clip=True)
+            .encode(
+                x=size,
+                y=alt.Y(
+                    "limit:Q", title=f"deviation in {shortened(model.rows.outcome)}", scale=height
+                ),
+                detail="side:N",
+                strokeDash=alt.StrokeDash(
+                    "line:N",
+                    title=None,
+                    legend=legend,
+                    scale=alt.Scale(domain=lines, range=[[1, 0], [5, 4]][: len(lines)]),
+                ),
+            )
+        )
+        marks = (
+            alt.Chart(points)
+            .mark_point(size=45)
+            .encode(
+                x=size,
+                y=alt.Y("deviation:Q", scale=height),
+                color=alt.Color(
+                    "kind:N",
+                    title=None,
+                    legend=legend,
+                    scale=alt.Scale(domain=kinds, range=colours),
+                ),
+                shape=alt.Shape(
+                    "kind:N",
+                    title=None,
+                    legend=legend,
+                    scale=alt.Scale(domain=kinds, range=shapes),
+                ),
+            )
+        )
+        layers = curves + marks
+        labels = _labels(funnel, points[points["kind"] == what], width, reach)
+        for align, part in labels.groupby("align"):
+            layers += (
+                alt.Chart(part)
+                .mark_text(align=align, dx=7 if align == "left" else -7, color=INK, fontSize=11)
+                .encode(x=size, y=alt.Y("deviation:Q", scale=height), text="text:N")
+            )
+        return layers.properties(width=width, height=_HEIGHT)
+
+    return draw
+
+
+def _height_of_lines(funnel: Funnel) -> float:
+    """Return how high the lines are where clusters are: they may leave the picture beyond."""
+    first = funnel.points["rows"].min()
+    inside = funnel.curves[funnel.curves["rows"] >= first]
+    return float(inside["limit"].abs().max())
+
+
+def _drawn(points: pd.DataFrame) -> pd.DataFrame:
+    """Keep every named cluster; of many others the furthest, and some of the rest."""
+    named = points["kind"] == _KINDS[0]
+    others = points[~named]
+    if len(others) <= MOST_POINTS:
+        return points
+    order = others["z"].abs().sort_values(ascending=False, kind="stable").index
+    furthest, rest = order[: MOST_POINTS // 4], order[MOST_POINTS // 4 :]
+    some = rest[np.linspace(0, len(rest) - 1, MOST_POINTS - len(furthest)).round().astype(int)]
+    return points[named | points.index.isin(furthest) | points.index.isin(some)]
+
+
+def _labels(funnel: Funnel, named: pd.DataFrame, width: int, reach: float) -> pd.DataFrame:
+    """Return the names that fit beside their points, the furthest first."""
+    scale = np.log if funnel.log else np.asarray
+    low, high = scale(np.array(funnel.ends))
+    taken: list[tuple[float, float, float]] = []
+    kept = []
+    for _, each in named.reindex(named["z"].abs().sort_values(ascending=False).index).iterrows():
+        if len(kept) == MOST_LABELS:
+            break
+        text = shortened(each["label"], 18)
+        x = float((scale(each["rows"]) - low) / (high - low)) * width
+        y = float(1 - each["deviation"] / reach) / 2 * _HEIGHT
+        room = 7.0 * len(text) + 10
+        align = "left" if x + room <= width else "right"
+        start = x if align == "left" else x - room
+        if start < 0 or any(
+            abs(y - other) < 13 and start < end and begin < start + room
+            for begin, end, other in taken
+        ):
+            continue
+        taken.append((start, start + room, y))
+        kept.append(
+            {"rows": each["rows"], "deviation": each["deviation"], "text": text, "align": align}
+        )
+    return pd.DataFrame(kept, columns=["rows", "deviation", "text", "align"])
