@@ -70,7 +70,7 @@ def truncated_cdf(
     z: np.ndarray, c: np.ndarray, g: np.ndarray, df: float | np.ndarray = np.inf
 ) -> np.ndarray:
     """Return P(Z <= z) for Z ~ N(g, 1), or g + t, given |Z| >= c, where z >= c."""
-    law = stats.norm() if np.min(df) > _NORMAL else stats.t(df)
+    law = stats.norm() if np.min(df, initial=np.inf) > _NORMAL else stats.t(df)
     # Logarithms: far from g both tails underflow.
     below, above = law.logcdf(-c - g), law.logsf(c - g)
     total = np.logaddexp(below, above)

@@ -176,7 +176,12 @@ class Rule:
         """Return the p-values of all clusters at a selection."""
         if self.null is None or isinstance(self.null, OwnVariances):
             return self.seen(free).pvalues
-        return self.null(deviations(self.between, self.theta, free), self.theta)
+        found = deviations(self.between, self.theta, free)
+        pvalues = self.null(found, self.theta)
+        if not self.estimated:
+            return pvalues
+        # As far out as a normal variable of the same p-value, by the t law of the estimates.
+        return 2 * stats.t.sf(stats.norm.isf(pvalues / 2), self.seen(free).df)
 
     def names(self, free: np.ndarray) -> Names:
         """Return a selection with all that is said of it."""

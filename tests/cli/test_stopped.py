@@ -16,7 +16,7 @@ from scs import cli
 from scs.book import chapters
 from scs.paper import datasets
 
-formula = importlib.import_module("scs.estimators.formula")
+selection = importlib.import_module("scs.estimators.selection")
 alternating = importlib.import_module("scs.solvers.alternating")
 
 # Sends the process a Ctrl-C at the moment when it begins to import a module.
@@ -100,7 +100,7 @@ def test_ctrl_c_in_the_last_search_ends_the_work(monkeypatch):
     rng = np.random.default_rng(0)
     table = pd.DataFrame({"y": rng.normal(size=60), "g": np.repeat(np.arange(12), 5)})
 
-    honest = formula.solve
+    honest = selection.solve
 
     def stopped(*arguments, **options):
         monkeypatch.setattr(
@@ -109,7 +109,7 @@ def test_ctrl_c_in_the_last_search_ends_the_work(monkeypatch):
         return honest(*arguments, **options)
 
     alternate = alternating.alternate
-    monkeypatch.setattr(formula, "solve", stopped)
+    monkeypatch.setattr(selection, "solve", stopped)
     with python_takes_ctrl_c():
         model = scs.fit("y ~ 1", table, "g", 2, bootstrap=50)
     assert model.solution.status == "interrupted"

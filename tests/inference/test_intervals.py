@@ -11,7 +11,6 @@ import scs
 from scs import Moments, solve
 from scs.estimators.summary import selected_clusters
 from scs.inference.intervals import FEWEST_ROWS, model_intervals, within_variance
-from scs.report import report_html
 
 SIZES = np.array([1, 2, 3, 5, 9, 10, *[20] * 12])
 
@@ -100,38 +99,29 @@ def test_units_and_origins_of_covariates_change_no_interval():
 
 @pytest.fixture(scope="module")
 def model():
-    return scs.fit("y ~ x", _table(4)[0], "g", 6, ridge_fixed=0.0, bootstrap=30)
+    return scs.fit("y ~ x", _table(4)[0], "g", 6, background="none", bootstrap=30)
 
 
-def test_the_summary_prints_the_models_below_ten_rows_and_says_so(model):
-    shown = selected_clusters(model)
-    small = shown["rows"] < FEWEST_ROWS
-    assert small.any() and not small.all()
-    assert list(shown["interval"]) == ["model" if each else "resampled" for each in small]
-    own = model_intervals(model.moments, model.solution.beta, model.solution.gamma, ridge=1.0)
-    assert_allclose(shown.loc[small, ["low", "high"]], own.loc[shown.index[small], ["low", "high"]])
-    resampled = model.boot_rows.effects(fewest_rows=0)
-    large = shown.index[~small]
-    assert_allclose(shown.loc[large, ["low", "high"]], resampled.loc[large, ["low", "high"]])
-    for text in (model.summary(), model._repr_html_(), report_html(model)):
-        assert "For clusters below 10 rows" in " ".join(text.split())
-        assert "resampled" in text
-
-
-def test_bootstraps_own_table_has_the_models_too(model):
+def test_bootstraps_own_table_has_the_models_below_ten_rows(model):
     found = model.boot_rows.effects()
-    shown = selected_clusters(model)
-    assert_allclose(found["low"], shown.loc[found.index, "low"], rtol=1e-6)
-    assert list(found["interval"]) == list(shown.loc[found.index, "interval"])
+    rows = model.moments.n[model.effects.index.get_indexer(found.index)]
+    small = rows < FEWEST_ROWS
+    assert small.any() and not small.all()
+    assert list(found["interval"]) == ["model" if each else "resampled" for each in small]
+    resampled = model.boot_rows.effects(fewest_rows=0)
+    assert_allclose(found.loc[~small, ["low", "high"]], resampled.loc[~small, ["low", "high"]])
+    again = model.boot_rows.solution
+    own = model_intervals(model.moments, again.beta, again.gamma, ridge=1.0, ridge_fixed=0.0)
+    expected = own.loc[found.index[small], ["low", "high"]]
+    assert_allclose(found.loc[small, ["low", "high"]], expected, rtol=1e-6)
 
 
 def test_where_no_errors_can_be_told_none_is_printed():
     rng = np.random.default_rng(0)
     single = pd.DataFrame({"y": rng.normal(size=12), "x": rng.normal(size=12), "g": range(12)})
     model = scs.fit("y ~ x", single, "g", 2, bootstrap=5)
-    shown = selected_clusters(model)
-    assert shown[["low", "high"]].isna().all(axis=None)
-    assert "have none" in " ".join(model.summary().split())
+    assert model.intervals.isna().all(axis=None) and "low" not in selected_clusters(model)
+    assert "No background: clusters have 12 rows for 12 means" in " ".join(model.summary().split())
 
 
 def test_a_school_of_one_row_has_an_interval_as_wide_as_its_error():
