@@ -18,6 +18,7 @@ from scs.data.frames import as_frame
 from scs.data.rows import INTERCEPT, ModelRows, new_rows, new_slopes
 from scs.data.terms import repeated_columns
 from scs.estimators import summary
+from scs.estimators.selection import Selection
 from scs.estimators.standard import Standard
 from scs.estimators.trees import ClusterTree
 from scs.inference.bootstrap import Bootstrap
@@ -49,12 +50,12 @@ class FittedModel:
         As given.
     budget : int, or dict of effect to int with random slopes
         Largest number of clusters with an effect, given or chosen.
-    chosen_by : str
-        "given", or how it was chosen.
-    tuning : Tuning or None
-        Held-out error by budget, where the budget was chosen.
-    ridge, ridge_fixed : float
-        On the effects and on the coefficients (never on the intercept).
+    selection : Selection
+        How the budget, the background and the names came about, in the columns solved in.
+    level : float
+        Of the intervals.
+    ridge_fixed : float
+        On the coefficients (never on the intercept).
     solution : Solution
         With objective, bound, gap and what is proved of each cluster.
     moments : Moments, or SlopeMoments with random slopes
@@ -78,9 +79,8 @@ class FittedModel:
     formula: str
     groups: str
     budget: int | dict[str, int]
-    chosen_by: str
-    tuning: Tuning | None = field(repr=False)
-    ridge: float
+    selection: Selection = field(repr=False)
+    level: float
     ridge_fixed: float
     solution: Solution = field(repr=False)
     moments: Moments | SlopeMoments = field(repr=False)
@@ -94,6 +94,31 @@ class FittedModel:
     seed: int
 
     @property
+    def chosen_by(self) -> str:
+        """How the budget was chosen, or "given"."""
+        return self.selection.chosen_by
+
+    @property
+    def tuning(self) -> Tuning | None:
+        """Held-out error by budget, where that chose the budget."""
+        return self.selection.tuning
+
+    @property
+    def ridge(self) -> float:
+        """On the effects."""
+        return self.selection.ridge
+
+    @property
+    def theta(self) -> float:
+        """The background's variance over the errors', 0 without a background."""
+        return self.solution.theta
+
+    @property
+    def fdr(self) -> float | None:
+        """The false discovery rate at which clusters were named; None by another rule."""
+        return None if self.selection.inference is None else self.selection.inference.q
+
+    @property
     def coef(self) -> pd.Series:
         """Coefficients by column of the design matrix, ``Intercept`` first where there is one.
 
@@ -103,7 +128,7 @@ class FittedModel:
 
     @property
     def effects(self) -> pd.Series | pd.DataFrame:
-        """Effect of every cluster by label; 0 outside the selection.
+        """Effect v of every cluster by label, beyond the background; 0 outside the selection.
 
         With random slopes a table, one column per effect, ``Intercept`` always the first: the level
         at the mean of the slopes' columns, and slopes per unit of theirs.
@@ -112,6 +137,97 @@ class FittedModel:
         if self.rows.slopes is None:
             return pd.Series(self.solution.gamma, index=index, name="effect")
         return pd.DataFrame(self.solution.gamma, index=index, columns=list(self.effect_names))
+
+    @property
+    def background_effects(self) -> pd.Series:
+        """The background's effect u of every cluster by label: small, normal, shrunken (BLUP).
+
+        What a row of a cluster differs by is ``effects + background_effects``.
+
+        Raises
+        ------
+        ValueError
+            The model has random slopes.
+        """
+        self._intercept_alone("background_effects")
+        u = self.solution.background
+        return pd.Series(
+            np.zeros(len(self.solution.gamma)) if u is None else u,
+            index=self.effects.index,
+            name="background",
+        )
+
+    @property
+    def pvalues(self) -> pd.Series:
+        """Two-sided p-values by label: that the background alone would reach so far.
+
+        Each at the fit in which the cluster is free. NaN where nothing tells the errors' variance.
+        """
+        return self._of_inference("pvalues", "pvalue")
+
+    @property
+    def qvalues(self) -> pd.Series:
+        """The false discovery rate at which each cluster would just be named, by label."""
+        return self._of_inference("qvalues", "qvalue")
+
+    @property
+    def intervals(self) -> pd.DataFrame:
+        """Intervals for the whole effect of each selected cluster, by label: ``low``, ``high``.
+
+        Conditional on the naming: what passes a threshold is overstated, and the interval takes
+        that back. ``model.interval`` has other kinds.
+        """
+        return self.interval()
+
+    def interval(
+        self, kind: str = "conditional", level: float | None = None, *, beyond: bool = False
+    ) -> pd.DataFrame:
+        """Return intervals for the effects of the selected clusters that hold after selecting.
+
+        Parameters
+        ----------
+        kind : {"conditional", "fcr"}
+            "conditional": covers name by name, given that the cluster was named. "fcr": wider,
+            misses in a share of at most 1 - ``level`` of the names.
+        level : float, optional
+            In (0, 1); that of the model if None.
+        beyond : bool
+            Of v, what the cluster differs by beyond the background, instead of the whole effect.
+
+        Returns
+        -------
+        DataFrame, indexed by label
+            ``low``, ``high``; NaN where nothing tells the errors' variance.
+
+        Raises
+        ------
+        ValueError
+            Random slopes, an unknown kind, or a level out of range.
+        """
+        self._intercept_alone("interval()")
+        found, support = self.selection.inference, self.solution.support
+        index = self.effects.index[support]
+        if found is None:
+            nothing = np.full(len(support), np.nan)
+            return pd.DataFrame({"low": nothing, "high": nothing}, index=index)
+        low, high = found.intervals(kind, self.level if level is None else level, beyond=beyond)
+        shown = self.solution.gamma[support] if beyond else self.solution.cluster_effects[support]
+        # With a ridge the effect printed is shrunken: no interval leaves out its own estimate.
+        return pd.DataFrame(
+            {"low": np.minimum(low, shown), "high": np.maximum(high, shown)}, index=index
+        )
+
+    @property
+    def std_errors(self) -> pd.Series:
+        """Standard errors of the coefficients, given the selection and the background.
+
+        NaN for columns left out, and throughout with a ridge on the coefficients.
+        """
+        found, columns = self.selection.inference, self._columns
+        if found is None or self.ridge_fixed:
+            return pd.Series(np.nan, index=columns, name="std_error")
+        covariance = self.standard.covariance(found.covariance)
+        return pd.Series(np.sqrt(np.diag(covariance)), index=columns, name="std_error")
 
     @property
     def effect_names(self) -> tuple[str, ...]:
@@ -127,7 +243,12 @@ class FittedModel:
 
     @property
     def var_e(self) -> float:
-        """Residual sum of squares over N - rank - (number selected): the errors' variance."""
+        """The errors' variance: from within clusters where these tell it.
+
+        Else, and with random slopes, the residual sum of squares over N - rank - (number selected).
+        """
+        if self.selection.inference is not None:
+            return self.selection.inference.var_e
         s, slopes = self.solution, self.rows.slopes
         beta = self._beta[int(self.rows.intercept) :]
         gamma = s.gamma if slopes is None else slopes.scale.standardised(s.gamma)
@@ -147,10 +268,7 @@ class FittedModel:
             The model has random slopes, which a mean does not show.
         """
         m = self.moments
-        if self.rows.slopes is not None:
-            raise ValueError(
-                "deviations are of models with a random intercept alone: see effects instead."
-            )
+        self._intercept_alone("deviations")
         return pd.DataFrame(
             {
                 "rows": m.n.astype(int),
@@ -213,7 +331,7 @@ class FittedModel:
             where = find_labels(self.solution.labels, frame[self.groups])
         known = where >= 0
         effects = np.empty((len(X), *self.solution.gamma.shape[1:]))
-        effects[known] = self.solution.gamma[where[known]]
+        effects[known] = self.solution.cluster_effects[where[known]]
         if not known.all():
             effects[~known] = self._assigned(X[~known])
         if self.rows.slopes is None:
@@ -255,6 +373,7 @@ class FittedModel:
             budgets,
             ridge=self.ridge,
             ridge_fixed=self.ridge_fixed,
+            background=self.theta,
             gap=gap,
             time_limit=time_limit / max(len(budgets), 1),
             seed=self.seed,
@@ -276,6 +395,18 @@ class FittedModel:
 
     def _repr_html_(self) -> str:
         return summary.as_html(self)
+
+    def _intercept_alone(self, what: str) -> None:
+        if self.rows.slopes is not None:
+            raise ValueError(
+                f"{what}: of models with a random intercept alone; see effects with random slopes."
+            )
+
+    def _of_inference(self, attribute: str, name: str) -> pd.Series:
+        self._intercept_alone(attribute)
+        found = self.selection.inference
+        values = np.nan if found is None else getattr(found, attribute)
+        return pd.Series(values, index=self.effects.index, name=name)
 
     def _assigned(self, X: np.ndarray) -> np.ndarray:
         """Effects of rows of no known cluster: averages weighted by the tree's class shares."""

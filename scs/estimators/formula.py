@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import sys
 import warnings
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from numbers import Integral, Real
 from typing import Any
 
@@ -20,16 +21,23 @@ from scs.data.frames import check_column
 from scs.data.labels import LabelWarning
 from scs.data.rows import INTERCEPT, ModelRows, model_rows, new_rows
 from scs.estimators.fitted import FittedModel, budget_grid
+from scs.estimators.selection import (
+    Selection,
+    Settings,
+    checked_budget,
+    checked_fdr,
+    checked_theta,
+    select,
+)
 from scs.estimators.standard import Standard
 from scs.inference.bootstrap import Bootstrap
 from scs.inference.bootstrap import bootstrap as resample
-from scs.inference.folds import choose_budget, content_order, in_order, reordered
+from scs.inference.folds import content_order, in_order, reordered
 from scs.moments.moments import Moments
 from scs.moments.rank import keep_columns
 from scs.moments.slopes import SlopeMoments
-from scs.solvers import check_budgets, solve, tune_budget, within
+from scs.solvers import check_budgets, solve, within
 
-FOLDS = 5
 _TREE_ROWS = 50_000  # the tree for new rows is grown on no more than so many
 
 
@@ -40,7 +48,9 @@ def fit(
     groups: str,
     budget: int | str | Sequence[int] | Mapping[str, int] = "auto",
     *,
-    ridge: float = 1.0,
+    fdr: float = 0.10,
+    background: float | str = "auto",
+    ridge: float | None = None,
     ridge_fixed: float | None = 0.0,
     gap: float = 1e-6,
     time_limit: float = 60.0,
@@ -53,10 +63,12 @@ def fit(
     method: str = "auto",
     verbose: bool = False,
 ) -> FittedModel:
-    """Fit a regression in which at most ``budget`` clusters have an effect of their own (Eq. 5).
+    """Fit a regression, and name the clusters that differ by more than clusters do.
 
-    Minimises ||y - X beta - A gamma||^2 + ridge ||gamma||^2 + ridge_fixed ||beta||^2 subject to
-    ||gamma||_0 <= budget, with X from the formula, and proves how far from the best it can be.
+    All clusters differ a little, by normal effects u of a variance that is estimated; few differ by
+    more, by effects v of their own. Minimises ||y - X beta - A(u + v)||^2 + ||u||^2 / theta +
+    ridge ||v||^2 + ridge_fixed ||beta||^2 subject to ||v||_0 <= budget, with X from the formula,
+    and proves how far from the best the answer can be. With ``background="none"`` that is Eq. 5.
     Coefficients carry no ridge unless asked for, so that units and origins of covariates change
     no name, no effect and no prediction.
 
@@ -66,20 +78,30 @@ def fit(
         As in R, statsmodels and patsy, ``"score ~ age + sex"``: text columns become indicators
         against their first level, transformations such as ``np.log(x)``, ``bs(x, df=4)``, ``C(x)``
         and interactions work, ``.`` is every other column. Without the clusters. None of it is run:
-        columns, arithmetic, comparisons and the functions of `scs.functions`, all else is refused.
+        columns, arithmetic, comparisons and the functions of `scs.data.functions`, all else is
+        refused.
     data : data frame (pandas, polars, pyarrow) or dict of columns
     groups : str
         Column of cluster labels.
-    budget : int or "auto"
-        More than there are clusters is taken as all of them, with a warning. "auto": of least
-        squared error on held-out rows, in five folds within clusters, or on ``validation``, out of
-        `budget_grid`. Folds follow what the rows hold, so that neither the order of rows nor labels
-        or units matter, and rows are dealt anew until the choice is stable; ``tuning.flat`` names
-        the budgets that do as well. With random slopes a budget has to be named: one number for
+    budget : int, "fdr", "predict" or "auto"
+        How many clusters may be named. "auto" is "fdr": as many as an error rate of ``fdr`` allows.
+        That can be none. "predict" (the paper's, and "auto" where ``validation`` is given): of
+        least squared error on held-out rows, in five folds within clusters, or on ``validation``,
+        out of `budget_grid`. Folds follow what the rows hold, so that neither the order of rows nor
+        labels or units matter, and rows are dealt anew until the choice is stable; ``tuning.flat``
+        names the budgets that do as well. A number: so many at most; more than there are is taken
+        as all of them, with a warning. With random slopes a budget has to be named: one number for
         each effect alike, a sequence in the order of ``random``, or a dict by name,
         ``{"Intercept": 2, "x": 3}``, in which what is not named gets 0.
-    ridge : float
-        mu > 0 on the effects: an effect of n rows is shrunk by n / (n + mu).
+    fdr : float
+        The false discovery rate q of ``budget="fdr"``, in (0, 1): the expected share of wrong names
+        among the names, of clusters that differ by no more than the background.
+    background : "auto", "none" or float
+        theta >= 0, the variance of u over the errors': estimated, 0 (the paper's method), or given.
+        A random intercept alone has one.
+    ridge : float, optional
+        mu > 0 on the effects v: an effect of n rows is shrunk by n / (n + mu). None: 1, the
+        paper's, without a background; next to nothing over one or with ``budget="fdr"``.
     ridge_fixed : float, optional
         >= 0 on the coefficients, never on the intercept. 0: units do not matter, and columns that
         others determine are left out, with a note that names them and a coefficient of NaN. None:
@@ -92,12 +114,13 @@ def fit(
     missing : {"refuse", "drop"}
         Rows that miss a value in a column that is used.
     bootstrap : int
-        Replications for intervals: of effects, from rows drawn within clusters (below ten rows
-        from the model's errors, see `scs.intervals`); of coefficients, from whole clusters drawn.
-        0: no intervals.
+        Replications beside: how often resamples select each cluster (rows drawn within clusters),
+        and intervals of coefficients (whole clusters drawn). 0: none.
     level : float
         Of the intervals.
     seed : int
+        Of resamples, of folds and of the tree for new clusters; names at an error rate do not
+        depend on it.
     random : str, optional
         The effects that a cluster may have, as lme4 writes them left of the bar. None or "1": a
         random intercept; "1 + x" or "x": and a slope of x; "0 + x" or "x - 1": a slope alone, which
@@ -106,9 +129,9 @@ def fit(
         mean) / standard deviation over the rows, so that units and origin of x do not matter: the
         effect of an intercept is the level at the mean of x. Effects of slopes are reported per
         unit of x. Indicators of all levels without a random intercept, "0 + C(x)", are levels
-        themselves and are not centred. No bootstrap, no LMM beside.
+        themselves and are not centred. No background, no bootstrap, no LMM beside.
     validation : data frame, optional
-        The paper's labelled validation rows, for ``budget="auto"``; used in the final fit too.
+        The paper's labelled validation rows, which choose the budget; used in the final fit too.
     method : see `scs.solve`
     verbose : bool
         Say on stderr what is being done.
@@ -125,88 +148,55 @@ def fit(
     References
     ----------
     Paper, Eq. 5, Sections 2.2 and 5.4.
+
+    Examples
+    --------
+    >>> import scs
+    >>> table = {"y": [1, 2, 2, 3, 9, 8, 2, 1], "school": list("aabbccdd")}
+    >>> scs.fit("y ~ 1", table, "school", budget=1).selected.tolist()
+    ['c']
     """
-    numbers = {"gap": gap, "time_limit": time_limit, "ridge": ridge}
-    if ridge_fixed is not None:
-        numbers["ridge_fixed"] = ridge_fixed
-    for name, value in numbers.items():
-        if not isinstance(value, Real) or isinstance(value, bool):
-            raise TypeError(f"{name} must be a number, got {value!r}.")
-    if not time_limit > 0:
-        raise ValueError(f"time_limit must be positive (seconds), got {time_limit!r}: try 60.")
+    settings = _settings(
+        budget=budget,
+        fdr=fdr,
+        background=background,
+        ridge=ridge,
+        ridge_fixed=ridge_fixed,
+        gap=gap,
+        time_limit=time_limit,
+        method=method,
+        seed=seed,
+    )
     if not isinstance(bootstrap, Integral) or bootstrap < 0:
         raise ValueError(f"bootstrap must be a whole number, 0 or more, got {bootstrap!r}.")
-    if not isinstance(seed, Integral) or seed < 0:
-        raise ValueError(f"seed must be a whole number, 0 or more, got {seed!r}.")
-
-    def say(what: str) -> None:
-        if verbose:
-            print(what, file=sys.stderr, flush=True)
-
+    say = partial(_tell, verbose)
     groups = column_name(groups, "groups")
     as_read = model_rows(formula, data, groups, missing=missing, random=random)
     rows = _in_order(as_read)  # what is computed must not depend on the order of rows
-    budgets: dict[str, int] = {}
-    if rows.slopes is not None:
+    slopes = rows.slopes is not None
+    if slopes:
         budgets = _slope_budgets(rows, budget)
-        _refuse_with_slopes(bootstrap, validation)
-    elif not (isinstance(budget, str) and budget == "auto") and (
-        not isinstance(budget, Integral) or isinstance(budget, bool)
-    ):
-        raise ValueError(
-            f"budget must be a whole number or 'auto', got {budget!r} (several are for random "
-            "slopes: random='1 + x')."
-        )
-    options = {
-        "ridge": ridge,
-        "ridge_fixed": ridge if ridge_fixed is None else ridge_fixed,
-        "method": method,
-        "seed": int(seed),
-    }
+        _refuse_with_slopes(bootstrap, validation, background)
+    else:
+        checked_budget(budget)
     held_out = None if validation is None else _held_out(rows, validation, groups)
     fitted = rows.design if held_out is None else in_order(stacked(rows.design, held_out))
-    standard = Standard.of(fitted, intercept=rows.intercept, ridge_fixed=options["ridge_fixed"])
-    tuning, chosen_by = None, "given"
-    if not budgets and budget == "auto":
-        if held_out is None:
-            if np.bincount(rows.design.codes).max() < 2:
-                raise ValueError(
-                    "budget='auto' holds rows out of their clusters, but every cluster has a "
-                    "single row: name a budget (--budget N), or pass validation=."
-                )
-        else:
-            folds = [
-                tuple(
-                    Moments.from_design(standard.kept(d), intercept=rows.intercept)
-                    for d in (rows.design, in_order(held_out))
-                )
-            ]
-            chosen_by = "least error on the validation rows"
+    standard = Standard.of(fitted, intercept=rows.intercept, ridge_fixed=settings.ridge_fixed)
+    if slopes:
+        found, inner = _select_slopes(rows, standard, settings, budgets, say)
+        shown: int | dict[str, int] = budgets
+    else:
         grid = budget_grid(len(rows.design.labels))
-        say(f"choosing the budget: {len(grid)} budgets ...")
-        with warnings.catch_warnings():
-            # What is to be said of the columns is said of all the rows.
-            warnings.simplefilter("ignore", DesignWarning)
-            if held_out is None:
-                kept = standard.kept(rows.design)
-                tuning = choose_budget(kept, grid, FOLDS, intercept=rows.intercept, **options)
-                dealt = f"dealt {tuning.repeats} times"
-                chosen_by = f"least error, {FOLDS} folds within clusters, {dealt}"
-            else:
-                each = time_limit / len(grid)
-                tuning = tune_budget(folds, grid, gap=max(gap, 1e-4), time_limit=each, **options)
-        budget = tuning.best
+        found, inner = select(
+            rows.design, held_out, standard, settings, grid, intercept=rows.intercept, say=say
+        )
+        shown = found.budget
     if held_out is not None:
         as_read = replace(as_read, design=stacked(as_read.design, held_out))
         rows = _in_order(as_read)
-    moments, inner = (_moments(rows, d) for d in (rows.design, standard.design(rows.design)))
-    if not budgets:
-        budget = within(int(budget), moments.n_clusters)
-    say(f"selecting at most {budgets or budget} of {moments.n_clusters} clusters ...")
-    allowed = list(budgets.values()) if budgets else budget
-    found = solve(inner, allowed, gap=gap, time_limit=time_limit, **options)
-    solution = standard.solution(found)
-    if budgets:
+    moments = _moments(rows, rows.design)
+    solution = standard.solution(found.solution)
+    if slopes:
         solution = rows.slopes.scale.solution(solution)
         lmm, lmm_note = None, "it is fitted for a random intercept alone."
     else:
@@ -214,17 +204,22 @@ def fit(
     by_rows = by_clusters = None
     if bootstrap and solution.status != "interrupted":  # Ctrl-C: what there is, and no more work
         say(f"resampling: {bootstrap} times rows, {bootstrap} times clusters ...")
+        options = {
+            "seed": settings.seed,
+            "ridge": found.ridge,
+            "ridge_fixed": settings.ridge_fixed,
+            "background": solution.theta,
+        }
         by_rows, by_clusters = _resampled(
-            replace(rows, design=standard.kept(rows.design)), budget, bootstrap, level, options
+            replace(rows, design=standard.kept(rows.design)), shown, bootstrap, level, options
         )
     return FittedModel(
         formula=formula,
         groups=groups,
-        budget=budgets or budget,
-        chosen_by=chosen_by,
-        tuning=tuning,
-        ridge=float(ridge),
-        ridge_fixed=float(options["ridge_fixed"]),
+        budget=shown,
+        selection=found,
+        level=level,
+        ridge_fixed=settings.ridge_fixed,
         solution=solution,
         moments=moments,
         standard=standard,
@@ -234,8 +229,72 @@ def fit(
         boot_rows=by_rows,
         boot_clusters=by_clusters,
         rows=as_read if len(rows.design.y) <= _TREE_ROWS else _sampled(rows, seed),
+        seed=settings.seed,
+    )
+
+
+def _tell(verbose: bool, what: str) -> None:
+    if verbose:
+        print(what, file=sys.stderr, flush=True)
+
+
+def _settings(
+    *,
+    budget: Any,
+    fdr: float,
+    background: Any,
+    ridge: float | None,
+    ridge_fixed: float | None,
+    gap: float,
+    time_limit: float,
+    method: str,
+    seed: int,
+) -> Settings:
+    """Check what does not need the rows."""
+    numbers = {"gap": gap, "time_limit": time_limit, "ridge": ridge, "ridge_fixed": ridge_fixed}
+    for name, value in numbers.items():
+        if name.startswith("ridge") and value is None:
+            continue
+        if not isinstance(value, Real) or isinstance(value, bool):
+            raise TypeError(f"{name} must be a number, got {value!r}.")
+    if not time_limit > 0:
+        raise ValueError(f"time_limit must be positive (seconds), got {time_limit!r}: try 60.")
+    if not isinstance(seed, Integral) or seed < 0:
+        raise ValueError(f"seed must be a whole number, 0 or more, got {seed!r}.")
+    if ridge_fixed is None:  # the paper's: the same as on the effects
+        ridge_fixed = 1.0 if ridge is None else ridge
+    return Settings(
+        budget=budget,
+        fdr=checked_fdr(fdr),
+        background=checked_theta(background),
+        ridge=ridge,
+        ridge_fixed=float(ridge_fixed),
+        gap=gap,
+        time_limit=time_limit,
+        method=method,
         seed=int(seed),
     )
+
+
+def _select_slopes(
+    rows: ModelRows,
+    standard: Standard,
+    settings: Settings,
+    budgets: dict[str, int],
+    say: Callable[[str], None],
+) -> tuple[Selection, SlopeMoments]:
+    """Solve for one budget for each effect."""
+    inner = _moments(rows, standard.design(rows.design))
+    say(f"selecting at most {budgets} of {inner.n_clusters} clusters ...")
+    options = settings.options(0.0, "given")
+    found = solve(
+        inner,
+        list(budgets.values()),
+        gap=settings.gap,
+        time_limit=settings.time_limit,
+        **options,
+    )
+    return Selection(found, 0, options["ridge"], "given"), inner
 
 
 def _in_order(rows: ModelRows) -> ModelRows:
@@ -275,7 +334,12 @@ def _slope_budgets(rows: ModelRows, budget: Any) -> dict[str, int]:
     return {INTERCEPT: 0} | dict(zip(own, given, strict=True))
 
 
-def _refuse_with_slopes(bootstrap: int, validation: Any) -> None:
+def _refuse_with_slopes(bootstrap: int, validation: Any, background: Any) -> None:
+    if background not in ("auto", "none", 0):
+        raise ValueError(
+            f"background={background!r} is for a random intercept alone: pass 'none' with random "
+            "slopes (--background none)."
+        )
     if bootstrap:
         raise ValueError(
             f"bootstrap={bootstrap}: intervals are for a random intercept alone: pass 0 "
@@ -335,6 +399,7 @@ def _resampled(
         "intercept": intercept,
         "ridge": options["ridge"],
         "ridge_fixed": ridge_fixed,
+        "background": options["background"],
     }
     labels = design.labels[design.codes]
     with warnings.catch_warnings():

@@ -87,6 +87,27 @@ class Standard:
         beta = np.concatenate([level[:first], slopes])
         return replace(solution, beta=self.rank.expand(beta))
 
+    def covariance(self, covariance: np.ndarray) -> np.ndarray:
+        """Return the covariance of the coefficients of the user's columns, NaN for those left out.
+
+        Parameters
+        ----------
+        covariance : ndarray
+            Of the coefficients solved for.
+        """
+        if self.transform is None:
+            return covariance
+        first = int(self.rank.intercept)
+        back = np.zeros((first + len(self.origin), first + self.transform.shape[1]))
+        back[first:, first:] = self.transform
+        back[:first, :first] = 1.0
+        back[:first, first:] = -self.origin @ self.transform
+        kept = self.rank.expand(np.arange(len(back), dtype=float))
+        there = ~np.isnan(kept)
+        found = np.full((len(kept), len(kept)), np.nan)
+        found[np.ix_(there, there)] = back @ covariance @ back.T
+        return found
+
 
 @dataclass(frozen=True, eq=False)
 class SlopeScale:

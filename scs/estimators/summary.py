@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from scs.data.rows import INTERCEPT
-from scs.inference.intervals import FEWEST_ROWS, model_intervals, within_variance
+from scs.estimators.selection import NEARLY_FREE
 
 if TYPE_CHECKING:
     from scs.estimators.fitted import FittedModel
@@ -48,13 +48,41 @@ def share(value: float) -> str:
     return f"at most {digit}e{int(power):d}" if digit < 10 else f"at most 1e{int(power) + 1:d}"
 
 
+def finding(model: FittedModel) -> str:
+    """Say first what a reader came for: which clusters are named, and at what error rate."""
+    size, n_clusters = int(np.count_nonzero(model.solution.gamma)), model.moments.n_clusters
+    of = f"{size:,} of {n_clusters:,} clusters ({model.groups})"
+    if model.fdr is None:
+        if model.rows.slopes is not None:
+            return f"{size:,} effects are selected, of {n_clusters:,} clusters ({model.groups})."
+        how = "predict held-out rows best" if model.tuning is not None else "differ most"
+        return f"{of} are selected: those that {how}, whether or not by more than chance."
+    rate = f"a false discovery rate of {model.fdr:.0%}"
+    if size:
+        return (
+            f"{of} {'is' if size == 1 else 'are'} named, at {rate}: each differs by more than "
+            f"clusters do among themselves, and on average {model.fdr:.0%} of such names are wrong."
+        )
+    least = model.qvalues.min()
+    nearest = "" if np.isnan(least) else f" The nearest to it would be named at {least:.0%}."
+    return (
+        f"Nobody can be named: none of {n_clusters:,} clusters ({model.groups}) differs by more "
+        f"than clusters do among themselves, at {rate}.{nearest}"
+    )
+
+
 def fixed_effects(model: FittedModel) -> pd.DataFrame:
-    """Return coefficients: ``estimate``, with a bootstrap ``low`` and ``high``, LMM's beside."""
+    """Return coefficients by term.
+
+    ``estimate``, ``s.e.`` given the selection, with a bootstrap ``low`` and ``high``, LMM's beside.
+    """
 
     def expand(values):  # no number for columns left out
         return model.standard.rank.expand(np.asarray(values))
 
     table = pd.DataFrame({"estimate": model.coef})
+    if not model.std_errors.isna().all():
+        table["s.e."] = model.std_errors
     if model.boot_clusters is not None:
         intervals = model.boot_clusters.coefficients()
         table["low"], table["high"] = expand(intervals["low"]), expand(intervals["high"])
@@ -75,47 +103,35 @@ def selected_clusters(model: FittedModel, effect: str | None = None) -> pd.DataF
     Returns
     -------
     DataFrame, indexed by label
-        ``rows``, ``effect``; with a bootstrap ``low``, ``high`` and ``chosen`` (share of the
-        resamples that select the cluster too), and where one has fewer than ten rows ``interval``
-        ("resampled", or "model", which it then is); ``proved`` ("in", "open"); with an LMM
-        ``BLUP`` and ``rank``, that of its size among all clusters.
+        ``rows``, ``effect`` (the whole one, with the background's part); ``low`` and ``high``, the
+        interval that holds after the naming; ``p``, and ``q``, the false discovery rate at which
+        the cluster would just be named; with a bootstrap ``chosen``, the share of the resamples
+        that select the cluster too; ``proved`` ("in", "open"); with an LMM ``BLUP`` and ``rank``,
+        that of its size among all clusters.
     """
     solution, names = model.solution, model.effect_names
     r = 0 if effect is None else names.index(effect)
     gamma = solution.gamma.reshape(-1, len(names))[:, r]
+    whole = solution.cluster_effects.reshape(-1, len(names))[:, r]
     support = np.flatnonzero(gamma)
     table = pd.DataFrame(
-        {"rows": model.moments.n[support].astype(int), "effect": gamma[support]},
+        {"rows": model.moments.n[support].astype(int), "effect": whole[support]},
         index=model.effects.index[support],
     )
+    if model.selection.inference is not None:
+        table = table.join(model.intervals)
+        table["p"] = model.pvalues.to_numpy()[support]
+        table["q"] = model.qvalues.to_numpy()[support]
     if model.boot_rows is not None:
-        intervals = model.boot_rows.effects()
         # The resamples' own search may name others where the proof had more time.
-        for name, column in (("low", "low"), ("high", "high"), ("chosen", "frequency")):
-            table[name] = intervals[column].reindex(table.index).to_numpy()
-        small = (table["rows"] < FEWEST_ROWS).to_numpy()
-        if small.any():
-            # The model's need no resample, so they are there where the search names others, too.
-            own = _model_intervals(model).loc[small, ["low", "high"]]
-            table.loc[small, ["low", "high"]] = own.to_numpy()
-            table["interval"] = np.where(small, "model", "resampled")
+        chosen = model.boot_rows.effects()["frequency"]
+        table["chosen"] = chosen.reindex(table.index).to_numpy()
     table["proved"] = solution.membership.reshape(-1, len(names))[support, r]
     if model.lmm is not None:
         table["BLUP"] = model.lmm.effects[support]
         rank = pd.Series(-np.abs(model.lmm.effects)).rank(method="min").astype(int)
         table["rank"] = rank.to_numpy()[support]
     return table.sort_values("effect", ascending=False, kind="stable")
-
-
-def _model_intervals(model: FittedModel) -> pd.DataFrame:
-    return model_intervals(
-        model.moments,
-        model.solution.beta,
-        model.solution.gamma,
-        ridge=model.ridge,
-        ridge_fixed=model.ridge_fixed,
-        level=model.boot_rows.level,
-    )
 
 
 def _selections(model: FittedModel, top: int) -> list[tuple[str, pd.DataFrame, int]]:
@@ -177,10 +193,24 @@ def data_notes(model: FittedModel) -> list[tuple[str, str]]:
     notes.append(("budget", f"{budget} ({model.chosen_by})"))
     if model.tuning is not None:
         notes.append(("held-out error", held_out_text(model)))
+    if model.rows.slopes is None:
+        notes.append(("background", _background_text(model)))
     on = "effects (slopes per standard deviation)" if rows.slopes is not None else "effects"
-    mu = f"{model.ridge:g} on {on}, {model.ridge_fixed:g} on coefficients, 0 on the intercept"
-    notes.append(("ridge", mu))
+    mu = f"{model.ridge:.3g}" if model.ridge >= NEARLY_FREE else "next to none"
+    text = f"{mu} on {on}, {model.ridge_fixed:g} on coefficients, 0 on the intercept"
+    notes.append(("ridge", text))
     return notes
+
+
+def _background_text(model: FittedModel) -> str:
+    """Say how far clusters differ that are not named."""
+    found = model.selection.inference
+    if model.theta == 0:
+        return "none: clusters that are not named are taken to be all alike"
+    text = f"standard deviation {number(np.sqrt(model.theta * model.var_e), 3)} between clusters"
+    if found is not None:
+        text += f", {number(np.sqrt(found.var_e), 3)} of the errors; ICC {found.icc:.3f}"
+    return text
 
 
 def held_out_text(model: FittedModel) -> str:
@@ -215,6 +245,8 @@ def certificate_notes(model: FittedModel) -> list[tuple[str, str]]:
         ),
         ("status", f"{s.status}; {s.method}"),
     ]
+    if model.rows.slopes is None:
+        notes.insert(0, ("list", _list_text(model)))
     selected, others, what = s.gamma != 0, s.gamma == 0, ""
     if model.rows.slopes is not None:
         others &= np.array([model.budget[name] > 0 for name in model.effect_names])
@@ -224,6 +256,24 @@ def certificate_notes(model: FittedModel) -> list[tuple[str, str]]:
     if others.any():
         notes.append((f"{int(others.sum()):,} others", count(others)))
     return notes
+
+
+def _list_text(model: FittedModel) -> str:
+    """Say what is proved of the list, in units that matter beside what the last name is worth."""
+    s, found = model.solution, model.selection.inference
+    of = f"list of at most {model.budget:,} clusters"
+    if s.status == "optimal":
+        return f"no other {of} fits better"
+    text = f"another {of} may fit better"
+    if found is None:
+        return text
+    left = (s.objective - s.bound) / (2 * found.var_e)
+    text += f", by at most {number(left, 2)} in log-likelihood"
+    if len(s.support):
+        d = found.deviations
+        worth = 0.5 * (d.value[s.support] / d.spread[s.support]) ** 2
+        text += f"; the weakest name is worth {number(worth.min(), 2)}"
+    return text
 
 
 def remarks(model: FittedModel, *, left_out: int = 0) -> list[str]:
@@ -245,13 +295,22 @@ def remarks(model: FittedModel, *, left_out: int = 0) -> list[str]:
             f"{', '.join(alone)}: not in the formula, so that clusters outside the selection have "
             "a slope of 0."
         )
-    if model.boot_rows is not None:
+    if model.selection.note:
+        found.append(model.selection.note)
+    if model.selection.inference is not None and model.solution.gamma.any():
         found.append(_about_intervals(model))
+    if model.boot_rows is not None:
+        found.append(
+            f"Chosen: the share of {model.boot_rows.reps} resamples, of rows within clusters, that "
+            "select the cluster too. Intervals of coefficients are from whole clusters drawn."
+        )
     if model.tuning is not None and model.budget == model.moments.n_clusters:
         found.append(
             "Held-out rows are predicted best with an effect for every cluster: no few of them "
             "stand out. Give a budget to see those that differ most."
         )
+    if model.fdr is not None:
+        found.append(_about_names(model))
     found.append(
         "Proved is what fits these rows best, not that clusters differ: chance can mislead the "
         "best fit too."
@@ -275,25 +334,25 @@ def _meeting_point(model: FittedModel) -> str:
 
 
 def _about_intervals(model: FittedModel) -> str:
-    boot, n = model.boot_rows, model.moments.n[model.solution.gamma != 0]
-    small = ""
-    if (n < FEWEST_ROWS).any():
-        small = (
-            f" For clusters below {FEWEST_ROWS} rows, too few to draw anew, they are the model's "
-            "(t intervals from the errors within clusters, around the effect before its shrinkage, "
-            "and extended to the effect printed)."
-        )
-        if within_variance(model.moments)[1] <= 0:
-            small = (
-                f" Clusters below {FEWEST_ROWS} rows have none: no cluster has rows enough to tell "
-                "the errors' variance."
-            )
+    found = model.selection.inference
+    passed = "passed its threshold" if found.q is not None else "is among those that differ most"
     return (
-        f"Intervals: {boot.level:.0%} percentiles of {boot.reps} bootstrap resamples, of rows "
-        "within clusters for effects (given that the cluster is chosen, so that the estimate "
-        f"itself can lie outside), of whole clusters for coefficients.{small} After a selection "
-        "they cover less than they say."
+        f"Intervals: {model.level:.0%}, for the whole effect of a cluster given that it {passed}. "
+        "One that only just passed may hold 0: such a deviation is rare without an effect, and "
+        "overstated with one. p is for a background alone; q is the false discovery rate at which "
+        "the cluster would just be named."
     )
+
+
+def _about_names(model: FittedModel) -> str:
+    text = (
+        "The error rate holds for normal errors of one variance, up to the estimation of the "
+        "background: where no cluster differs, somebody is named in up to some 14% of tables "
+        "instead of 10%."
+    )
+    if not model.selection.consistent:
+        text += " These names do not all keep to it, for the search was stopped."
+    return text
 
 
 def icc_text(model: FittedModel) -> str:
@@ -305,7 +364,8 @@ def icc_text(model: FittedModel) -> str:
 def as_text(model: FittedModel, *, top: int = 25) -> str:
     """Return the whole summary as text, at most about 80 columns wide."""
     line, rule = "-" * WIDTH, "=" * WIDTH
-    parts = ["Significant cluster selection", rule, _pairs(data_notes(model)), line]
+    parts = ["Significant cluster selection", rule, _wrapped(finding(model)), line]
+    parts += [_pairs(data_notes(model)), line]
     parts += ["Certificate", _pairs(certificate_notes(model)), line]
     selections = _selections(model, top)
     for title, shown, left in selections:
@@ -324,6 +384,7 @@ def as_html(model: FittedModel, *, top: int = 25) -> str:
     """Return the summary as an HTML fragment, for notebooks."""
     selections = _selections(model, top)
     parts = [
+        f"<p>{escape(finding(model))}</p>",
         pairs_html(data_notes(model) + certificate_notes(model), "Fit and certificate"),
         *(table_html(shown, title) for title, shown, _ in selections),
         table_html(fixed_effects(model), "Coefficients"),

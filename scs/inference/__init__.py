@@ -5,7 +5,7 @@ false discovery rate), conditional (intervals that hold after the naming). All o
 `Moments`; `scs.fit` does not use it yet.
 """
 
-from scs.inference.background import Between, Deviations, deviations, effective_rows
+from scs.inference.background import Between, Deviations, deviations
 from scs.inference.conditional import conditional_interval, fcr_interval
 from scs.inference.naming import Names, choose_by_penalty, name_clusters
 
@@ -16,7 +16,6 @@ __all__ = [
     "choose_by_penalty",
     "conditional_interval",
     "deviations",
-    "effective_rows",
     "fcr_interval",
     "name_clusters",
 ]

@@ -15,25 +15,13 @@ import numpy as np
 from scipy import optimize, stats
 
 from scs.moments.moments import Moments
+from scs.problem.background import effective_rows
 
 #: Deviations beyond so many standard deviations do not count in the likelihood of the background.
 WINDOW = 2.5
 _RANK = 1e-10  # share of a column's sum of squares below which a direction is rounding
 _MEDIAN = stats.norm.ppf(0.75)  # of the absolute value of a standard normal variable
 _GRID = 60  # points at which the likelihood of the background is looked at first
-
-
-def effective_rows(n: np.ndarray, background: float) -> np.ndarray:
-    """Return m_k = n_k / (1 + theta n_k), the rows that a cluster's mean is worth.
-
-    Parameters
-    ----------
-    n : ndarray, shape (K,)
-        Rows in each cluster.
-    background : float
-        theta >= 0, the background's variance over the errors'.
-    """
-    return n / (1.0 + background * n)
 
 
 @dataclass(frozen=True, eq=False)
@@ -51,6 +39,8 @@ class Between:
         sigma^2 from within clusters, which no effect of a cluster can touch.
     df : float
         Its degrees of freedom, N - K - rank of ``within_xx``.
+    scale, origin : ndarray, shape (P,)
+        Of the columns: x in the data's units is ``x / scale + origin``.
     """
 
     n: np.ndarray
@@ -61,6 +51,8 @@ class Between:
     within_yy: float
     var_e: float
     df: float
+    scale: np.ndarray
+    origin: np.ndarray
 
     @classmethod
     def from_moments(cls, moments: Moments) -> Between:
@@ -73,8 +65,10 @@ class Between:
         """
         n, n_rows = moments.n, moments.n.sum()
         x, y = moments.mean_x.copy(), moments.mean_y.copy()
+        origin = np.zeros(x.shape[1])
         if moments.intercept:
-            x[:, 1:] -= n @ x[:, 1:] / n_rows
+            origin[1:] = n @ x[:, 1:] / n_rows
+            x -= origin
             y -= n @ y / n_rows
         size = np.sqrt((np.diag(moments.within_xx) + n @ x**2) / n_rows)
         scale = 1.0 / np.where(size > 0, size, 1.0)
@@ -95,7 +89,17 @@ class Between:
                 "is real: pass background=0 (--background none)."
             )
         x *= scale
-        return cls(n, x, y, within, within_xy, moments.within_yy, float(rest / df), df)
+        var_e = float(rest / df)
+        return cls(n, x, y, within, within_xy, moments.within_yy, var_e, df, scale, origin)
+
+    def in_data_units(self, inverse: np.ndarray) -> np.ndarray:
+        """Return the inverse of M for coefficients of the data's columns, about their own zero."""
+        found = inverse * np.outer(self.scale, self.scale)
+        if self.origin.any():  # the intercept is the level at the means, less what they add to it
+            back = np.eye(len(found))
+            back[0] -= self.origin
+            found = back @ found @ back.T
+        return found
 
     @property
     def n_clusters(self) -> int:

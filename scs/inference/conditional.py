@@ -6,10 +6,15 @@ import numpy as np
 from scipy import stats
 
 _BISECTIONS = 80
+_NORMAL = 1e4  # degrees of freedom from which t is as good as normal
 
 
 def conditional_interval(
-    value: np.ndarray, error: np.ndarray, threshold: np.ndarray, level: float = 0.95
+    value: np.ndarray,
+    error: np.ndarray,
+    threshold: np.ndarray,
+    level: float = 0.95,
+    df: float = np.inf,
 ) -> tuple[np.ndarray, np.ndarray]:
     """Return intervals for the mean g of N(g, 1) given |Z| >= c: equal tails, and the estimate.
 
@@ -25,6 +30,8 @@ def conditional_interval(
         c, in standard errors: what the deviation had to pass.
     level : float
         In (0, 1).
+    df : float
+        Of the standard errors: Phi is the law of Student's t, shifted by g. Normal by default.
 
     Returns
     -------
@@ -41,29 +48,31 @@ def conditional_interval(
     z = np.abs(value) / error
     c = np.minimum(threshold, z)  # rounding: what was named has passed
     tail = (1.0 - level) / 2.0
-    low = _mean_with(z, c, 1.0 - tail)
-    high = _mean_with(z, c, tail)
+    low = _mean_with(z, c, 1.0 - tail, df)
+    high = _mean_with(z, c, tail, df)
     # One that only just passed is surely overstated, so much that its interval can end below it.
     ends = np.stack([sign * low * error, sign * high * error, value])
     return ends.min(axis=0), ends.max(axis=0)
 
 
-def _mean_with(z: np.ndarray, c: np.ndarray, share: float) -> np.ndarray:
+def _mean_with(z: np.ndarray, c: np.ndarray, share: float, df: float) -> np.ndarray:
     """Return the g at which the truncated law has ``share`` of its mass below z, by bisection."""
-    low, high = -(c + 40.0) - 10.0, z + 40.0
+    far = 10.0 + 4.0 * stats.t.isf(1e-9, df)
+    low, high = -c - far, z + far
     for _ in range(_BISECTIONS):
         middle = (low + high) / 2.0
-        above = truncated_cdf(z, c, middle) > share  # falls with g
+        above = truncated_cdf(z, c, middle, df) > share  # falls with g
         low, high = np.where(above, middle, low), np.where(above, high, middle)
     return (low + high) / 2.0
 
 
-def truncated_cdf(z: np.ndarray, c: np.ndarray, g: np.ndarray) -> np.ndarray:
-    """Return P(Z <= z) for Z ~ N(g, 1) given |Z| >= c, where z >= c."""
+def truncated_cdf(z: np.ndarray, c: np.ndarray, g: np.ndarray, df: float = np.inf) -> np.ndarray:
+    """Return P(Z <= z) for Z ~ N(g, 1), or g + t, given |Z| >= c, where z >= c."""
+    law = stats.norm() if df > _NORMAL else stats.t(df)
     # Logarithms: far from g both tails underflow.
-    below, above = stats.norm.logcdf(-c - g), stats.norm.logsf(c - g)
+    below, above = law.logcdf(-c - g), law.logsf(c - g)
     total = np.logaddexp(below, above)
-    return 1.0 - np.exp(np.minimum(stats.norm.logsf(z - g) - total, 0.0))
+    return 1.0 - np.exp(np.minimum(law.logsf(z - g) - total, 0.0))
 
 
 def fcr_interval(

@@ -22,7 +22,7 @@ from scs.solvers import Tuning
 from scs.solvers.path import Scores
 
 STABLE, MOST = 5, 20  # times that the same budget must come, and times in all
-_OPTIONS = ("ridge", "ridge_fixed", "gap")
+_OPTIONS = ("ridge", "ridge_fixed", "gap", "background")
 _WORK, _STEPS = 2e9, 20  # numbers to go through in all; steps of the heuristic for each budget
 _GRID = 2**16  # steps from a column's least to its largest value, where columns are compared
 _FINE = 2**30  # and where clusters are
@@ -132,7 +132,8 @@ def choose_budget(
     seed : int
         Another one deals otherwise.
     **options
-        ``ridge``, ``ridge_fixed`` and ``gap`` of `scs.solve`; others do not matter here.
+        ``ridge``, ``ridge_fixed``, ``background`` and ``gap`` of `scs.solve`; others do not matter
+        here.
 
     Raises
     ------

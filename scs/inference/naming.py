@@ -13,11 +13,11 @@ from scs.inference.background import (
     Deviations,
     coefficients,
     deviations,
-    effective_rows,
     first_variance,
     truncated_variance,
 )
 from scs.moments.moments import Moments
+from scs.problem.background import effective_rows
 
 _ROUNDS = 12  # of background and selection in turn; four do nearly always
 _STEPS = 100  # of one selection

@@ -136,7 +136,7 @@ def prediction_error(solution: Solution, rows: Moments) -> float:
             "the rows with SignificantClusterRegressor(..., random=...) instead."
         )
     where = find_labels(solution.labels, rows.labels)
-    gamma = np.where(where >= 0, solution.gamma[where], 0.0)
+    gamma = np.where(where >= 0, solution.cluster_effects[where], 0.0)
     beta = np.nan_to_num(solution.beta)  # columns left out in fitting add nothing
     residual = rows.mean_y - rows.mean_x @ beta - gamma
     within = beta @ (rows.within_xx @ beta - 2 * rows.within_xy)
@@ -229,5 +229,6 @@ def _products(solutions: Sequence[Solution], rows: Moments) -> np.ndarray:
     # Columns left out in fitting add nothing.
     beta = np.nan_to_num([each.beta - first.beta for each in solutions])
     means = beta @ rows.mean_x.T
-    means[:, known] += np.array([(each.gamma - first.gamma)[where[known]] for each in solutions])
+    effects = [(each.cluster_effects - first.cluster_effects)[where[known]] for each in solutions]
+    means[:, known] += np.array(effects)
     return (means * rows.n) @ means.T + beta @ rows.within_xx @ beta.T

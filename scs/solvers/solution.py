@@ -85,6 +85,10 @@ class Solution:
         numbers; ``status`` takes it into account.
     effect_names : tuple of str
         Names of the effects, the columns of ``gamma`` with random slopes.
+    theta : float
+        The background's variance over the errors', 0 without one.
+    background : ndarray, shape (K,), or None
+        Effects u_k of the background, BLUPs, of every cluster beside ``gamma``; None without.
     """
 
     beta: np.ndarray
@@ -103,17 +107,24 @@ class Solution:
     history: tuple[Step, ...] = field(repr=False)
     effect_names: tuple[str, ...] = ("intercept",)
     rounding: float = 0.0
+    theta: float = 0.0
+    background: np.ndarray | None = field(default=None, repr=False)
 
     def __post_init__(self) -> None:
         """Refuse what is not finite: it proves nothing, however it came about."""
-        for name in ("beta", "gamma", "objective", "bound", "gap", "rounding"):
-            value = np.asarray(getattr(self, name))
+        for name in ("beta", "gamma", "objective", "bound", "gap", "rounding", "background"):
+            value = np.asarray(0.0 if getattr(self, name) is None else getattr(self, name))
             left_out = (name == "beta") & np.isnan(value)  # a column without a coefficient
             if not (np.isfinite(value) | left_out).all():
                 raise ValueError(
                     f"the answer's {name} is not finite: rescale X and y (divide each column by "
                     "its largest value), and take ridge and ridge_fixed nearer to 1."
                 )
+
+    @property
+    def cluster_effects(self) -> np.ndarray:
+        """``gamma`` and the background's effects together: what a row of the cluster differs by."""
+        return self.gamma if self.background is None else self.gamma + self.background
 
     @property
     def selected(self) -> np.ndarray | tuple[np.ndarray, ...]:

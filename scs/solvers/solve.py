@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from numbers import Integral, Real
+from typing import Any
 
 import numpy as np
 
 from scs.data._quiet import quiet
 from scs.moments.moments import Moments
 from scs.moments.slopes import SlopeMoments
+from scs.problem.background import background_effects, check_background, with_background
 from scs.problem.constraints import Constraint
 from scs.problem.objective import Problem, lower_bound, membership, profile, rounding
 from scs.solvers.alternating import first_support
@@ -41,6 +44,7 @@ def solve(
     start: np.ndarray | Sequence[np.ndarray] | None = None,
     constraints: Sequence[Constraint] = (),
     cuts: str | None = None,
+    background: float = 0.0,
 ) -> Solution:
     """Select at most ``budget`` clusters with non-zero effects, with a proved bound.
 
@@ -83,6 +87,12 @@ def solve(
     cuts : {"strong", "plain"}, optional
         Of "outer" with a random intercept alone: "plain" are the paper's tangents of Eq. 6,
         "strong" (the default) those of a tighter function that is the same at supports.
+    background : float
+        theta >= 0, a ratio of variances: every cluster has a normal effect u_k ~ N(0, theta
+        sigma^2) beside, and the selection is of those that differ by more. u is minimised out with
+        the penalty ||u||^2 / theta, so that n_k rows count as n_k / (1 + theta n_k). 0 is the
+        paper's method; with a budget of 0 the answer is the Gaussian mixed model's. For a random
+        intercept alone. `scs.fit` estimates it.
 
     Returns
     -------
@@ -103,61 +113,100 @@ def solve(
             f"moments must be Moments, got {type(moments).__name__}: "
             "call Moments.from_arrays(X, y, clusters) first."
         )
-    if isinstance(constraints, Constraint) or not isinstance(constraints, Iterable):
-        raise TypeError(f"constraints must be a list, got {constraints!r}: pass [{constraints!r}].")
-    constraints = tuple(constraints)
-    is_general = bool(constraints) or isinstance(moments, SlopeMoments)
+    constraints = _check_constraints(constraints)
     budgets = [within(each, moments.n_clusters) for each in _check_budgets(budget, moments)]
-    budget = budgets[0]
-    if method not in METHODS:
-        raise ValueError(f"method must be one of {METHODS}, got {method!r}.")
-    if not (_is_number(gap) and 0 <= gap < 1):
-        raise ValueError(f"gap must be a number in [0, 1), got {gap!r}: try 1e-4.")
-    if cuts is not None:
-        _check_cuts(cuts, method, is_general)
-    if is_general and method == "exact":
-        what = "random slopes" if isinstance(moments, SlopeMoments) else "constraints"
-        raise ValueError(
-            f"method='exact' takes no {what}: it sorts clusters by one gain each. Use 'outer' or "
-            "'auto'."
-        )
-    if start is not None:
-        parts = start if isinstance(moments, SlopeMoments) else [start]
-        if len(parts) != len(budgets):
-            raise ValueError(f"start must hold one support for each of {len(budgets)} effects.")
-        size = moments.n_clusters
-        parts = [_check_start(p, problem_size=size, budget=b) for p, b in zip(parts, budgets)]
-        start = parts[0]
-    if not (_is_number(time_limit) and time_limit > 0):
-        raise ValueError(f"time_limit must be positive (seconds), got {time_limit!r}: try 60.")
-    if not isinstance(seed, Integral) or seed < 0:
-        raise ValueError(f"seed must be a whole number, 0 or more, got {seed!r}.")
-    limits = {"gap": gap, "time_limit": time_limit, "seed": seed}
-    if is_general:
-        first = None
-        if start is not None:
-            first = np.zeros((moments.n_clusters, len(budgets)))
-            for r, part in enumerate(parts):
-                first[part, r] = 1.0
-        return general(
-            moments,
+    _check_method(method, cuts, moments, constraints)
+    background = _check_background(background, moments)
+    starts = None if start is None else _check_starts(start, moments, budgets)
+    limits = _check_limits(gap, time_limit, seed)
+    counted = moments if background == 0 else with_background(moments, background)
+    if constraints or isinstance(moments, SlopeMoments):
+        found = general(
+            counted,
             budgets,
             ridge=ridge,
             ridge_fixed=ridge_fixed,
             constraints=constraints,
             method="alternating" if method == "alternating" else _general_reason(method, moments),
             verbose=verbose,
-            start=first,
+            start=None if starts is None else _as_weights(starts, moments.n_clusters),
             **limits,
         )
-    problem = Problem.from_moments(moments, ridge=ridge, ridge_fixed=ridge_fixed)
-    if method == "alternating":
-        return _alternating(moments, problem, budget, **limits)
-    if method == "outer":
-        kind = cuts or "strong"
-        return outer(moments, problem, budget, cuts=kind, verbose=verbose, start=start, **limits)
-    name = "exact" if method == "exact" else _reason(problem)
-    return exact(moments, problem, budget, method=name, verbose=verbose, start=start, **limits)
+    else:
+        problem = Problem.from_moments(counted, ridge=ridge, ridge_fixed=ridge_fixed)
+        search = {"verbose": verbose, "start": None if starts is None else starts[0], **limits}
+        if method == "alternating":
+            found = _alternating(counted, problem, budgets[0], **limits)
+        elif method == "outer":
+            found = outer(counted, problem, budgets[0], cuts=cuts or "strong", **search)
+        else:
+            name = "exact" if method == "exact" else _reason(problem)
+            found = exact(counted, problem, budgets[0], method=name, **search)
+    if background == 0:
+        return found
+    beside = background_effects(moments, background, found.beta, found.gamma)
+    return replace(found, theta=background, background=beside)
+
+
+def _check_constraints(constraints: Sequence[Constraint]) -> tuple[Constraint, ...]:
+    if isinstance(constraints, Constraint) or not isinstance(constraints, Iterable):
+        raise TypeError(f"constraints must be a list, got {constraints!r}: pass [{constraints!r}].")
+    return tuple(constraints)
+
+
+def _check_method(
+    method: str, cuts: str | None, moments: Moments | SlopeMoments, constraints: tuple
+) -> None:
+    slopes = isinstance(moments, SlopeMoments)
+    is_general = slopes or bool(constraints)
+    if method not in METHODS:
+        raise ValueError(f"method must be one of {METHODS}, got {method!r}.")
+    if cuts is not None:
+        _check_cuts(cuts, method, is_general)
+    if is_general and method == "exact":
+        what = "random slopes" if slopes else "constraints"
+        raise ValueError(
+            f"method='exact' takes no {what}: it sorts clusters by one gain each. Use 'outer' or "
+            "'auto'."
+        )
+
+
+def _check_background(background: float, moments: Moments | SlopeMoments) -> float:
+    background = check_background(background)
+    if background and isinstance(moments, SlopeMoments):
+        raise ValueError(
+            f"background={background!r} is for a random intercept alone: pass 0 with random slopes."
+        )
+    return background
+
+
+def _check_limits(gap: float, time_limit: float, seed: int) -> dict[str, Any]:
+    if not (_is_number(gap) and 0 <= gap < 1):
+        raise ValueError(f"gap must be a number in [0, 1), got {gap!r}: try 1e-4.")
+    if not (_is_number(time_limit) and time_limit > 0):
+        raise ValueError(f"time_limit must be positive (seconds), got {time_limit!r}: try 60.")
+    if not isinstance(seed, Integral) or seed < 0:
+        raise ValueError(f"seed must be a whole number, 0 or more, got {seed!r}.")
+    return {"gap": gap, "time_limit": time_limit, "seed": seed}
+
+
+def _check_starts(
+    start: np.ndarray | Sequence[np.ndarray], moments: Moments | SlopeMoments, budgets: list[int]
+) -> list[np.ndarray]:
+    """Return one support for each effect."""
+    parts = start if isinstance(moments, SlopeMoments) else [start]
+    if len(parts) != len(budgets):
+        raise ValueError(f"start must hold one support for each of {len(budgets)} effects.")
+    size = moments.n_clusters
+    return [_check_start(p, problem_size=size, budget=b) for p, b in zip(parts, budgets)]
+
+
+def _as_weights(supports: list[np.ndarray], n_clusters: int) -> np.ndarray:
+    """Return supports as selection weights, shape (K, R)."""
+    weights = np.zeros((n_clusters, len(supports)))
+    for r, support in enumerate(supports):
+        weights[support, r] = 1.0
+    return weights
 
 
 def _is_number(value: object) -> bool:

@@ -10,10 +10,10 @@ from scs.inference.background import (
     Deviations,
     coefficients,
     deviations,
-    effective_rows,
     first_variance,
     truncated_variance,
 )
+from scs.problem.background import effective_rows
 
 
 def draw(rng, n_clusters=12, *, tau=0.3, n_rows=(2, 9), flat=True):

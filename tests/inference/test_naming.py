@@ -7,8 +7,9 @@ import pytest
 from scipy import stats
 
 from scs import Moments
-from scs.inference.background import Between, coefficients, deviations, effective_rows
+from scs.inference.background import Between, coefficients, deviations
 from scs.inference.naming import best_of_size, choose_by_penalty, name_clusters, step_up
+from scs.problem.background import effective_rows
 
 
 def draw(rng, n_clusters, *, tau, share, delta=1.0, upwards=False, correlated=False):

@@ -1,0 +1,278 @@
+"""One pipeline from moments to a selection: the background, the number of clusters, the proof."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from numbers import Integral, Real
+from typing import Any
+
+import numpy as np
+
+from scs.data.design import Design, DesignWarning, stacked
+from scs.estimators.standard import Standard
+from scs.inference.certified import background_at, certified_names
+from scs.inference.effects import EffectInference
+from scs.inference.folds import choose_budget, in_order
+from scs.inference.naming import name_clusters
+from scs.moments.moments import Moments
+from scs.problem.background import check_background
+from scs.solvers import Solution, Tuning, solve, tune_budget, within
+
+FOLDS = 5
+RULES = ("fdr", "predict")
+#: Ridge on effects that are to be as good as free: in effective rows of a cluster of one row.
+NEARLY_FREE = 1e-4
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What was asked for, checked.
+
+    Attributes
+    ----------
+    budget : int or "auto", "fdr", "predict", or what random slopes take
+    fdr : float
+    background : float or None
+        theta; None: estimated.
+    ridge : float or None
+        None: 1, the paper's, without background; nearly 0 over one, and under an error rate.
+    ridge_fixed, gap, time_limit, method, seed
+        As in `scs.solve`.
+    """
+
+    budget: Any
+    fdr: float
+    background: float | None
+    ridge: float | None
+    ridge_fixed: float
+    gap: float
+    time_limit: float
+    method: str
+    seed: int
+
+    def rule(self, *, validation: bool) -> str:
+        """Return "fdr", "predict" or "given"; rows for validation ask for "predict"."""
+        if self.budget == "auto":
+            return "predict" if validation else "fdr"
+        return self.budget if isinstance(self.budget, str) else "given"
+
+    def ridge_at(self, theta: float, rule: str) -> float:
+        """Return the ridge on the effects."""
+        if self.ridge is not None:
+            return float(self.ridge)
+        return NEARLY_FREE / (1.0 + theta) if theta > 0 or rule == "fdr" else 1.0
+
+    def options(self, theta: float, rule: str) -> dict[str, Any]:
+        """Return the options of `scs.solve` that say what is minimised, and how."""
+        return {
+            "ridge": self.ridge_at(theta, rule),
+            "ridge_fixed": self.ridge_fixed,
+            "background": theta,
+            "method": self.method,
+            "seed": self.seed,
+        }
+
+
+@dataclass(frozen=True, eq=False)
+class Selection:
+    """A selection in the columns solved in, and how it came about.
+
+    Attributes
+    ----------
+    solution : Solution
+    budget : int
+    ridge : float
+    chosen_by : str
+    tuning : Tuning or None
+    inference : EffectInference or None
+        None where rows within clusters do not tell the errors' variance.
+    note : str
+        Why there is no background, or no inference; empty where there is.
+    consistent : bool
+        The names obey the rule of their error rate at the proved selection.
+    """
+
+    solution: Solution
+    budget: int
+    ridge: float
+    chosen_by: str
+    tuning: Tuning | None = None
+    inference: EffectInference | None = None
+    note: str = ""
+    consistent: bool = True
+
+
+def checked_budget(budget: Any) -> Any:
+    """Return the budget of a random intercept, or say what is wrong with it."""
+    if isinstance(budget, str) and budget in ("auto", *RULES):
+        return budget
+    if isinstance(budget, str) or not isinstance(budget, Integral) or isinstance(budget, bool):
+        raise ValueError(
+            f"budget must be a whole number, 'fdr', 'predict' or 'auto', got {budget!r} (several "
+            "are for random slopes: random='1 + x')."
+        )
+    return budget
+
+
+def checked_fdr(fdr: float) -> float:
+    """Return the false discovery rate, or say what is wrong with it."""
+    if not isinstance(fdr, Real) or isinstance(fdr, bool):
+        raise TypeError(f"fdr must be a number between 0 and 1, got {fdr!r}: try 0.1.")
+    if not 0 < fdr < 1:
+        raise ValueError(f"fdr must lie between 0 and 1, got {fdr!r}: try 0.1.")
+    return float(fdr)
+
+
+def checked_theta(background: Any) -> float | None:
+    """Return theta, None for "auto"; "none" is 0."""
+    if isinstance(background, str):
+        if background in ("auto", "none"):
+            return None if background == "auto" else 0.0
+        raise ValueError(
+            f"background must be 'auto', 'none' or a number theta >= 0, got {background!r}: "
+            "'none' is the paper's method."
+        )
+    return check_background(background)
+
+
+def select(
+    design: Design,
+    held_out: Design | None,
+    standard: Standard,
+    settings: Settings,
+    grid: list[int],
+    *,
+    intercept: bool,
+    say: Callable[[str], None],
+) -> tuple[Selection, Moments]:
+    """Choose the background and the budget, solve, and say what can be said of the effects.
+
+    Parameters
+    ----------
+    design : Design
+        Rows in the order of their content.
+    held_out : Design, optional
+        Validation rows, in the final fit too.
+    standard : Standard
+    settings : Settings
+    grid : list of int
+        Budgets that held-out rows choose from.
+    intercept : bool
+    say : callable
+        Takes what is being done.
+
+    Returns
+    -------
+    Selection, Moments
+        Both in the columns solved in.
+    """
+    rule = settings.rule(validation=held_out is not None)
+    everything = design if held_out is None else in_order(stacked(design, held_out))
+    inner = Moments.from_design(standard.design(everything), intercept=intercept)
+    if rule == "fdr":
+        found = _named(inner, settings, say)
+    else:
+        tuning, chosen_by, budget = None, "given", settings.budget
+        if rule == "predict":
+            tuning, chosen_by = _tuned(design, held_out, standard, settings, grid, intercept, say)
+            budget = tuning.best
+        budget = within(int(budget), inner.n_clusters)
+        theta, note = _background(inner, settings, budget)
+        say(f"selecting at most {budget} of {inner.n_clusters} clusters ...")
+        options = settings.options(theta, rule)
+        solution = solve(inner, budget, gap=settings.gap, time_limit=settings.time_limit, **options)
+        found = Selection(solution, budget, options["ridge"], chosen_by, tuning, note=note)
+    q = settings.fdr if rule == "fdr" else None
+    return _with_inference(found, inner, q), inner
+
+
+def _named(moments: Moments, settings: Settings, say: Callable[[str], None]) -> Selection:
+    """Name clusters at the false discovery rate, proved to be the best list of their number."""
+    n_clusters = moments.n_clusters
+    ridges = []
+
+    def solve_at(budget: int, theta: float) -> Solution:
+        say(f"selecting at most {budget} of {n_clusters} clusters ...")
+        options = settings.options(theta, "fdr")
+        ridges.append(options["ridge"])
+        return solve(moments, budget, gap=settings.gap, time_limit=settings.time_limit, **options)
+
+    say(f"naming clusters at a false discovery rate of {settings.fdr:g} ...")
+    try:
+        named, solution = certified_names(moments, settings.fdr, settings.background, solve_at)
+    except ValueError as error:
+        if not str(error).startswith(("clusters", "the outcome has no error")):
+            raise
+        raise ValueError(
+            f"budget='fdr' (the default) needs the errors' variance, but {error} Or name a budget "
+            "(--budget N)."
+        ) from None
+    chosen_by = f"false discovery rate {settings.fdr:g}"
+    budget = len(named.support)
+    return Selection(solution, budget, ridges[-1], chosen_by, consistent=named.consistent)
+
+
+def _background(moments: Moments, settings: Settings, budget: int) -> tuple[float, str]:
+    """Return theta at a given budget, and why it is 0 where it could not be told."""
+    if settings.background is not None:
+        return settings.background, ""
+    try:
+        return background_at(moments, budget), ""
+    except ValueError as error:
+        return 0.0, f"No background: {_reason(error)}"
+
+
+def _reason(error: ValueError) -> str:
+    return str(error).split(" Pass background")[0]
+
+
+def _tuned(
+    design: Design,
+    held_out: Design | None,
+    standard: Standard,
+    settings: Settings,
+    grid: list[int],
+    intercept: bool,
+    say: Callable[[str], None],
+) -> tuple[Tuning, str]:
+    """Choose the budget of least error on held-out rows (Section 2.2.1)."""
+    if held_out is None and np.bincount(design.codes).max() < 2:
+        raise ValueError(
+            "budget='predict' holds rows out of their clusters, but every cluster has a single "
+            "row: name a budget (--budget N), or pass validation=."
+        )
+    say(f"choosing the budget: {len(grid)} budgets ...")
+    kept = standard.kept(design)
+    theta = settings.background
+    if theta is None:
+        training = Moments.from_design(standard.design(design), intercept=intercept)
+        try:
+            theta = name_clusters(training, settings.fdr).background
+        except ValueError:  # said where the selection is made
+            theta = 0.0
+    options = settings.options(theta, "predict")
+    with warnings.catch_warnings():
+        # What is to be said of the columns is said of all the rows.
+        warnings.simplefilter("ignore", DesignWarning)
+        if held_out is None:
+            tuning = choose_budget(kept, grid, FOLDS, intercept=intercept, **options)
+            dealt = f"dealt {tuning.repeats} times"
+            return tuning, f"least error, {FOLDS} folds within clusters, {dealt}"
+        pair = tuple(
+            Moments.from_design(d, intercept=intercept)
+            for d in (kept, in_order(standard.kept(held_out)))
+        )
+        limits = {"gap": max(settings.gap, 1e-4), "time_limit": settings.time_limit / len(grid)}
+        tuning = tune_budget([pair], grid, **limits, **options)
+    return tuning, "least error on the validation rows"
+
+
+def _with_inference(found: Selection, moments: Moments, q: float | None) -> Selection:
+    try:
+        support, theta = found.solution.support, found.solution.theta
+        return replace(found, inference=EffectInference.of(moments, theta, support, q))
+    except ValueError as error:
+        note = found.note or f"No p-values and intervals: {_reason(error)}"
+        return replace(found, note=note)

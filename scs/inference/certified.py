@@ -1,0 +1,92 @@
+"""Names at a false discovery rate as a proved selection, and the background of a given budget."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+
+from scs.inference.background import Between, deviations, first_variance, truncated_variance
+from scs.inference.naming import Names, best_of_size, name_clusters, step_up
+from scs.moments.moments import Moments
+from scs.solvers import Solution
+
+_ROUNDS = 12
+_LEAST_REST = 3  # clusters not selected, below which nothing tells the background
+
+
+def certified_names(
+    moments: Moments,
+    q: float,
+    background: float | None,
+    solve_at: Callable[[int, float], Solution],
+) -> tuple[Names, Solution]:
+    """Name clusters at a false discovery rate such that the list is a proved selection.
+
+    The rule's number of names goes to the solver. Where the proved selection is another list, and
+    its own p-values do not all lie at or below q R / K, the number goes down until they do.
+
+    Parameters
+    ----------
+    moments : Moments
+        Without dependent columns.
+    q : float
+        False discovery rate, in (0, 1).
+    background : float, optional
+        theta >= 0; None: estimated.
+    solve_at : callable
+        The solution at a budget and a background.
+
+    Returns
+    -------
+    Names, Solution
+        Of one support.
+    """
+    named = name_clusters(moments, q, background)
+    theta, budget = named.background, len(named.support)
+    between = Between.from_moments(moments)
+    while True:
+        solution = solve_at(budget, theta)
+        free = np.zeros(between.n_clusters, dtype=bool)
+        free[solution.support] = True
+        found = deviations(between, theta, free)
+        size = int(free.sum())
+        consistent = bool((found.pvalues[free] <= q * size / between.n_clusters).all())
+        if consistent or solution.status == "interrupted":
+            return Names(solution.support, theta, q, found, consistent), solution
+        budget = min(step_up(found.pvalues, q), budget - 1)
+
+
+def background_at(moments: Moments, budget: int) -> float:
+    """Estimate theta where ``budget`` clusters have effects of their own.
+
+    In turn the selection of so many clusters and the truncated likelihood of the others'
+    deviations. 0 where fewer than three clusters are left, which tell nothing of a background.
+
+    Parameters
+    ----------
+    moments : Moments
+        Without dependent columns.
+    budget : int
+        Clusters selected.
+
+    Raises
+    ------
+    ValueError
+        The rows within clusters do not tell the errors' variance.
+    """
+    between = Between.from_moments(moments)
+    if between.n_clusters - budget < _LEAST_REST:
+        return 0.0
+    free = np.zeros(between.n_clusters, dtype=bool)
+    theta = first_variance(deviations(between, 0.0, free), budget) / between.var_e
+    seen: list[float] = []
+    for _ in range(_ROUNDS):
+        free = best_of_size(between, theta, budget, free)
+        found = deviations(between, theta, free)
+        variance = truncated_variance(found, first_variance(found, budget))
+        seen.append(theta)
+        theta = variance / between.var_e
+        if any(abs(theta - old) <= 1e-9 * (1.0 + theta) for old in seen):
+            break
+    return float(theta)

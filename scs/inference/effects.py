@@ -1,0 +1,140 @@
+"""What can be said of the effects of a selection: p-values, intervals, standard errors."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from scipy import stats
+
+from scs.inference.background import Between, Deviations, coefficients, deviations
+from scs.inference.conditional import conditional_interval, fcr_interval
+from scs.moments.moments import Moments
+from scs.problem.background import effective_rows
+
+KINDS = ("conditional", "fcr")
+
+
+@dataclass(frozen=True, eq=False)
+class EffectInference:
+    """Deviations of all clusters at a selection, and what follows from them.
+
+    Attributes
+    ----------
+    support : ndarray of int, shape (R,)
+        The selected clusters.
+    theta : float
+        The background's variance over the errors'.
+    q : float or None
+        The false discovery rate at which they were named; None where their number was given.
+    deviations : Deviations
+        What each cluster's effect would be if the cluster were free, the others as they are.
+    var_e : float
+        sigma^2, from within clusters.
+    covariance : ndarray, shape (P, P)
+        Of the coefficients, given the selection.
+    background_errors : ndarray, shape (K,)
+        Standard errors of prediction of the background's effects, given coefficients.
+    """
+
+    support: np.ndarray
+    theta: float
+    q: float | None
+    deviations: Deviations
+    var_e: float
+    covariance: np.ndarray
+    background_errors: np.ndarray
+
+    @classmethod
+    def of(
+        cls, moments: Moments, theta: float, support: np.ndarray, q: float | None
+    ) -> EffectInference:
+        """Studentise the deviations of all clusters at a selection.
+
+        Raises
+        ------
+        ValueError
+            The rows within clusters do not tell the errors' variance.
+        """
+        between = Between.from_moments(moments)
+        free = np.zeros(between.n_clusters, dtype=bool)
+        free[support] = True
+        _, inverse = coefficients(between, theta, free)
+        m = effective_rows(between.n, theta)
+        return cls(
+            support=np.asarray(support),
+            theta=theta,
+            q=q,
+            deviations=deviations(between, theta, free),
+            var_e=between.var_e,
+            covariance=between.var_e * between.in_data_units(inverse),
+            background_errors=np.sqrt(theta * between.var_e * m / between.n),
+        )
+
+    @property
+    def var_u(self) -> float:
+        """tau^2, the background's variance."""
+        return self.theta * self.var_e
+
+    @property
+    def icc(self) -> float:
+        """tau^2 / (tau^2 + sigma^2): of the clusters that are not named."""
+        return self.theta / (1.0 + self.theta)
+
+    @property
+    def pvalues(self) -> np.ndarray:
+        """Two-sided p-values of all clusters: that the background reaches so far, shape (K,)."""
+        return self.deviations.pvalues
+
+    @property
+    def qvalues(self) -> np.ndarray:
+        """The false discovery rate at which each cluster would just be named, at this fit.
+
+        min over R >= its rank of p_(R) K / R (Benjamini and Hochberg), at most 1.
+        """
+        p = self.pvalues
+        order = np.argsort(p, kind="stable")
+        steps = p[order] * len(p) / np.arange(1, len(p) + 1)
+        found = np.empty(len(p))
+        found[order] = np.minimum(np.minimum.accumulate(steps[::-1])[::-1], 1.0)
+        return found
+
+    @property
+    def threshold(self) -> float:
+        """What a name's |d_k| passed, in units of the deviation's standard deviation.
+
+        The t quantile of q R / (2 K) under a false discovery rate. Where the number of names was
+        given, the largest among the clusters that are not named; 0 where none is left.
+        """
+        d, n_clusters = self.deviations, len(self.deviations.value)
+        if self.q is not None:
+            return float(stats.t.isf(self.q * len(self.support) / (2 * n_clusters), d.df))
+        rest = np.delete(np.abs(d.value) / d.spread, self.support)
+        return float(rest.max(initial=0.0))
+
+    def intervals(
+        self, kind: str = "conditional", level: float = 0.95, *, beyond: bool = False
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Return intervals for the effects of the named clusters, shape (R,) each.
+
+        Parameters
+        ----------
+        kind : {"conditional", "fcr"}
+            "conditional": given that the deviation passed the threshold; covers at ``level`` name
+            by name. "fcr": wider, misses in a share of at most 1 - ``level`` of the names.
+        level : float
+            In (0, 1).
+        beyond : bool
+            Of v_k, what the name differs by beyond the background, instead of the whole effect:
+            wider, as the background's own part is not known.
+        """
+        if kind not in KINDS:
+            raise ValueError(f"kind must be one of {KINDS}, got {kind!r}.")
+        if not 0 < level < 1:
+            raise ValueError(f"level must lie between 0 and 1, got {level!r}: try 0.95.")
+        d = self.deviations
+        value, spread = d.value[self.support], d.spread[self.support]
+        error = spread if beyond else d.error[self.support]
+        if kind == "fcr":
+            return fcr_interval(value, error, len(d.value), 1 - level, d.df)
+        return conditional_interval(value, error, self.threshold * spread / error, level, d.df)
