@@ -13,13 +13,15 @@ from scipy import stats
 
 from scs.data._whole import whole_file
 from scs.inference.background import Between
-from scs.inference.conditional import conditional_interval, fcr_interval
+from scs.inference.effects import KINDS, EffectInference
 from scs.inference.monte_carlo import ratio_of_means
 from scs.inference.naming import Names, name_clusters
 from scs.moments.moments import Moments
 from scs.paper import metrics
+from scs.paper.datasets import load_student
 from scs.paper.naming.draws import SETTINGS, Drawn, Setting, dataset_rng, draw
 from scs.paper.naming.rules import KNOWN, POINT, RULE, VALIDATION, by_validation, other_rules
+from scs.paper.naming.students import student_names
 from scs.paper.provenance import digest
 from scs.paper.simulate import Scenario, replication_rng, scenario, simulate
 from scs.solvers import paper_budgets, solve, tune_budget
@@ -34,7 +36,6 @@ PAPER_DESIGNS = tuple(
     for dimension in ("low", "medium", "high")
     for level in ("90%", "75%", "50%", "25%")
 )
-INTERVALS = ("ordinary", "conditional", "FCR")
 _KEYS = ["setting", "rule", "quantity", "rows"]
 
 
@@ -171,17 +172,29 @@ def summary(scored: pd.DataFrame) -> pd.DataFrame:
 
 
 def store_naming(folder: Path, *, n_jobs: int = -1) -> Iterator[str]:
-    """Write naming.csv; it needs no data.
+    """Write naming.csv, and naming_students.csv where the students' marks are here.
 
     Yields
     ------
     str
-        What was done.
+        What was done, or why it was not.
     """
     table = naming_study(n_jobs=n_jobs).assign(code=code_version())
-    with whole_file(folder / "naming.csv") as unfinished:
-        table.to_csv(unfinished, index=False, float_format="%.5g")
+    _write(table, folder / "naming.csv")
     yield f"naming.csv: {len(table)} rows, {table['setting'].nunique()} settings"
+    try:
+        marks = load_student()
+    except FileNotFoundError as error:
+        yield f"left out, naming_students.csv stays as it is: {error}"
+        return
+    table = student_names(marks)
+    _write(table, folder / "naming_students.csv")
+    yield f"naming_students.csv: {len(table)} rules"
+
+
+def _write(table: pd.DataFrame, path: Path) -> None:
+    with whole_file(path) as unfinished:
+        table.to_csv(unfinished, index=False, float_format="%.5g")
 
 
 def _scores(effect: np.ndarray, support: np.ndarray) -> Iterator[dict]:
@@ -201,7 +214,7 @@ def _interval_scores(case: Setting, drawn: Drawn, names: Names) -> Iterator[dict
     truth = (drawn.background + drawn.effect)[names.support]
     rows = drawn.moments.n[names.support].astype(int)
     sizes = [0, *sorted(set(drawn.moments.n.astype(int)))] if case.by_size else [0]
-    for kind, (low, high) in intervals(names).items():
+    for kind, (low, high) in intervals(drawn.moments, names).items():
         covered = (low <= truth) & (truth <= high)
         for size in sizes:
             part = (rows == size) | (size == 0)
@@ -210,28 +223,23 @@ def _interval_scores(case: Setting, drawn: Drawn, names: Names) -> Iterator[dict
             yield {**about, "quantity": "width", "total": float((high - low)[part].sum())}
 
 
-def intervals(names: Names, level: float = LEVEL) -> dict[str, tuple[np.ndarray, np.ndarray]]:
-    """Return the ends of each kind of ``INTERVALS`` for the effects u_k + v_k of the named.
+def intervals(
+    moments: Moments, names: Names, level: float = LEVEL
+) -> dict[str, tuple[np.ndarray, np.ndarray]]:
+    """Return the ends of each kind of interval for the effects u_k + v_k of the named.
 
     Parameters
     ----------
+    moments : Moments
     names : Names
+        Of these moments.
     level : float
         In (0, 1).
     """
-    found, n_clusters = names.deviations, len(names.deviations.value)
-    value, error = found.value[names.support], found.error[names.support]
-    half = stats.norm.isf((1.0 - level) / 2.0) * error
-    # What a deviation had to pass, in its own standard errors.
-    passed = stats.t.isf(names.q * len(value) / (2.0 * n_clusters), found.df)
-    threshold = passed * found.spread[names.support] / error
-    return dict(
-        zip(
-            INTERVALS,
-            (
-                (value - half, value + half),
-                conditional_interval(value, error, threshold, level),
-                fcr_interval(value, error, n_clusters, 1.0 - level, found.df),
-            ),
-        )
+    found = EffectInference.of(moments, names.background, names.support, names.q)
+    value, error = (
+        part[names.support] for part in (names.deviations.value, names.deviations.error)
     )
+    half = stats.t.isf((1.0 - level) / 2.0, names.deviations.df) * error
+    kinds = {kind: found.intervals(kind, level) for kind in KINDS}
+    return {"ordinary": (value - half, value + half), **kinds}
