@@ -35,8 +35,9 @@ def student_names(table: pd.DataFrame, *, permutations: int = 200, seed: int = 0
     -------
     DataFrame
         One row per ``rule``: how many are ``named``; the share ``permuted`` of permutations with
-        any name, ``first`` of the first ones; and the estimates ``tau`` and ``sigma``, standard
-        deviations of background and errors in marks, the same in every row.
+        any name, ``first`` of the first ones; and, the same in every row, the numbers of
+        ``clusters`` and ``permutations`` and the estimates ``tau`` and ``sigma``, standard
+        deviations of background and errors in marks.
     """
     X = student_design(table, intercept=False)
     design = Design.from_table(X, table["score"], table["student"])
@@ -67,7 +68,10 @@ def student_names(table: pd.DataFrame, *, permutations: int = 200, seed: int = 0
     found.loc[PAPER] = (len(solve(moments, _BUDGET, method="alternating").support), 1.0, 1.0)
     tau = sigma * np.sqrt(names.background)
     return (
-        found.astype({"named": int}).rename_axis("rule").reset_index().assign(tau=tau, sigma=sigma)
+        found.astype({"named": int})
+        .rename_axis("rule")
+        .reset_index()
+        .assign(clusters=moments.n_clusters, permutations=permutations, tau=tau, sigma=sigma)
     )
 
 
