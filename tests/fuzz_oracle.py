@@ -216,12 +216,14 @@ def _fault_of_objective(answer: Answer, solution) -> str:
         column = np.ones(len(design.y)) if name == "Intercept" else named[name]
         fitted += column.astype(wide) * wide(value)
         rounding += np.abs(column * value) * np.finfo(float).eps
-    fitted += solution.gamma[design.codes].astype(wide)
+    fitted += solution.cluster_effects[design.codes].astype(wide)
     beta = np.array([v for name, v in coef.items() if name != "Intercept"], dtype=wide)
     gamma = solution.gamma.astype(wide)
     y = design.y.astype(wide)
     value = ((y - fitted) ** 2).sum() + wide(model.ridge) * (gamma**2).sum()
     value += wide(model.ridge_fixed) * (beta**2).sum()
+    if solution.theta:
+        value += (solution.background.astype(wide) ** 2).sum() / wide(solution.theta)
     size = float(((y - y.mean()) ** 2).sum())
     # Coefficients are rounded: beside an outcome near 2**53 that of the intercept by 1.
     rounded = float(2 * np.abs(y - fitted) @ rounding + rounding @ rounding)

@@ -17,9 +17,16 @@ if TYPE_CHECKING:
 
     from scs.data.tables import Source
 
-RESAMPLES, MOST_ROWS = 200, 200_000
-_BOOTSTRAP = f"resamples for intervals (default: {RESAMPLES} up to {MOST_ROWS:,} rows), 0: none"
-_BUDGET = "clusters that may differ, or auto (default); with --random one for each effect: 2,3"
+_BOOTSTRAP = "resamples beside: how often each is selected, intervals of coefficients (default: 0)"
+_BUDGET = (
+    "fdr (default): as many names as --fdr allows; predict: by held-out rows; or a number of "
+    "clusters, with --random one for each effect: 2,3"
+)
+_BACKGROUND = (
+    "how much all clusters differ a little: auto (default, estimated), none (the paper's), or the "
+    "ratio of variances"
+)
+_NULL = "law of the errors: normal (default), that of the residuals, or of unequal variances"
 _RIDGE_FIXED = "on the coefficients (default: 0: units do not matter; the paper's: as --ridge)"
 _EPILOG = """\
 examples:
@@ -52,10 +59,18 @@ def add_parser(commands: argparse._SubParsersAction) -> None:
     add("--formula", metavar="TEXT", help="instead of --outcome and --covariates: 'y ~ x + log(z)'")
     add("--random", metavar="TEXT", help="effects of a cluster: 1 (default), '1 + x', '0 + x'")
     add("--budget", metavar="N", default="auto", help=_BUDGET)
-    add("--ridge", type=float, default=1.0, metavar="MU", help="on the effects (default: 1)")
+    add("--fdr", type=float, default=0.10, metavar="Q", help="share of wrong names (default: .1)")
+    add("--background", metavar="THETA", default="auto", help=_BACKGROUND)
+    add("--null", choices=["normal", "residuals", "unequal"], default="normal", help=_NULL)
+    add(
+        "--ridge",
+        type=float,
+        metavar="MU",
+        help="on the effects (default: next to none; 1 without a background, but by --budget fdr)",
+    )
     add("--ridge-fixed", type=float, default=0.0, metavar="MU", help=_RIDGE_FIXED)
     add("--missing", choices=["refuse", "drop"], default="refuse", help="rows that miss a value")
-    add("--bootstrap", type=int, metavar="N", help=_BOOTSTRAP)
+    add("--bootstrap", type=int, default=0, metavar="N", help=_BOOTSTRAP)
     add("--gap", type=float, default=1e-6, help="gap to prove (default: 1e-6)")
     add(
         "--time-limit",
@@ -88,7 +103,7 @@ def run(arguments: argparse.Namespace) -> None:
     except KeyboardInterrupt:
         raise UsageError(
             "stopped: nothing was written. --budget N goes without the choice of a budget, "
-            "--bootstrap 0 without intervals."
+            "--bootstrap 0 without resamples."
         ) from None
     except (ValueError, TypeError) as error:
         raise UsageError(str(error)) from error
@@ -132,12 +147,15 @@ def _run(arguments: argparse.Namespace, report: Path | None) -> None:
         table,
         arguments.cluster,
         budget,
+        fdr=arguments.fdr,
+        background=_background(arguments.background),
+        null=arguments.null,
         ridge=arguments.ridge,
         ridge_fixed=arguments.ridge_fixed,
         gap=arguments.gap,
         time_limit=arguments.time_limit,
         missing=arguments.missing,
-        bootstrap=_resamples(arguments, table.num_rows),
+        bootstrap=arguments.bootstrap,
         seed=arguments.seed,
         random=arguments.random,
         verbose=sys.stderr.isatty(),
@@ -148,15 +166,26 @@ def _run(arguments: argparse.Namespace, report: Path | None) -> None:
         print(f"\nreport: {report.resolve().as_uri()}")
 
 
+def _background(text: str) -> float | str:
+    if text in ("auto", "none"):
+        return text
+    try:
+        return float(text)
+    except ValueError:
+        raise ValueError(
+            f"--background must be auto, none or a number, got {text!r}: auto estimates it."
+        ) from None
+
+
 def _budget(text: str) -> int | str | list[int]:
-    if text == "auto":
+    if text in ("auto", "fdr", "predict"):
         return text
     try:
         numbers = [int(part) for part in text.split(",")]
     except ValueError:
         raise ValueError(
-            f"--budget must be a whole number or auto, got {text!r} (with --random also one number "
-            "for each effect: 2,3)."
+            f"--budget must be a whole number, fdr, predict or auto, got {text!r} (with --random "
+            "also one number for each effect: 2,3)."
         ) from None
     return numbers if len(numbers) > 1 else numbers[0]
 
@@ -176,21 +205,6 @@ def _doubt_row_numbers(table: pa.Table, arguments: argparse.Namespace) -> None:
                 f"them: --exclude {shlex.quote(name)}",
                 file=sys.stderr,
             )
-
-
-def _resamples(arguments: argparse.Namespace, n_rows: int) -> int:
-    if arguments.bootstrap is not None:
-        return arguments.bootstrap
-    if _has_slopes(arguments):  # no intervals with slopes: the summary has no columns for them
-        return 0
-    if n_rows <= MOST_ROWS:
-        return RESAMPLES
-    print(
-        f"scs: note: {n_rows:,} rows: no intervals, for they would take minutes. Ask for them "
-        f"with --bootstrap {RESAMPLES}.",
-        file=sys.stderr,
-    )
-    return 0
 
 
 def _has_slopes(arguments: argparse.Namespace) -> bool:

@@ -23,7 +23,9 @@ from scs.estimators.standard import Standard
 from scs.estimators.trees import ClusterTree
 from scs.inference.bootstrap import Bootstrap
 from scs.inference.folds import in_order
+from scs.inference.mundlak import WithinBetween, within_between
 from scs.moments.moments import Moments
+from scs.moments.rank import keep_columns
 from scs.moments.slopes import SlopeMoments
 from scs.solvers import Solution, Tuning, check_budgets, solve_path
 
@@ -217,6 +219,18 @@ class FittedModel:
             {"low": np.minimum(low, shown), "high": np.maximum(high, shown)}, index=index
         )
 
+    @cached_property
+    def within_between(self) -> WithinBetween | None:
+        """Coefficients within clusters and between those not named, and a test of their difference.
+
+        Where they differ, effects of clusters go with the covariates (Mundlak, Hausman). None
+        where nothing tells the errors' variance, or with random slopes.
+        """
+        if self.selection.inference is None:
+            return None
+        kept = keep_columns(self.moments, self.standard.rank)
+        return within_between(kept, self.theta, self.solution.support)
+
     @property
     def std_errors(self) -> pd.Series:
         """Standard errors of the coefficients, given the selection and the background.
@@ -243,11 +257,11 @@ class FittedModel:
 
     @property
     def var_e(self) -> float:
-        """The errors' variance: from within clusters where these tell it.
+        """The errors' variance: over a background from within clusters, which no effect touches.
 
-        Else, and with random slopes, the residual sum of squares over N - rank - (number selected).
+        Without one, the residual sum of squares over N - rank - (number selected).
         """
-        if self.selection.inference is not None:
+        if self.theta > 0 and self.selection.inference is not None:
             return self.selection.inference.var_e
         s, slopes = self.solution, self.rows.slopes
         beta = self._beta[int(self.rows.intercept) :]

@@ -26,6 +26,7 @@ from scs.estimators.selection import (
     Settings,
     checked_budget,
     checked_fdr,
+    checked_null,
     checked_theta,
     select,
 )
@@ -50,6 +51,7 @@ def fit(
     *,
     fdr: float = 0.10,
     background: float | str = "auto",
+    null: str = "normal",
     ridge: float | None = None,
     ridge_fixed: float | None = 0.0,
     gap: float = 1e-6,
@@ -99,6 +101,10 @@ def fit(
     background : "auto", "none" or float
         theta >= 0, the variance of u over the errors': estimated, 0 (the paper's method), or given.
         A random intercept alone has one.
+    null : {"normal", "residuals", "unequal"}
+        The law of errors that p-values are of: normal with one variance; that of the residuals
+        within clusters themselves, for heavy tails or skewness; or normal with a variance of each
+        cluster's own, moderated by the others'. What the residuals ask for is said in the summary.
     ridge : float, optional
         mu > 0 on the effects v: an effect of n rows is shrunk by n / (n + mu). None: 1, the
         paper's, without a background; next to nothing over one or with ``budget="fdr"``.
@@ -166,6 +172,7 @@ def fit(
         time_limit=time_limit,
         method=method,
         seed=seed,
+        null=null,
     )
     if not isinstance(bootstrap, Integral) or bootstrap < 0:
         raise ValueError(f"bootstrap must be a whole number, 0 or more, got {bootstrap!r}.")
@@ -249,6 +256,7 @@ def _settings(
     time_limit: float,
     method: str,
     seed: int,
+    null: str,
 ) -> Settings:
     """Check what does not need the rows."""
     numbers = {"gap": gap, "time_limit": time_limit, "ridge": ridge, "ridge_fixed": ridge_fixed}
@@ -273,6 +281,7 @@ def _settings(
         time_limit=time_limit,
         method=method,
         seed=int(seed),
+        null=checked_null(null),
     )
 
 

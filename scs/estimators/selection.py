@@ -15,15 +15,20 @@ from scs.estimators.standard import Standard
 from scs.inference.certified import background_at, certified_names
 from scs.inference.effects import EffectInference
 from scs.inference.folds import choose_budget, in_order
-from scs.inference.naming import name_clusters
+from scs.inference.naming import Null, name_clusters
+from scs.inference.residual_null import KURTOSIS_ADVICE, ResidualNull, residual_histogram
+from scs.inference.unequal import EqualVariances, UnequalNull, equal_variances
 from scs.moments.moments import Moments
 from scs.problem.background import check_background
 from scs.solvers import Solution, Tuning, solve, tune_budget, within
 
 FOLDS = 5
 RULES = ("fdr", "predict")
+NULLS = ("normal", "residuals", "unequal")
 #: Ridge on effects that are to be as good as free: in effective rows of a cluster of one row.
 NEARLY_FREE = 1e-4
+# Advice on unequal variances: from this p-value on, and if they differ by so much.
+_SURE, _NOTABLE = 1e-3, 0.25
 
 
 @dataclass(frozen=True)
@@ -40,6 +45,8 @@ class Settings:
         None: 1, the paper's, without background; nearly 0 over one, and under an error rate.
     ridge_fixed, gap, time_limit, method, seed
         As in `scs.solve`.
+    null : {"normal", "residuals", "unequal"}
+        The law of errors that p-values are of.
     """
 
     budget: Any
@@ -51,6 +58,7 @@ class Settings:
     time_limit: float
     method: str
     seed: int
+    null: str = "normal"
 
     def rule(self, *, validation: bool) -> str:
         """Return "fdr", "predict" or "given"; rows for validation ask for "predict"."""
@@ -75,6 +83,51 @@ class Settings:
         }
 
 
+@dataclass(frozen=True)
+class ErrorCheck:
+    """Whether errors look normal and of one variance, from the residuals within clusters.
+
+    Attributes
+    ----------
+    kurtosis : float
+        Excess kurtosis; advice: the null "residuals" above 1.
+    equal : EqualVariances
+        Test of one variance in all clusters.
+    spread : float
+        Standard deviation of the clusters' error variances over their mean, beyond chance.
+    """
+
+    kurtosis: float
+    equal: EqualVariances
+    spread: float
+
+    @classmethod
+    def of(cls, moments: Moments, design: Design) -> ErrorCheck:
+        """Look at the residuals once more."""
+        rows = (design.X, design.y, design.codes, moments)
+        prior = UnequalNull.from_rows(*rows).prior[1]
+        return cls(
+            kurtosis=residual_histogram(*rows).excess_kurtosis,
+            equal=equal_variances(*rows),
+            spread=float(np.sqrt(2.0 / prior)),
+        )
+
+    @property
+    def advice(self) -> str:
+        """What to do about errors that the normal law does not fit; empty where it does."""
+        if self.kurtosis > KURTOSIS_ADVICE:
+            return (
+                f"Errors have heavy tails (excess kurtosis {self.kurtosis:.1f}): small clusters "
+                "are named too easily. null='residuals' (--null residuals) allows for them."
+            )
+        if self.equal.pvalue < _SURE and self.spread > _NOTABLE:
+            return (
+                "Errors vary more in some clusters than in others: there names are wrong more "
+                "often than the rate says. null='unequal' (--null unequal) allows for that."
+            )
+        return ""
+
+
 @dataclass(frozen=True, eq=False)
 class Selection:
     """A selection in the columns solved in, and how it came about.
@@ -92,6 +145,10 @@ class Selection:
         Why there is no background, or no inference; empty where there is.
     consistent : bool
         The names obey the rule of their error rate at the proved selection.
+    errors : ErrorCheck or None
+        What the residuals say of the errors' law.
+    null : str
+        The law that p-values are of.
     """
 
     solution: Solution
@@ -102,6 +159,8 @@ class Selection:
     inference: EffectInference | None = None
     note: str = ""
     consistent: bool = True
+    errors: ErrorCheck | None = None
+    null: str = "normal"
 
 
 def checked_budget(budget: Any) -> Any:
@@ -114,6 +173,13 @@ def checked_budget(budget: Any) -> Any:
             "are for random slopes: random='1 + x')."
         )
     return budget
+
+
+def checked_null(null: str) -> str:
+    """Return the law of errors, or say what is wrong with it."""
+    if not isinstance(null, str) or null not in NULLS:
+        raise ValueError(f"null must be one of {NULLS}, got {null!r}: 'normal' is the default.")
+    return null
 
 
 def checked_fdr(fdr: float) -> float:
@@ -170,9 +236,10 @@ def select(
     """
     rule = settings.rule(validation=held_out is not None)
     everything = design if held_out is None else in_order(stacked(design, held_out))
-    inner = Moments.from_design(standard.design(everything), intercept=intercept)
+    solved_in = standard.design(everything)
+    inner = Moments.from_design(solved_in, intercept=intercept)
     if rule == "fdr":
-        found = _named(inner, settings, say)
+        found = _named(inner, solved_in, settings, say)
     else:
         tuning, chosen_by, budget = None, "given", settings.budget
         if rule == "predict":
@@ -185,10 +252,12 @@ def select(
         solution = solve(inner, budget, gap=settings.gap, time_limit=settings.time_limit, **options)
         found = Selection(solution, budget, options["ridge"], chosen_by, tuning, note=note)
     q = settings.fdr if rule == "fdr" else None
-    return _with_inference(found, inner, q), inner
+    return _with_inference(found, inner, solved_in, settings, q), inner
 
 
-def _named(moments: Moments, settings: Settings, say: Callable[[str], None]) -> Selection:
+def _named(
+    moments: Moments, design: Design, settings: Settings, say: Callable[[str], None]
+) -> Selection:
     """Name clusters at the false discovery rate, proved to be the best list of their number."""
     n_clusters = moments.n_clusters
     ridges = []
@@ -201,7 +270,10 @@ def _named(moments: Moments, settings: Settings, say: Callable[[str], None]) -> 
 
     say(f"naming clusters at a false discovery rate of {settings.fdr:g} ...")
     try:
-        named, solution = certified_names(moments, settings.fdr, settings.background, solve_at)
+        null = _null(moments, design, settings)
+        named, solution = certified_names(
+            moments, settings.fdr, settings.background, solve_at, null
+        )
     except ValueError as error:
         if not str(error).startswith(("clusters", "the outcome has no error")):
             raise
@@ -269,10 +341,24 @@ def _tuned(
     return tuning, "least error on the validation rows"
 
 
-def _with_inference(found: Selection, moments: Moments, q: float | None) -> Selection:
+def _null(moments: Moments, design: Design, settings: Settings) -> Null | None:
+    """Return the law of errors asked for; None: normal."""
+    kinds = {"residuals": ResidualNull, "unequal": UnequalNull}
+    if settings.null not in kinds:
+        return None
+    return kinds[settings.null].from_rows(design.X, design.y, design.codes, moments)
+
+
+def _with_inference(
+    found: Selection, moments: Moments, design: Design, settings: Settings, q: float | None
+) -> Selection:
     try:
+        null = _null(moments, design, settings)
         support, theta = found.solution.support, found.solution.theta
-        return replace(found, inference=EffectInference.of(moments, theta, support, q))
+        estimated = settings.background is None
+        inference = EffectInference.of(moments, theta, support, q, null, estimated=estimated)
+        errors = ErrorCheck.of(moments, design)
     except ValueError as error:
         note = found.note or f"No p-values and intervals: {_reason(error)}"
         return replace(found, note=note)
+    return replace(found, inference=inference, errors=errors, null=settings.null)

@@ -30,15 +30,26 @@ from scs.data.design import (
     refuse_other_kind,
     stacked,
 )
+from scs.estimators.selection import checked_theta
 from scs.estimators.standard import SlopeScale, Standard, slope_positions
 from scs.estimators.trees import (
     check_classifier,
     grow,
 )
+from scs.inference.certified import background_at
 from scs.inference.folds import choose_budget, in_order, take_rows
+from scs.inference.naming import name_clusters
 from scs.moments.moments import Moments
 from scs.moments.slopes import SlopeMoments
-from scs.solvers import Solution, check_budgets, paper_budgets, solve, tune_budget, within
+from scs.solvers import (
+    Solution,
+    check_budget,
+    check_budgets,
+    paper_budgets,
+    solve,
+    tune_budget,
+    within,
+)
 
 ASSIGNMENTS = ("soft", "hard")
 
@@ -64,6 +75,9 @@ class SignificantClusterRegressor(RegressorMixin, BaseEstimator):
         >= 0 on the coefficients, never on the intercept. 0: units and origins of covariates change
         no name, no effect and no prediction, and columns that others determine are left out with
         a warning that names them. None: the same as ``ridge``, which is the paper's Eq. 5.
+    background : float, "none" or "auto"
+        theta >= 0, the variance of small effects that all clusters have, over the errors'. 0 or
+        "none" is the paper's method; "auto" estimates it, see `scs.fit`.
     fit_intercept : bool
         Add an unpenalised intercept.
     assignment : {"soft", "hard"}
@@ -83,6 +97,11 @@ class SignificantClusterRegressor(RegressorMixin, BaseEstimator):
         0 without an intercept.
     cluster_effects_ : Series, or DataFrame with one column per effect with ``random``
         Effect by cluster label; 0 outside the selection.
+    background_effects_ : Series
+        The background's effect by cluster label; 0 without a background. Predictions for known
+        clusters add both.
+    theta_ : float
+        The background.
     selected_ : ndarray, or one per effect with ``random``
         Labels of the selected clusters.
     slope_centre_ : ndarray, one per column of ``random``
@@ -114,6 +133,7 @@ class SignificantClusterRegressor(RegressorMixin, BaseEstimator):
         random: Sequence[Any] | None = None,
         ridge: float = 1.0,
         ridge_fixed: float | None = 0.0,
+        background: float | str = 0.0,
         fit_intercept: bool = True,
         assignment: str = "soft",
         classifier: ClassifierMixin | None = None,
@@ -126,6 +146,7 @@ class SignificantClusterRegressor(RegressorMixin, BaseEstimator):
         self.random = random
         self.ridge = ridge
         self.ridge_fixed = ridge_fixed
+        self.background = background
         self.fit_intercept = fit_intercept
         self.assignment = assignment
         self.classifier = classifier
@@ -156,6 +177,7 @@ class SignificantClusterRegressor(RegressorMixin, BaseEstimator):
         moments = Moments.from_design(inner, intercept=self.fit_intercept)
         self._scale = None
         slopes = slope_positions(self.random, design.names)
+        theta = checked_theta(self.background)
         if slopes:
             Z, names = design.X[:, slopes], tuple(design.names[j] for j in slopes)
             self._scale = SlopeScale.of(Z, names, intercept=True)
@@ -163,7 +185,11 @@ class SignificantClusterRegressor(RegressorMixin, BaseEstimator):
             moments = SlopeMoments.from_design(
                 inner, self._scale.columns(Z), names, intercept=self.fit_intercept
             )
-        solution = standard.solution(solve(moments, self.budget, **_options(self)))
+        elif theta is None:
+            allowed = min(check_budget(self.budget), moments.n_clusters)
+            theta = background_at(moments, allowed)
+        options = {**_options(self), "background": theta or 0.0}
+        solution = standard.solution(solve(moments, self.budget, **options))
         return _store(self, design, self._scale.solution(solution) if slopes else solution)
 
     @quiet
@@ -194,7 +220,8 @@ class SignificantClusterRegressor(RegressorMixin, BaseEstimator):
                 )
             where = find_labels(self.solution_.labels, values)
         known = where >= 0
-        predicted[known] += self._own(matrix[known], self.solution_.gamma[where[known]])
+        effects = self.solution_.cluster_effects
+        predicted[known] += self._own(matrix[known], effects[where[known]])
         if not known.all():
             predicted[~known] += self._assigned_effects(matrix[~known])
         return predicted
@@ -262,7 +289,8 @@ class SignificantClusterRegressorCV(SignificantClusterRegressor):
         *within* clusters, so that labels stay known; clusters with fewer rows than folds are left
         out of some. These folds follow what the rows hold, whatever their order, labels and
         units, and are dealt anew until the choice is stable.
-    ridge, ridge_fixed, fit_intercept, assignment, classifier, method, gap, time_limit, random_state
+    ridge, ridge_fixed, background, fit_intercept, assignment, classifier, method, gap, time_limit,
+    random_state
         See `SignificantClusterRegressor`.
 
     Attributes
@@ -287,6 +315,7 @@ class SignificantClusterRegressorCV(SignificantClusterRegressor):
         cv: Any = 5,
         ridge: float = 1.0,
         ridge_fixed: float | None = 0.0,
+        background: float | str = 0.0,
         fit_intercept: bool = True,
         assignment: str = "soft",
         classifier: ClassifierMixin | None = None,
@@ -299,6 +328,7 @@ class SignificantClusterRegressorCV(SignificantClusterRegressor):
         self.cv = cv
         self.ridge = ridge
         self.ridge_fixed = ridge_fixed
+        self.background = background
         self.fit_intercept = fit_intercept
         self.assignment = assignment
         self.classifier = classifier
@@ -345,20 +375,23 @@ class SignificantClusterRegressorCV(SignificantClusterRegressor):
         grid = [within(budget, n_clusters) for budget in check_budgets(grid)]
         if not grid:
             raise ValueError("budgets is empty: pass at least one budget, or None for the grid.")
+        theta, moments = checked_theta(self.background), self._moments(standard.design(design))
+        first = name_clusters(moments).background if theta is None else theta
         with warnings.catch_warnings():
             # What is to be said of the columns is said of all the rows.
             warnings.simplefilter("ignore", DesignWarning)
+            options = {**_options(self), "background": first}
             if folds is None:
-                options = {**_options(self), "intercept": self.fit_intercept}
+                options["intercept"] = self.fit_intercept
                 tuning = choose_budget(standard.kept(design), grid, self.cv, **options)
             else:
-                tuning = tune_budget(folds, grid, **_options(self))
+                tuning = tune_budget(folds, grid, **options)
         self.budget_ = tuning.best
         self.budgets_ = np.array(tuning.budgets)
         self.validation_mse_ = tuning.mse
         self.flat_ = tuning.flat
-        moments = self._moments(standard.design(design))
-        found = solve(moments, self.budget_, **_options(self))
+        theta = background_at(moments, self.budget_) if theta is None else theta
+        found = solve(moments, self.budget_, **{**_options(self), "background": theta})
         return _store(self, design, standard.solution(found))
 
     def _moments(self, design: Design) -> Moments:
@@ -431,6 +464,10 @@ def _store(model, design: Design, solution: Solution):
         model.cluster_effects_ = pd.DataFrame(
             solution.gamma, index=index, columns=list(solution.effect_names)
         )
+    model.theta_ = solution.theta
+    if solution.gamma.ndim == 1:
+        beside = solution.cluster_effects - solution.gamma
+        model.background_effects_ = pd.Series(beside, index=index, name="background")
     model.selected_ = solution.selected
     model._tree, model.classifier_ = grow(
         model.classifier, design.X, design.codes, len(design.labels), model.random_state

@@ -17,6 +17,11 @@ if TYPE_CHECKING:
 WIDTH = 78
 
 # What the columns of the tables mean, for headings and legends.
+_ERRORS = {
+    "normal": "normal errors of one variance",
+    "residuals": "errors of one law, that of the residuals",
+    "unequal": "normal errors of each cluster's own variance",
+}
 PROVED = {
     "in": "in every best selection",
     "out": "in no best selection",
@@ -311,6 +316,9 @@ def remarks(model: FittedModel, *, left_out: int = 0) -> list[str]:
         )
     if model.fdr is not None:
         found.append(_about_names(model))
+    if model.selection.errors is not None and model.selection.errors.advice:
+        found.append(model.selection.errors.advice)
+    found += _about_covariates(model)
     found.append(
         "Proved is what fits these rows best, not that clusters differ: chance can mislead the "
         "best fit too."
@@ -344,11 +352,25 @@ def _about_intervals(model: FittedModel) -> str:
     )
 
 
+def _about_covariates(model: FittedModel) -> list[str]:
+    """Say whether effects of clusters go with the covariates, where it can be told."""
+    beside = None if model.rows.slopes is not None else model.within_between
+    if beside is None or not beside.pvalue < 0.01:
+        return []
+    worst = int(np.nanargmin(beside.pvalues))
+    return [
+        f"Coefficients differ within and between clusters (p = {number(beside.pvalue, 2)}; "
+        f"{beside.names[worst]}: {number(beside.within[worst])} within, "
+        f"{number(beside.between[worst])} between): effects of clusters go with the covariates. "
+        "model.within_between has them all; put cluster means among the covariates to part the two."
+    ]
+
+
 def _about_names(model: FittedModel) -> str:
     text = (
-        "The error rate holds for normal errors of one variance, up to the estimation of the "
-        "background: where no cluster differs, somebody is named in up to some 14% of tables "
-        "instead of 10%."
+        f"The error rate holds for {_ERRORS[model.selection.null]}, and for "
+        "clusters that do not differ by more than a normal law: of that a table of few clusters "
+        "tells little."
     )
     if not model.selection.consistent:
         text += " These names do not all keep to it, for the search was stopped."

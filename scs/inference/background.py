@@ -9,7 +9,7 @@ Minimised over u, a cluster of n_k rows counts as m_k = n_k / (1 + theta n_k) ro
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from scipy import optimize, stats
@@ -19,8 +19,10 @@ from scs.problem.background import effective_rows
 
 #: Deviations beyond so many standard deviations do not count in the likelihood of the background.
 WINDOW = 2.5
-_RANK = 1e-10  # share of a column's sum of squares below which a direction is rounding
+#: Share of a column's sum of squares below which a direction is rounding.
+RANK = 1e-10
 _MEDIAN = stats.norm.ppf(0.75)  # of the absolute value of a standard normal variable
+_LEAST_DF = 1.0  # of a variance of which next to nothing is known
 _GRID = 60  # points at which the likelihood of the background is looked at first
 
 
@@ -64,14 +66,12 @@ class Between:
             No degrees of freedom within clusters, or no error there.
         """
         n, n_rows = moments.n, moments.n.sum()
-        x, y = moments.mean_x.copy(), moments.mean_y.copy()
+        x, scale = centred(moments)
         origin = np.zeros(x.shape[1])
+        y = moments.mean_y
         if moments.intercept:
-            origin[1:] = n @ x[:, 1:] / n_rows
-            x -= origin
-            y -= n @ y / n_rows
-        size = np.sqrt((np.diag(moments.within_xx) + n @ x**2) / n_rows)
-        scale = 1.0 / np.where(size > 0, size, 1.0)
+            origin[1:] = n @ moments.mean_x[:, 1:] / n_rows
+            y = y - n @ y / n_rows
         within = moments.within_xx * np.outer(scale, scale)
         inverse, rank = _inverse(within, n_rows)
         within_xy = moments.within_xy * scale
@@ -119,14 +119,14 @@ class Deviations:
         s_k, standard error of d_k about u_k + v_k.
     spread : ndarray, shape (K,)
         Standard deviation of d_k if v_k = 0: of error and background together.
-    df : float
-        Degrees of freedom of the errors' variance.
+    df : float or ndarray, shape (K,)
+        Degrees of freedom of the errors' variance, of each cluster's where they differ.
     """
 
     value: np.ndarray
     error: np.ndarray
     spread: np.ndarray
-    df: float
+    df: float | np.ndarray
 
     @property
     def pvalues(self) -> np.ndarray:
@@ -186,6 +186,38 @@ def deviations(between: Between, background: float, free: np.ndarray) -> Deviati
     )
 
 
+def allow_for_estimate(found: Deviations, variance: float, window: float = WINDOW) -> Deviations:
+    """Return deviations whose degrees of freedom allow for tau^2 being estimated.
+
+    With t_k^2 the variance of d_k, tau^2's estimate has the variance 1 / I, by the information that
+    the truncated likelihood has of the clusters inside its windows::
+
+        I = (kappa / 4) sum over |d_k| <= window t_k of 1 / t_k^4,    kappa = m_4 - m_2^2,
+
+    m_2 and m_4 the moments of a standard normal variable cut off at the window. Satterthwaite's
+    degrees of freedom of t_k^2 follow, 2 t_k^4 / (1 / I + 2 (t_k^2 - tau^2)^2 / df). Without them
+    somebody is named among 60 clusters of which none differs in 22 % of tables instead of 10 %.
+
+    Parameters
+    ----------
+    found : Deviations
+    variance : float
+        tau^2, part of ``found.spread``.
+    window : float
+    """
+    told = np.isfinite(found.spread)
+    total = np.where(told, found.spread, 1.0) ** 2
+    inside = told & (found.value**2 <= window**2 * total)
+    density, mass = window * stats.norm.pdf(window), 2 * stats.norm.cdf(window) - 1
+    second, fourth = 1 - 2 * density / mass, 3 - 2 * density * (window**2 + 3) / mass
+    information = (fourth - second**2) / 4 * float(np.sum(total[inside] ** -2.0))
+    if not information > 0:
+        return replace(found, df=np.full(len(total), _LEAST_DF))
+    noise = np.maximum(total - variance, 0.0)
+    df = 2 * total**2 / (1 / information + 2 * noise**2 / found.df)
+    return replace(found, df=np.maximum(df, _LEAST_DF))
+
+
 def first_variance(found: Deviations, n_free: int) -> float:
     """Return the tau^2 >= 0 that gives the middle of the deviations its normal width.
 
@@ -241,9 +273,26 @@ def truncated_variance(found: Deviations, first: float, window: float = WINDOW) 
     return float(finer.x) if finer.fun < losses[best] else float(grid[best])
 
 
+def within_slopes(moments: Moments) -> np.ndarray:
+    """Return the within coefficients W^{-1} w, shape (P,); 0 for columns constant in clusters."""
+    _, scale = centred(moments)
+    inverse, _ = _inverse(moments.within_xx * np.outer(scale, scale), moments.n.sum())
+    return scale * (inverse @ (moments.within_xy * scale))
+
+
+def centred(moments: Moments) -> tuple[np.ndarray, np.ndarray]:
+    """Return cluster means about the overall ones, and factors that give columns equal size."""
+    n, n_rows = moments.n, moments.n.sum()
+    x = moments.mean_x.copy()
+    if moments.intercept:
+        x[:, 1:] -= n @ x[:, 1:] / n_rows
+    size = np.sqrt((np.diag(moments.within_xx) + n @ x**2) / n_rows)
+    return x, 1.0 / np.where(size > 0, size, 1.0)
+
+
 def _inverse(matrix: np.ndarray, n_rows: float) -> tuple[np.ndarray, int]:
     """Return the inverse on the directions that are there, and their number."""
     values, vectors = np.linalg.eigh(matrix)
-    kept = values > _RANK * n_rows
+    kept = values > RANK * n_rows
     vectors = vectors[:, kept]
     return (vectors / values[kept]) @ vectors.T, int(kept.sum())

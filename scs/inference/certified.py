@@ -7,7 +7,7 @@ from collections.abc import Callable
 import numpy as np
 
 from scs.inference.background import Between, deviations, first_variance, truncated_variance
-from scs.inference.naming import Names, best_of_size, name_clusters, step_up
+from scs.inference.naming import Names, Null, Rule, best_of_size, name_clusters, step_up
 from scs.moments.moments import Moments
 from scs.solvers import Solution
 
@@ -20,6 +20,7 @@ def certified_names(
     q: float,
     background: float | None,
     solve_at: Callable[[int, float], Solution],
+    null: Null | None = None,
 ) -> tuple[Names, Solution]:
     """Name clusters at a false discovery rate such that the list is a proved selection.
 
@@ -36,24 +37,26 @@ def certified_names(
         theta >= 0; None: estimated.
     solve_at : callable
         The solution at a budget and a background.
+    null : callable, optional
+        As in `name_clusters`. The list is the proved selection whatever the null.
 
     Returns
     -------
     Names, Solution
         Of one support.
     """
-    named = name_clusters(moments, q, background)
-    theta, budget = named.background, len(named.support)
-    between = Between.from_moments(moments)
+    named = name_clusters(moments, q, background, null=null)
+    rule = Rule(
+        Between.from_moments(moments), named.background, q, null, estimated=background is None
+    )
+    budget = len(named.support)
     while True:
-        solution = solve_at(budget, theta)
-        free = np.zeros(between.n_clusters, dtype=bool)
+        solution = solve_at(budget, rule.theta)
+        free = np.zeros(moments.n_clusters, dtype=bool)
         free[solution.support] = True
-        found = deviations(between, theta, free)
-        size = int(free.sum())
-        consistent = bool((found.pvalues[free] <= q * size / between.n_clusters).all())
-        if consistent or solution.status == "interrupted":
-            return Names(solution.support, theta, q, found, consistent), solution
+        found = rule.names(free)
+        if found.consistent or solution.status == "interrupted":
+            return found, solution
         budget = min(step_up(found.pvalues, q), budget - 1)
 
 

@@ -14,7 +14,7 @@ def conditional_interval(
     error: np.ndarray,
     threshold: np.ndarray,
     level: float = 0.95,
-    df: float = np.inf,
+    df: float | np.ndarray = np.inf,
 ) -> tuple[np.ndarray, np.ndarray]:
     """Return intervals for the mean g of N(g, 1) given |Z| >= c: equal tails, and the estimate.
 
@@ -55,7 +55,7 @@ def conditional_interval(
     return ends.min(axis=0), ends.max(axis=0)
 
 
-def _mean_with(z: np.ndarray, c: np.ndarray, share: float, df: float) -> np.ndarray:
+def _mean_with(z: np.ndarray, c: np.ndarray, share: float, df: float | np.ndarray) -> np.ndarray:
     """Return the g at which the truncated law has ``share`` of its mass below z, by bisection."""
     far = 10.0 + 4.0 * stats.t.isf(1e-9, df)
     low, high = -c - far, z + far
@@ -68,7 +68,7 @@ def _mean_with(z: np.ndarray, c: np.ndarray, share: float, df: float) -> np.ndar
 
 def truncated_cdf(z: np.ndarray, c: np.ndarray, g: np.ndarray, df: float = np.inf) -> np.ndarray:
     """Return P(Z <= z) for Z ~ N(g, 1), or g + t, given |Z| >= c, where z >= c."""
-    law = stats.norm() if df > _NORMAL else stats.t(df)
+    law = stats.norm() if np.min(df, initial=np.inf) > _NORMAL else stats.t(df)
     # Logarithms: far from g both tails underflow.
     below, above = law.logcdf(-c - g), law.logsf(c - g)
     total = np.logaddexp(below, above)

@@ -7,8 +7,9 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import stats
 
-from scs.inference.background import Between, Deviations, coefficients, deviations
+from scs.inference.background import Between, Deviations, coefficients
 from scs.inference.conditional import conditional_interval, fcr_interval
+from scs.inference.naming import Null, Rule
 from scs.moments.moments import Moments
 from scs.problem.background import effective_rows
 
@@ -31,8 +32,12 @@ class EffectInference:
         What each cluster's effect would be if the cluster were free, the others as they are.
     var_e : float
         sigma^2, from within clusters.
+    df_error : float or ndarray, shape (K,)
+        Degrees of freedom of the errors' variance, for intervals of the whole effect.
     covariance : ndarray, shape (P, P)
         Of the coefficients, given the selection.
+    pvalues : ndarray, shape (K,)
+        Two-sided, of all clusters: that the background reaches so far.
     background_errors : ndarray, shape (K,)
         Standard errors of prediction of the background's effects, given coefficients.
     """
@@ -42,14 +47,32 @@ class EffectInference:
     q: float | None
     deviations: Deviations
     var_e: float
+    df_error: float | np.ndarray
     covariance: np.ndarray
+    pvalues: np.ndarray
     background_errors: np.ndarray
 
     @classmethod
     def of(
-        cls, moments: Moments, theta: float, support: np.ndarray, q: float | None
+        cls,
+        moments: Moments,
+        theta: float,
+        support: np.ndarray,
+        q: float | None,
+        null: Null | None = None,
+        *,
+        estimated: bool = True,
     ) -> EffectInference:
         """Studentise the deviations of all clusters at a selection.
+
+        Parameters
+        ----------
+        moments, theta, support, q
+            As in the attributes.
+        null : callable, optional
+            As in `name_clusters`.
+        estimated : bool
+            theta is estimated, which p-values allow for.
 
         Raises
         ------
@@ -61,13 +84,16 @@ class EffectInference:
         free[support] = True
         _, inverse = coefficients(between, theta, free)
         m = effective_rows(between.n, theta)
+        rule = Rule(between, theta, q or 0.0, null, estimated=estimated)
         return cls(
             support=np.asarray(support),
             theta=theta,
             q=q,
-            deviations=deviations(between, theta, free),
+            deviations=rule.seen(free),
+            df_error=null.moderated[1] if hasattr(null, "moderated") else between.df,
             var_e=between.var_e,
             covariance=between.var_e * between.in_data_units(inverse),
+            pvalues=rule.pvalues(free),
             background_errors=np.sqrt(theta * between.var_e * m / between.n),
         )
 
@@ -80,11 +106,6 @@ class EffectInference:
     def icc(self) -> float:
         """tau^2 / (tau^2 + sigma^2): of the clusters that are not named."""
         return self.theta / (1.0 + self.theta)
-
-    @property
-    def pvalues(self) -> np.ndarray:
-        """Two-sided p-values of all clusters: that the background reaches so far, shape (K,)."""
-        return self.deviations.pvalues
 
     @property
     def qvalues(self) -> np.ndarray:
@@ -100,17 +121,18 @@ class EffectInference:
         return found
 
     @property
-    def threshold(self) -> float:
-        """What a name's |d_k| passed, in units of the deviation's standard deviation.
+    def threshold(self) -> np.ndarray:
+        """What each name's |d_k| passed, in units of the deviation's standard deviation.
 
         The t quantile of q R / (2 K) under a false discovery rate. Where the number of names was
         given, the largest among the clusters that are not named; 0 where none is left.
         """
         d, n_clusters = self.deviations, len(self.deviations.value)
         if self.q is not None:
-            return float(stats.t.isf(self.q * len(self.support) / (2 * n_clusters), d.df))
+            passed = stats.t.isf(self.q * len(self.support) / (2 * n_clusters), d.df)
+            return np.broadcast_to(passed, n_clusters)[self.support]
         rest = np.delete(np.abs(d.value) / d.spread, self.support)
-        return float(rest.max(initial=0.0))
+        return np.full(len(self.support), rest.max(initial=0.0))
 
     def intervals(
         self, kind: str = "conditional", level: float = 0.95, *, beyond: bool = False
@@ -135,6 +157,7 @@ class EffectInference:
         d = self.deviations
         value, spread = d.value[self.support], d.spread[self.support]
         error = spread if beyond else d.error[self.support]
+        df = np.broadcast_to(d.df if beyond else self.df_error, len(d.value))[self.support]
         if kind == "fcr":
-            return fcr_interval(value, error, len(d.value), 1 - level, d.df)
-        return conditional_interval(value, error, self.threshold * spread / error, level, d.df)
+            return fcr_interval(value, error, len(d.value), 1 - level, df)
+        return conditional_interval(value, error, self.threshold * spread / error, level, df)

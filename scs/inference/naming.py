@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from scipy import stats
@@ -11,6 +11,7 @@ from scipy import stats
 from scs.inference.background import (
     Between,
     Deviations,
+    allow_for_estimate,
     coefficients,
     deviations,
     first_variance,
@@ -21,6 +22,10 @@ from scs.problem.background import effective_rows
 
 _ROUNDS = 12  # of background and selection in turn; four do nearly always
 _STEPS = 100  # of one selection
+_SETTLED = 1e-7  # change of theta; its likelihood is flat within less
+
+#: Two-sided p-values of v_k = 0 from all deviations and theta, shape (K,).
+Null = Callable[[Deviations, float], np.ndarray]
 
 
 @dataclass(frozen=True, eq=False)
@@ -37,6 +42,8 @@ class Names:
         The false discovery rate asked for.
     deviations : Deviations
         Of all clusters at this selection.
+    pvalues : ndarray, shape (K,)
+        Theirs, under the null that was used.
     consistent : bool
         max over the support of p_k <= q R / K holds for the support itself, R its size.
     """
@@ -45,14 +52,21 @@ class Names:
     background: float
     q: float
     deviations: Deviations
+    pvalues: np.ndarray
     consistent: bool
 
 
-def name_clusters(moments: Moments, q: float = 0.10, background: float | None = None) -> Names:
+def name_clusters(
+    moments: Moments,
+    q: float = 0.10,
+    background: float | None = None,
+    *,
+    null: Null | None = None,
+) -> Names:
     """Name clusters at a false discovery rate, by the self-consistent rule.
 
     S is the selection of R clusters whose own p-values, from a fit in which they are free, all lie
-    at or below q R / K; R is the largest found by stepping down from all clusters.
+    at or below q R / K; R is the largest found by stepping up on the p-values and fitting anew.
 
     Parameters
     ----------
@@ -62,11 +76,17 @@ def name_clusters(moments: Moments, q: float = 0.10, background: float | None = 
         False discovery rate, in (0, 1).
     background : float, optional
         theta >= 0; None: estimated, in turn with the selection.
+    null : callable, optional
+        (deviations, theta) -> p-values, such as a `ResidualNull` or an `UnequalNull`. If it has
+        a method ``studentise``, the background is estimated from the deviations that this returns.
+        None: errors are normal with one variance, and p-values are those of the t law.
 
     Returns
     -------
     Names
-        By fits that alternate; `scs.solve` at this budget and background proves them best.
+        By fits that alternate. With the default null `scs.solve` at this budget and background
+        proves them best. Another null names the clusters of smallest p-values, which need not
+        be those of largest gain: that proof is not about them.
 
     Notes
     -----
@@ -83,19 +103,99 @@ def name_clusters(moments: Moments, q: float = 0.10, background: float | None = 
     between = Between.from_moments(moments)
     free = np.zeros(between.n_clusters, dtype=bool)
     if background is not None:
-        free = _self_consistent(between, background, q, free)
-        return _names(between, background, q, free)
-    theta = first_variance(deviations(between, 0.0, free), 0) / between.var_e
-    seen: list[float] = []
+        rule = Rule(between, background, q, null, estimated=False)
+        return rule.names(rule.self_consistent(free))
+    rule = Rule(between, 0.0, q, null, estimated=True)
+    rule = rule.at(first_variance(rule.seen(free), 0) / between.var_e)
+    met: list[tuple[bytes, float]] = []
     for _ in range(_ROUNDS):
-        free = _self_consistent(between, theta, q, free)
-        found = deviations(between, theta, free)
+        free = rule.self_consistent(free)
+        found = rule.seen(free)
         variance = truncated_variance(found, first_variance(found, int(free.sum())))
-        seen.append(theta)
-        theta = variance / between.var_e
-        if any(abs(theta - old) <= 1e-9 * (1.0 + theta) for old in seen):
+        met.append((free.tobytes(), rule.theta))
+        rule, last = rule.at(variance / between.var_e), rule.theta
+        if abs(rule.theta - last) <= _SETTLED * (1.0 + rule.theta):
             break
-    return _names(between, theta, q, _self_consistent(between, theta, q, free))
+        circle = _circle(met)
+        if circle:  # a name at the edge: the wider background, which names fewer
+            rule = rule.at(max(circle))
+            break
+    return rule.names(rule.self_consistent(free))
+
+
+@dataclass(frozen=True, eq=False)
+class Rule:
+    """The self-consistent rule at one background.
+
+    Attributes
+    ----------
+    between : Between
+    theta : float
+        The background.
+    q : float
+        False discovery rate.
+    null : callable, optional
+        As in `name_clusters`.
+    estimated : bool
+        The background is estimated, which p-values allow for.
+    """
+
+    between: Between
+    theta: float
+    q: float
+    null: Null | None
+    estimated: bool
+
+    def at(self, theta: float) -> Rule:
+        """Return the rule at another background."""
+        return replace(self, theta=float(theta))
+
+    def seen(self, free: np.ndarray) -> Deviations:
+        """Return the deviations at a selection as the null sees them."""
+        found = deviations(self.between, self.theta, free)
+        if hasattr(self.null, "studentise"):
+            found = self.null.studentise(found)
+        if self.estimated:
+            found = allow_for_estimate(found, self.theta * self.between.var_e)
+        return found
+
+    def pvalues(self, free: np.ndarray) -> np.ndarray:
+        """Return the p-values of all clusters at a selection."""
+        if self.null is None or hasattr(self.null, "studentise"):
+            return self.seen(free).pvalues
+        return self.null(deviations(self.between, self.theta, free), self.theta)
+
+    def names(self, free: np.ndarray) -> Names:
+        """Return a selection with all that is said of it."""
+        pvalues, support = self.pvalues(free), np.flatnonzero(free)
+        limit = self.q * len(support) / self.between.n_clusters
+        consistent = bool((pvalues[support] <= limit).all())
+        return Names(support, self.theta, self.q, self.seen(free), pvalues, consistent)
+
+    def self_consistent(self, free: np.ndarray) -> np.ndarray:
+        """Step up on the p-values and refit at that number, until the selection stands still."""
+        met = set()
+        for _ in range(_STEPS):
+            pvalues = self.pvalues(free)
+            budget = step_up(pvalues, self.q)
+            new = pvalues <= self.q * budget / len(pvalues)
+            if self.null is None:  # else gains do not order the clusters as their p-values do
+                new = best_of_size(self.between, self.theta, budget, new)
+            key = new.tobytes()
+            if key in met:
+                return new
+            met.add(key)
+            free = new
+        return free
+
+
+def _circle(seen: list[tuple[bytes, float]]) -> list[float]:
+    """Return the backgrounds since the last selection was met before, if others lie between."""
+    last = seen[-1][0]
+    for back in range(len(seen) - 2, -1, -1):
+        if seen[back][0] == last:
+            return [] if back == len(seen) - 2 else [theta for _, theta in seen[back:]]
+    return []
 
 
 def step_up(pvalues: np.ndarray, q: float) -> int:
@@ -103,29 +203,6 @@ def step_up(pvalues: np.ndarray, q: float) -> int:
     size = len(pvalues)
     passed = np.flatnonzero(np.sort(pvalues) <= q * np.arange(1, size + 1) / size)
     return int(passed[-1]) + 1 if passed.size else 0
-
-
-def _names(between: Between, theta: float, q: float, free: np.ndarray) -> Names:
-    found = deviations(between, theta, free)
-    support = np.flatnonzero(free)
-    limit = q * len(support) / between.n_clusters
-    consistent = bool((found.pvalues[support] <= limit).all())
-    return Names(support, float(theta), q, found, consistent)
-
-
-def _self_consistent(between: Between, theta: float, q: float, free: np.ndarray) -> np.ndarray:
-    """Step up on the p-values and refit at that number, until the selection stands still."""
-    seen = set()
-    for _ in range(_STEPS):
-        pvalues = deviations(between, theta, free).pvalues
-        budget = step_up(pvalues, q)
-        new = best_of_size(between, theta, budget, pvalues <= q * budget / len(pvalues))
-        key = new.tobytes()
-        if key in seen:
-            return new
-        seen.add(key)
-        free = new
-    return free
 
 
 def best_of_size(between: Between, theta: float, budget: int, free: np.ndarray) -> np.ndarray:

@@ -65,7 +65,7 @@ def table() -> pd.DataFrame:
     ],
 )
 def test_budget_0_without_ridge_is_ordinary_least_squares(table, right):
-    ours = scs.fit(f"days ~ {right}", table, "hospital", 0, ridge_fixed=0.0)
+    ours = scs.fit(f"days ~ {right}", table, "hospital", 0, background="none")
     theirs = smf.ols(f"days ~ {right}", table).fit()
     if "bs(" not in right:  # patsy numbers the splines from 0, formulaic from 1
         order = list(ours.coef.index)
@@ -83,7 +83,7 @@ def test_design_is_patsys(table):
 
 
 def test_same_selection_as_the_solver_on_arrays(table):
-    model = scs.fit("days ~ age + severity", table, "hospital", 2, ridge=0.5)
+    model = scs.fit("days ~ age + severity", table, "hospital", 2, ridge=0.5, background="none")
     moments = scs.Moments.from_arrays(
         table[["age", "severity"]], table["days"], table["hospital"], intercept=True
     )
@@ -103,8 +103,15 @@ def test_mixed_model_beside_is_statsmodels(table):
     np.testing.assert_allclose(model.lmm.beta, theirs.fe_params[names], rtol=1e-3)
 
 
-def test_auto_finds_the_two_that_differ_and_keeps_the_errors(table):
+def test_auto_names_the_two_that_differ(table):
     model = scs.fit("days ~ age + severity + sex", table, "hospital")
+    assert list(model.selected) == ["H03", "H07"] and model.fdr == 0.1
+    assert (model.pvalues[["H03", "H07"]] <= 0.1 * 2 / 12).all() and model.solution.gap <= 1e-6
+    assert "2 of 12 clusters (hospital) are named" in " ".join(model.summary().split())
+
+
+def test_predict_finds_the_two_that_differ_and_keeps_the_errors(table):
+    model = scs.fit("days ~ age + severity + sex", table, "hospital", "predict")
     assert set(model.selected) >= {"H03", "H07"}
     chosen = model.tuning.mse[model.tuning.budgets.index(model.budget)]
     assert chosen == model.tuning.mse.min()
@@ -173,7 +180,7 @@ def test_prediction_keeps_what_the_transformations_learned(table):
 def test_known_clusters_get_their_effect_and_others_the_trees(table):
     model = scs.fit("days ~ age + severity", table, "hospital", 2)
     row = table.head(1).assign(hospital="H03")
-    line = model.predict(row) - model.effects["H03"]
+    line = model.predict(row) - model.effects["H03"] - model.background_effects["H03"]
     shares = model.tree.predict_proba(row[["age", "severity"]].to_numpy())[0]
     expected = line + shares @ model.effects.to_numpy()
     for other in (
@@ -383,17 +390,73 @@ def test_summary_holds_the_certificate_the_names_and_the_mixed_model(table):
     assert str(model) == text
 
 
-def test_intervals_are_the_bootstraps(table):
+def test_what_is_printed_of_names_is_the_models(table):
     model = scs.fit("days ~ age + sex", table, "hospital", 2, bootstrap=20, seed=4)
     direct = scs.inference.bootstrap.bootstrap(
         table.assign(male=(table["sex"] == "M").astype(float))[["age", "male"]],
-        table["days"], table["hospital"], 2,
+        table["days"], table["hospital"], 2, background=model.theta, ridge=model.ridge,
         resample="rows", reps=20, seed=4, intercept=True, ridge_fixed=0,
     )  # fmt: skip
     found = scs.estimators.summary.selected_clusters(model)
-    expected = direct.effects()
-    np.testing.assert_allclose(found["low"], expected.loc[found.index, "low"])
-    np.testing.assert_allclose(found["high"], expected.loc[found.index, "high"])
+    chosen = direct.effects().loc[found.index, "frequency"]
+    np.testing.assert_allclose(found["chosen"], chosen)
+    whole = (model.effects + model.background_effects)[found.index]
+    np.testing.assert_allclose(found["effect"], whole)
+    low, high = model.intervals.loc[found.index].to_numpy().T
+    assert (low <= whole).all() and (whole <= high).all()
+    np.testing.assert_array_equal(found[["low", "high"]].to_numpy().T, [low, high])
+    np.testing.assert_array_equal(found["p"], model.pvalues[found.index])
+
+
+def test_coefficients_have_the_errors_of_generalised_least_squares(table):
+    """Dense: (X'V^-1 X)^-1 with the named clusters' indicators among the columns."""
+    model = scs.fit("days ~ age + sex", table, "hospital")
+    named = pd.get_dummies(table["hospital"])[list(model.selected)].to_numpy(float)
+    X = np.column_stack([np.ones(len(table)), model.rows.design.X, named])
+    same = (table["hospital"].to_numpy()[:, None] == table["hospital"].to_numpy()).astype(float)
+    V = model.selection.inference.var_e * (np.eye(len(table)) + model.theta * same)
+    covariance = np.linalg.inv(X.T @ np.linalg.solve(V, X))
+    expected = pd.Series(np.sqrt(np.diag(covariance))[:3], ["Intercept", *model.rows.design.names])
+    np.testing.assert_allclose(model.std_errors, expected[model.std_errors.index], rtol=1e-6)
+
+
+def test_nobody_can_be_named_is_said_first():
+    rng = np.random.default_rng(4)
+    code = np.repeat(np.arange(30), 20)
+    y = 0.3 * rng.normal(size=30)[code] + rng.normal(size=600)
+    model = scs.fit("y ~ 1", pd.DataFrame({"y": y, "g": code}), "g")
+    assert not len(model.selected) and model.theta > 0
+    assert model.summary().splitlines()[2].startswith("Nobody can be named: none of 30 clusters")
+    assert model.intervals.empty and model.qvalues.min() > 0.1
+    np.testing.assert_allclose(model.effects, 0)
+    expected = model.coef["Intercept"] + model.background_effects.to_numpy()[code]
+    np.testing.assert_allclose(model.predict(pd.DataFrame({"g": code})), expected)
+
+
+@pytest.mark.parametrize(
+    "arguments, message",
+    [
+        ({"fdr": 0}, "fdr must lie between 0 and 1"),
+        ({"fdr": "10%"}, "fdr must be a number"),
+        ({"background": "some"}, "background must be 'auto', 'none' or a number"),
+        ({"background": -1}, "background must be a finite number"),
+        ({"budget": "all"}, "budget must be a whole number, 'fdr', 'predict' or 'auto'"),
+    ],
+)
+def test_error_rates_and_backgrounds_are_checked(table, arguments, message):
+    with pytest.raises((ValueError, TypeError), match=message):
+        scs.fit("days ~ age", table, "hospital", **arguments)
+
+
+def test_rows_that_tell_no_errors_say_what_to_do():
+    single = pd.DataFrame({"y": [1.0, 2.0, 9.0, 3.0], "g": list("abcd")})
+    with pytest.raises(
+        ValueError, match=r"budget='fdr' \(the default\) needs the errors' variance"
+    ):
+        scs.fit("y ~ 1", single, "g")
+    model = scs.fit("y ~ 1", single, "g", 1)
+    assert list(model.selected) == ["c"] and model.theta == 0
+    assert "No background" in model.summary() and model.intervals.isna().all(axis=None)
 
 
 def test_without_a_mixed_model_the_summary_says_why():
@@ -719,7 +782,7 @@ def test_a_stopped_run_says_so(run, table, monkeypatch):
     def stop(*_, **__):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("scs.estimators.formula.solve", stop)
+    monkeypatch.setattr("scs.estimators.selection.solve", stop)
     code, _, err = run(table, *TWO, name="table.parquet")
     assert code == 2
     assert "stopped: nothing was written" in err
@@ -729,7 +792,7 @@ def test_a_budget_of_all_is_remarked_on():
     rng = np.random.default_rng(0)
     code = np.repeat(np.arange(6), 30)
     all_differ = pd.DataFrame({"y": 5.0 * code + rng.normal(size=180), "g": code})
-    model = scs.fit("y ~ 1", all_differ, "g")
+    model = scs.fit("y ~ 1", all_differ, "g", "predict", background="none")
     assert model.budget == 6
     assert "no few of them stand out" in " ".join(model.summary().split())
 

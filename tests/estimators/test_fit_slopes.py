@@ -73,7 +73,7 @@ def test_a_slope_alone_is_a_budget_of_0_for_the_intercept(table, random):
 
 def test_budget_0_for_slopes_is_the_fit_without(table):
     slopes = scs.fit(FORMULA, table, "g", (2, 0), random="1 + x")
-    plain = scs.fit(FORMULA, table, "g", 2)
+    plain = scs.fit(FORMULA, table, "g", 2, background="none")
     assert list(slopes.selected["Intercept"]) == list(plain.selected)
     np.testing.assert_allclose(slopes.effects["Intercept"], plain.effects, rtol=1e-6)
     np.testing.assert_allclose(slopes.coef, plain.coef, rtol=1e-6)

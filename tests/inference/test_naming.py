@@ -142,3 +142,26 @@ def test_a_rate_outside_its_range_is_refused():
     moments, _ = draw(np.random.default_rng(9), 20, tau=0.1, share=0.1)
     with pytest.raises(ValueError, match=r"fdr must lie between 0 and 1"):
         name_clusters(moments, q=1.5)
+
+
+def test_rounds_that_go_in_a_circle_end_at_the_wider_background_in_every_unit():
+    # One name at the edge: without it the background is wide enough to swallow it, and with it
+    # narrow enough to leave it out.
+    rng = np.random.default_rng(0)
+    k = np.repeat(np.arange(20), 5)
+    y = rng.normal(size=100)
+
+    def named(unit):
+        moments = Moments.from_arrays(np.zeros((100, 0)), y * unit, k, intercept=True)
+        first = name_clusters(moments, null=shrunk)
+        return first.support, first.background
+
+    def shrunk(found, theta):
+        return found.pvalues ** (1.1 if theta < 0.05 else 0.9)
+
+    support, background = named(1.0)
+    for unit in (1e-5, 3.0, 1e8):
+        other, theta = named(unit)
+        np.testing.assert_array_equal(other, support)
+        assert theta == pytest.approx(background, rel=1e-5)
+    assert len(support) == 0 and background > 0.1

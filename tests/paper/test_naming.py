@@ -9,6 +9,7 @@ from scs.baselines import lmm_gaussian
 from scs.data.design import Design
 from scs.inference.background import Between
 from scs.inference.naming import name_clusters
+from scs.moments.moments import Moments
 from scs.paper import datasets
 from scs.paper.examples import read_results
 from scs.paper.naming import (
@@ -123,7 +124,7 @@ def test_permuted_labels_keep_sizes_and_rows():
     rng = np.random.default_rng(4)
     code = rng.integers(0, 20, 300)
     design = Design.from_table(rng.normal(size=(300, 2)), 5.0 * (code == 3) + 1, code)
-    found = permuted_null(design, rng)
+    found = Moments.from_design(permuted_null(design, rng), intercept=True)
     kept = np.bincount(design.codes)
     assert (found.n == kept).all() and found.n_rows == 300
     assert_allclose(found.xtx[1:, 1:], design.X.T @ design.X)

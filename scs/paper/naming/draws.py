@@ -170,8 +170,8 @@ def draw(case: Setting, rng: np.random.Generator) -> Drawn:
     return Drawn(design, moments, background, effect)
 
 
-def permuted_null(design: Design, rng: np.random.Generator) -> Moments:
-    """Return moments of the rows with their cluster labels permuted, so that nobody differs.
+def permuted_null(design: Design, rng: np.random.Generator) -> Design:
+    """Return the rows with their cluster labels permuted, so that nobody differs.
 
     Every cluster keeps its number of rows, and errors keep the law that they have in the data.
 
@@ -181,8 +181,7 @@ def permuted_null(design: Design, rng: np.random.Generator) -> Moments:
     rng : numpy.random.Generator
     """
     codes = rng.permutation(design.codes)
-    shuffled = Design(design.X, design.y, codes, design.labels, design.names)
-    return Moments.from_design(shuffled, intercept=True)
+    return Design(design.X, design.y, codes, design.labels, design.names)
 
 
 def _errors(law: str, code: np.ndarray, rng: np.random.Generator) -> np.ndarray:

@@ -10,6 +10,8 @@ from scs.data.design import Design
 from scs.estimators.fitted import budget_grid
 from scs.inference.folds import choose_budget
 from scs.inference.naming import name_clusters, step_up
+from scs.inference.residual_null import ResidualNull
+from scs.inference.unequal import UnequalNull
 from scs.moments.moments import Moments
 from scs.paper.hospitals import ALARM, WARNING, funnel_scores
 from scs.solvers import solve
@@ -17,6 +19,8 @@ from scs.solvers import solve
 #: The rule of `scs.inference.naming`, and the same with the background known.
 RULE, KNOWN = "FDR rule", "FDR rule, tau known"
 POINT = "FDR rule, no background"
+#: The rule with the null laws that do not take errors for normal, or for alike in all clusters.
+RESIDUALS, UNEQUAL = "FDR rule, residual null", "FDR rule, unequal variances"
 FUNNEL, STRICT = "funnel, 95 %", "funnel, 99.8 %"
 BLUP, STUDENTISED = "BLUPs, FDR", "BLUPs over their spread, FDR"
 VALIDATION = "budget by validation"
@@ -43,6 +47,13 @@ def other_rules(moments: Moments, q: float) -> dict[str, np.ndarray]:
         BLUP: _below(conditional, q),
         STUDENTISED: _below(spread, q),
     }
+
+
+def other_nulls(design: Design, moments: Moments, q: float) -> dict[str, np.ndarray]:
+    """Return what the rule names under its other null laws, by rule."""
+    rows = (design.X, design.y, design.codes, moments)
+    nulls = {RESIDUALS: ResidualNull.from_rows(*rows), UNEQUAL: UnequalNull.from_rows(*rows)}
+    return {rule: name_clusters(moments, q, null=null).support for rule, null in nulls.items()}
 
 
 def blup_scores(mixed: Fit, n: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

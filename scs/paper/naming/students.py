@@ -11,7 +11,7 @@ from scs.inference.naming import name_clusters
 from scs.moments.moments import Moments
 from scs.paper.datasets import student_design
 from scs.paper.naming.draws import permuted_null
-from scs.paper.naming.rules import RULE, other_rules
+from scs.paper.naming.rules import RULE, other_nulls, other_rules
 from scs.solvers import solve
 
 PAPER = "the paper's budget"
@@ -44,18 +44,11 @@ def student_names(table: pd.DataFrame, *, permutations: int = 200, seed: int = 0
     moments = Moments.from_design(design, intercept=True)
     names = name_clusters(moments, _Q)
     sigma = np.sqrt(Between.from_moments(moments).var_e)
-    named = {rule: len(support) for rule, support in _lists(moments).items()}
+    named = {rule: len(support) for rule, support in _lists(design).items()}
     streams = np.random.SeedSequence(seed).spawn(permutations)
+    dealt = [permuted_null(design, np.random.default_rng(stream)) for stream in streams]
     anybody = pd.DataFrame(
-        [
-            {
-                rule: len(support) > 0
-                for rule, support in _lists(
-                    permuted_null(design, np.random.default_rng(stream))
-                ).items()
-            }
-            for stream in streams
-        ]
+        [{rule: len(support) > 0 for rule, support in _lists(each).items()} for each in dealt]
     )
     found = pd.DataFrame(
         {
@@ -75,5 +68,10 @@ def student_names(table: pd.DataFrame, *, permutations: int = 200, seed: int = 0
     )
 
 
-def _lists(moments: Moments) -> dict[str, np.ndarray]:
-    return {RULE: name_clusters(moments, _Q).support, **other_rules(moments, _Q)}
+def _lists(design: Design) -> dict[str, np.ndarray]:
+    moments = Moments.from_design(design, intercept=True)
+    return {
+        RULE: name_clusters(moments, _Q).support,
+        **other_nulls(design, moments, _Q),
+        **other_rules(moments, _Q),
+    }

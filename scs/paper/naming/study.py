@@ -20,7 +20,15 @@ from scs.moments.moments import Moments
 from scs.paper import metrics
 from scs.paper.datasets import load_student
 from scs.paper.naming.draws import SETTINGS, Drawn, Setting, dataset_rng, draw
-from scs.paper.naming.rules import KNOWN, POINT, RULE, VALIDATION, by_validation, other_rules
+from scs.paper.naming.rules import (
+    KNOWN,
+    POINT,
+    RULE,
+    VALIDATION,
+    by_validation,
+    other_nulls,
+    other_rules,
+)
 from scs.paper.naming.students import student_names
 from scs.paper.provenance import digest
 from scs.paper.simulate import Scenario, replication_rng, scenario, simulate
@@ -111,6 +119,8 @@ def score_dataset(
         KNOWN: name_clusters(drawn.moments, Q, background=case.tau**2).support,
         **other_rules(drawn.moments, Q),
     }
+    if not case.normal:
+        named |= other_nulls(drawn.design, drawn.moments, Q)
     if validate:
         named[VALIDATION] = by_validation(drawn.design, drawn.moments)
     found = [
@@ -238,8 +248,8 @@ def intervals(
     """
     found = EffectInference.of(moments, names.background, names.support, names.q)
     value, error = (
-        part[names.support] for part in (names.deviations.value, names.deviations.error)
+        part[names.support] for part in (found.deviations.value, found.deviations.error)
     )
-    half = stats.t.isf((1.0 - level) / 2.0, names.deviations.df) * error
+    half = stats.t.isf((1.0 - level) / 2.0, found.df_error) * error
     kinds = {kind: found.intervals(kind, level) for kind in KINDS}
     return {"ordinary": (value - half, value + half), **kinds}
