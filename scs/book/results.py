@@ -11,10 +11,11 @@ from scs.data.errors import UsageError
 from scs.paper import examples, scaling
 from scs.paper.experiment import METHODS, VARIANTS, read_stored, run_experiment, write_stored
 from scs.paper.ledger import VERDICTS, ledger, moved, read_ledger, write_ledger
+from scs.paper.naming import store_naming
 from scs.paper.simulate import icc_scenarios, scenarios
 
 #: The parts of `make_results`, in the order in which they are made.
-PARTS = ("scaling", "coverage", "examples", "simulation", "ledger")
+PARTS = ("scaling", "coverage", "naming", "examples", "simulation", "ledger")
 _REPS, _SEED = 100, 0  # the paper's number of replications
 _LARGEST = 1_000_000  # clusters of the scaling table
 
@@ -44,6 +45,7 @@ def make_results(root: Path, parts: tuple[str, ...] = PARTS, *, n_jobs: int = -1
     make = {
         "scaling": lambda: _scaling(folder),
         "coverage": lambda: examples.store_coverage(folder, n_jobs=n_jobs),
+        "naming": lambda: store_naming(folder, n_jobs=n_jobs),
         "examples": lambda: examples.store_examples(folder, n_jobs=n_jobs),
         "simulation": lambda: _simulation(root, folder, n_jobs),
         "ledger": lambda: _ledger(folder),

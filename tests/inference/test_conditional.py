@@ -52,3 +52,9 @@ def test_fcr_intervals_widen_with_the_number_that_was_looked_at():
     value, error = np.array([3.0, -4.0]), np.array([1.0, 0.5])
     low, high = fcr_interval(value, error, 100, 0.05, 1e6)
     np.testing.assert_allclose((high - low) / 2 / error, stats.norm.isf(0.05 * 2 / 200), rtol=1e-4)
+
+
+def test_there_are_none_where_nobody_is_named():
+    nobody = np.zeros(0)
+    low, high = conditional_interval(nobody, nobody, nobody, df=nobody)
+    assert len(low) == len(high) == 0
