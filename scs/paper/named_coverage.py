@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import itertools
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -83,7 +84,7 @@ def resampled_intervals(
 ) -> pd.DataFrame:
     """Return those of resampled and of halved rows, for as many clusters, as `named_intervals`."""
     X, y, clusters = data.X, data.y, data.clusters
-    options = {"seed": seed, "intercept": True, "ridge": SMALL_RIDGE}
+    options: dict[str, Any] = {"seed": seed, "intercept": True, "ridge": SMALL_RIDGE}
     again = bootstrap(X, y, clusters, n_named, resample="rows", reps=reps, **options).effects()
     halved = split_intervals(X, y, clusters, n_named, **options)
     parts = [

@@ -39,10 +39,13 @@ class Funnel:
         cluster whose effect the rows tell apart from the coefficients.
     curves : DataFrame
         ``rows``, ``limit`` and ``line``: one of the background, one that a name had to pass.
+    found : EffectInference
+        Of all clusters.
     """
 
     points: pd.DataFrame
     curves: pd.DataFrame
+    found: EffectInference
 
     @property
     def log(self) -> bool:
@@ -60,12 +63,25 @@ class Funnel:
         return max(low - room, 0.5), high + 2 * room
 
 
-def threshold(found: EffectInference) -> float:
-    """Return what |d_k| over its standard deviation had to pass; of a first name if none is."""
-    if len(found.support) or found.q is None:
-        return found.threshold
-    d = found.deviations
-    return float(stats.t.isf(found.q / (2 * len(d.value)), d.df))
+def threshold(found: EffectInference, spread: np.ndarray) -> np.ndarray:
+    """Return what |d_k| over its standard deviation had to pass; of a first name if none is.
+
+    Parameters
+    ----------
+    found : EffectInference
+    spread : ndarray
+        Standard deviations of d_k. Degrees of freedom at them are those of the clusters, and lie on
+        straight lines between them.
+    """
+    d, n_clusters = found.deviations, len(found.deviations.value)
+    if found.q is None:
+        rest = np.delete(np.abs(d.value) / d.spread, found.support)
+        return np.full(np.shape(spread), rest.max(initial=0.0))
+    known = np.isfinite(d.spread)
+    order = np.argsort(d.spread[known])
+    df = np.broadcast_to(d.df, n_clusters)[known][order]
+    at = np.interp(spread, d.spread[known][order], df)
+    return stats.t.isf(found.q * max(len(found.support), 1) / (2 * n_clusters), at)
 
 
 def limits(found: EffectInference, rows: np.ndarray) -> pd.DataFrame:
@@ -76,7 +92,7 @@ def limits(found: EffectInference, rows: np.ndarray) -> pd.DataFrame:
     spread = np.sqrt(found.var_u + found.var_e / rows)
     reach = float(stats.norm.isf((1 - LIMIT) / 2))
     return pd.DataFrame(
-        {"rows": rows, "background": reach * spread, "name": threshold(found) * spread}
+        {"rows": rows, "background": reach * spread, "name": threshold(found, spread) * spread}
     )
 
 
@@ -99,7 +115,7 @@ def funnel_of(model: FittedModel) -> Funnel | None:
     if points.empty:
         return None
     outer = _FURTHEST if found.q is None else _THRESHOLD
-    low, high = Funnel(points, points).ends
+    low, high = Funnel(points, points, found).ends
     upper = limits(found, np.geomspace(low, high, _STEPS))
     parts = [
         pd.DataFrame({"rows": upper["rows"], "limit": sign * upper[column], "line": line})
@@ -107,23 +123,26 @@ def funnel_of(model: FittedModel) -> Funnel | None:
         for sign in (1, -1)
         if upper[column].any()
     ]
-    return Funnel(points.reset_index(drop=True), pd.concat(parts, ignore_index=True))
+    return Funnel(points.reset_index(drop=True), pd.concat(parts, ignore_index=True), found)
 
 
 def funnel_text(model: FittedModel, funnel: Funnel) -> str:
     """Say in words what the funnel shows."""
-    points, found = funnel.points, model.selection.inference
+    points, found = funnel.points, funnel.found
     named = points["kind"] == _KINDS[0]
     outside = points["z"].abs() > stats.norm.isf((1 - LIMIT) / 2)
     drawn = len(_drawn(points))
     which = "" if drawn == len(points) else f" ({drawn:,} of them drawn)"
-    line = threshold(found)
+    spread = found.deviations.spread
+    lines = threshold(found, spread[np.isfinite(spread)])
+    low, high = f"{lines.min():.1f}", f"{lines.max():.1f}"
+    far = low if low == high else f"{low} to {high}"
     if found.q is None:
         passed = "The outer lines are as far out as the furthest cluster that is not selected."
     else:
         who = "a name" if named.any() else "a first name"
-        passed = f"The outer lines, {line:.1f} standard deviations out, are what {who} had to pass."
-    if not line:
+        passed = f"The outer lines, {far} standard deviations out, are what {who} had to pass."
+    if not lines.any():
         passed = "No line for a name is drawn, for no cluster is left unselected."
     what = "named" if found.q is not None else "selected"
     return (
@@ -137,7 +156,7 @@ def funnel_text(model: FittedModel, funnel: Funnel) -> str:
 def funnel_chart(model: FittedModel, funnel: Funnel) -> Drawing:
     """Draw the funnel, with the names of the furthest where there is room."""
     points = _drawn(funnel.points)
-    what = "named" if model.selection.inference.q is not None else "selected"
+    what = "named" if funnel.found.q is not None else "selected"
     points = points.replace({"kind": {_KINDS[0]: what}})
     kinds = [kind for kind in (what, _KINDS[1]) if (points["kind"] == kind).any()]
     colours = [NAMED if kind == what else REST for kind in kinds]
@@ -199,7 +218,12 @@ def funnel_chart(model: FittedModel, funnel: Funnel) -> Drawing:
         for align, part in labels.groupby("align"):
             layers += (
                 alt.Chart(part)
-                .mark_text(align=align, dx=7 if align == "left" else -7, color=INK, fontSize=11)
+                .mark_text(
+                    align="left" if align == "left" else "right",
+                    dx=7 if align == "left" else -7,
+                    color=INK,
+                    fontSize=11,
+                )
                 .encode(x=size, y=alt.Y("deviation:Q", scale=height), text="text:N")
             )
         return layers.properties(width=width, height=_HEIGHT)
@@ -231,7 +255,7 @@ def _labels(funnel: Funnel, named: pd.DataFrame, width: int, reach: float) -> pd
     scale = np.log if funnel.log else np.asarray
     low, high = scale(np.array(funnel.ends))
     taken: list[tuple[float, float, float]] = []
-    kept = []
+    kept: list[dict[str, object]] = []
     for _, each in named.reindex(named["z"].abs().sort_values(ascending=False).index).iterrows():
         if len(kept) == MOST_LABELS:
             break

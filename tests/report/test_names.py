@@ -107,14 +107,21 @@ def test_a_proved_list_has_no_column_that_reads_as_certainty_of_each_name(some):
 
 def test_limits_are_those_of_background_and_error_together(some):
     found = some.selection.inference
-    rows = np.array([1.0, 7.0, 50.0, 1e6])
+    sizes = some.moments.n
+    rows = np.array([sizes.min(), np.median(sizes), sizes.max()])
     table = limits(found, rows)
+    cut = stats.truncnorm(-2.5, 2.5)  # the law within the likelihood's windows
+    kappa = cut.moment(4) - cut.moment(2) ** 2
+    d = found.deviations
+    inside = np.abs(d.value) <= 2.5 * d.spread
+    information = kappa / 4 * np.sum(d.spread[inside] ** -4.0)
     tau2, sigma2, q, n_clusters = some.theta * some.var_e, some.var_e, 0.10, 60
     for n, inner, outer in table.to_numpy():
         spread = np.sqrt(tau2 + sigma2 / n)
         assert inner == pytest.approx(1.959963984540054 * spread)
-        passed = stats.t.ppf(1 - q * 3 / (2 * n_clusters), found.deviations.df)
-        assert outer == pytest.approx(passed * spread)
+        df = 2 * spread**4 / (1 / information + 2 * (sigma2 / n) ** 2 / found.df_error)
+        passed = stats.t.ppf(1 - q * 3 / (2 * n_clusters), df)
+        assert outer == pytest.approx(passed * spread, rel=0.01)
 
 
 def test_inner_limits_hold_nineteen_of_twenty_of_a_background_alone():
@@ -134,15 +141,16 @@ def test_a_name_lies_beyond_its_line_and_nobody_else_does_by_far(some):
     named = (points["kind"] == "named").to_numpy()
     assert set(points.loc[named, "label"]) == set(some.selected)
     assert beyond[named].all()
-    assert (points.loc[~named, "z"].abs() < threshold(found)).all()
+    spread = (points["deviation"] / points["z"]).to_numpy()
+    assert (points.loc[~named, "z"].abs() < threshold(found, spread)[~named]).all()
 
 
 def test_line_of_a_table_without_names_is_that_of_a_first_name():
     table, _ = TABLES["nobody"]
     model = scs.fit("y ~ x", table, "unit")
     found = model.selection.inference
-    p = 2 * stats.t.sf(threshold(found), found.deviations.df)
-    assert p == pytest.approx(0.10 / 60)
+    p = 2 * stats.t.sf(threshold(found, found.deviations.spread), found.deviations.df)
+    np.testing.assert_allclose(p, 0.10 / 60)
     assert "what a first name had to pass" in funnel_text(model, funnel_of(model))
 
 
@@ -151,7 +159,8 @@ def test_line_beside_a_given_number_is_the_furthest_cluster_left_out():
     model = scs.fit("y ~ x", table, "unit", **options)
     funnel = funnel_of(model)
     left = funnel.points[funnel.points["kind"] != "named"]
-    assert threshold(model.selection.inference) == pytest.approx(left["z"].abs().max())
+    line = threshold(model.selection.inference, np.ones(1))
+    assert line == pytest.approx(left["z"].abs().max())
     assert set(funnel.curves["line"]) == {"95% of the background", "furthest not selected"}
     assert "named" not in funnel_text(model, funnel)
 

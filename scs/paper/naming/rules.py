@@ -9,7 +9,7 @@ from scs.baselines import Fit, fit_gaussian
 from scs.data.design import Design
 from scs.estimators.fitted import budget_grid
 from scs.inference.folds import choose_budget
-from scs.inference.naming import name_clusters, step_up
+from scs.inference.naming import Null, name_clusters, step_up
 from scs.inference.residual_null import ResidualNull
 from scs.inference.unequal import UnequalNull
 from scs.moments.moments import Moments
@@ -52,7 +52,10 @@ def other_rules(moments: Moments, q: float) -> dict[str, np.ndarray]:
 def other_nulls(design: Design, moments: Moments, q: float) -> dict[str, np.ndarray]:
     """Return what the rule names under its other null laws, by rule."""
     rows = (design.X, design.y, design.codes, moments)
-    nulls = {RESIDUALS: ResidualNull.from_rows(*rows), UNEQUAL: UnequalNull.from_rows(*rows)}
+    nulls: dict[str, Null] = {
+        RESIDUALS: ResidualNull.from_rows(*rows),
+        UNEQUAL: UnequalNull.from_rows(*rows),
+    }
     return {rule: name_clusters(moments, q, null=null).support for rule, null in nulls.items()}
 
 
