@@ -52,7 +52,7 @@ def _what_is_wrong(data: Mapping) -> str:
         if isinstance(value, (str, bytes)) or not isinstance(value, Sized):
             return f"column {key!r} is the single value {value!r}: pass a list, one value per row"
         if getattr(value, "ndim", 1) > 1:
-            return f"column {key!r} has shape {value.shape}: pass one value per row"
+            return f"column {key!r} has shape {value.shape}: pass one value per row"  # type: ignore[attr-defined]
         if isinstance(value, Iterable):
             refuse_broken_text(value, f"column {key!r}")
         lengths[len(value)] = key

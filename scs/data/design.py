@@ -214,7 +214,7 @@ def as_outcome(y: Any, n_rows: int) -> np.ndarray:
 def _unmasked(values: Any) -> np.ndarray:
     """Return an array in which masked entries are missing values, as they were meant to be."""
     if isinstance(values, np.ma.MaskedArray):
-        return values.astype(float).filled(np.nan)
+        return np.ma.filled(values.astype(float), np.nan)
     return np.asarray(values)
 
 

@@ -254,8 +254,9 @@ def refuse_rounded(column: pd.Series, name: str) -> None:
     values = column.to_numpy()
     for row in np.flatnonzero(np.abs(values.astype(float)) >= EXACT):
         if int(float(values[row])) != int(values[row]):
+            where = column.index[int(row)]
             raise ValueError(
-                f"column {name!r} holds the whole number {values[row]} in row {column.index[row]}, "
+                f"column {name!r} holds the whole number {values[row]} in row {where}, "
                 "which floating point would round: leave it out if it names the rows (--exclude), "
                 "or turn it into floats."
             )
@@ -266,7 +267,7 @@ def _whole(column: Any) -> Any:
     if isinstance(column, np.ma.MaskedArray):
         column = [None if entry is np.ma.masked else entry for entry in column]
     if not isinstance(column, (list, tuple)) or not any(
-        isinstance(entry, Integral) and abs(entry) >= EXACT for entry in column
+        isinstance(entry, Integral) and abs(int(entry)) >= EXACT for entry in column
     ):
         return column
     return objects(column)

@@ -268,7 +268,7 @@ def refuse_text(column: pd.Series, name: str, keep: str) -> None:
     distinct = column.dropna().drop_duplicates().astype(str)
     found, example = what_text_holds(distinct)
     if found in (BUT_FOR, UNUSUAL):
-        row = distinct.index[(distinct == example).argmax()]
+        row = distinct.index[int((distinct == example).argmax())]
         remedy = "correct it" if found == BUT_FOR else "write all of them alike, as 1000 or -2.5"
         raise ValueError(
             f"column {name!r} holds {found} {example!r} in row {row}: {remedy}, or {keep}."

@@ -283,6 +283,7 @@ def _check_count(share: float | None, count: int | None, n_rows: int, n_columns:
         if not (isinstance(share, int | float) and 0 <= share < 0.5):
             raise ValueError(f"share must lie in [0, 0.5), got {share!r}: try 0.1.")
         count = floor(share * n_rows + 1e-9)
+    assert count is not None  # one of the two is given
     count = check_budget(count, "count", "rows")
     if n_rows - count <= n_columns:
         raise ValueError(

@@ -111,6 +111,7 @@ def path_text(model: FittedModel, solutions: Sequence[Solution]) -> str:
 
 def validation(model: FittedModel) -> Drawing:
     """Draw the held-out error of each budget."""
+    assert model.tuning is not None  # else there is nothing to draw
     table = pd.DataFrame({"budget": model.tuning.budgets, "mse": model.tuning.mse})
 
     def draw(width: int) -> alt.LayerChart:

@@ -83,8 +83,8 @@ def _theme() -> alt.theme.ThemeConfig:
                 "rule": {"color": INK},
                 "range": {
                     "category": list(PALETTE),
-                    "heatmap": {"scheme": "viridis"},
-                    "ramp": {"scheme": "viridis"},
+                    "heatmap": {"scheme": "viridis"},  # type: ignore[typeddict-item]
+                    "ramp": {"scheme": "viridis"},  # type: ignore[typeddict-item]
                 },
                 "mark": {"color": PALETTE[0]},
                 "line": {"strokeWidth": 2},

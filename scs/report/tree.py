@@ -17,6 +17,7 @@ DEPTH = 3  # questions in a row that are shown
 
 def tree_html(model: FittedModel, depth: int = DEPTH) -> str:
     """Return the top of a model's tree: each answer with its rows and the effect they would get."""
+    assert model.tree is not None  # else there is nothing to show
     tree = model.tree.tree_
     names = model.rows.design.names
     shares = tree.value[:, 0, :]

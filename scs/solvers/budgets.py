@@ -25,7 +25,9 @@ def paper_budgets(n_clusters: int) -> list[int]:
 def check_budget(budget: int, name: str = "budget", of: str = "clusters") -> int:
     """Return the budget as an int, or say what is wrong with the argument ``name``."""
     try:
-        number = operator.index(None if isinstance(budget, bool) else budget)
+        if isinstance(budget, bool):
+            raise TypeError
+        number = operator.index(budget)
     except TypeError:
         raise TypeError(
             f"{name} must be a whole number of {of}, got {budget!r}: pass for example 5."

@@ -225,6 +225,7 @@ def test_parameter_given_twice_is_refused(book, capsys):
 # --- run ---------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_run_makes_a_page_of_its_own(book, capsys):
     (book / "notebooks" / "01_small.md").write_text(WITH_TABLE, encoding="utf-8")
     main(["execute", "small"])
@@ -271,6 +272,7 @@ def test_run_without_the_data_says_how_to_get_it(book, capsys):
 # --- execute -----------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_execute_twice_gives_the_same_bytes(book, capsys):
     path = book / "notebooks" / "01_small.ipynb"
     assert main(["execute", "small"]) == 0
@@ -285,6 +287,7 @@ def test_execute_twice_gives_the_same_bytes(book, capsys):
     assert b"stderr" not in first.replace(b"sys.stderr", b"")
 
 
+@pytest.mark.slow
 def test_execute_names_what_moved(book, capsys):
     main(["execute", "small"])
     source = book / "notebooks" / "01_small.md"
@@ -314,6 +317,7 @@ def _edit(path: Path, old: str, new: str) -> None:
     provenance._read.cache_clear()
 
 
+@pytest.mark.slow
 def test_stale_are_exactly_the_notebooks_whose_code_changed(book, package, capsys):
     source = book / "notebooks" / "02_needy.md"
     source.write_text(CHAPTER.replace("(small)=", "(m)=").replace("import sys", CALLS_METRICS))
@@ -373,6 +377,7 @@ def template(book) -> Path:
     return book
 
 
+@pytest.mark.slow
 def test_new_chapter_is_run_listed_and_fit_for_the_book(template, capsys):
     assert main(["new-chapter", "05_costs"]) == 0
     chapter = find_chapter(template, "costs")

@@ -43,6 +43,7 @@ def _stopped_at(module, tmp_path, monkeypatch, *arguments):
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("module", ["numpy.linalg", "pandas", "pyscipopt", "scs.cli"])
 def test_ctrl_c_while_libraries_load_is_told_in_one_line(tmp_path, monkeypatch, module):
     done = _stopped_at(module, tmp_path, monkeypatch, "-m", "scs", "fit", "t.csv", "--cluster", "g")
@@ -67,6 +68,7 @@ def test_whoever_imports_the_package_keeps_python_s_own_ctrl_c(tmp_path, monkeyp
     assert "KeyboardInterrupt" in done.stderr
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("module", ["scs.report", "scs.data.tables"])
 def test_ctrl_c_before_a_fit_is_told_in_one_line(tmp_path, monkeypatch, module):
     (tmp_path / "t.csv").write_text("y,g\n1,a\n2,a\n3,b\n5,b\n")

@@ -47,6 +47,7 @@ def write(frame, path, **options):
     return path
 
 
+@pytest.mark.slow
 @settings(max_examples=25)
 @given(
     seed=st.integers(0, 10_000),
@@ -217,6 +218,7 @@ def test_infinite_values_are_never_dropped(tmp_path):
         Moments.from_files(path, **NAMES, missing="drop", batch_rows=20)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("ending", ["parquet", "csv"])
 def test_the_number_of_processes_changes_no_digit(tmp_path, monkeypatch, ending):
     monkeypatch.setattr(large_sources, "_PIECE", 40)

@@ -69,6 +69,7 @@ def as_labels(kind, clusters):
     return labels if kind in ("text", "tuples") else np.array(labels)
 
 
+@pytest.mark.slow
 @settings(max_examples=150)
 @given(seed=st.integers(0, 10_000), kind=st.sampled_from(sorted(LABELS)), data=st.data())
 def test_any_split_in_any_order_gives_the_same_moments(seed, kind, data):

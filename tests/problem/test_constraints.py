@@ -39,6 +39,7 @@ def rows_of(seed, **options):
     return slope_rows(seed, **options)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", range(6))
 def test_best_subset_of_fixed_effects(seed):
     rows = rows_of(seed, n_columns=4)
@@ -83,6 +84,7 @@ def test_a_bound_on_the_intercept_counts_from_zero():
     assert solution.beta[0] >= 3.0 - 1e-9
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", range(6))
 def test_at_most_one_of_a_set(seed):
     rows = rows_of(seed)
@@ -241,6 +243,7 @@ def test_a_bad_constraint_is_refused(rules, kind, message):
         solve(rows_of(0).moments(), 2, constraints=[SumToZero()], method="exact")
 
 
+@pytest.mark.slow
 def test_three_rules_at_once_with_a_hundred_clusters():
     """Certified, and never above any selection that obeys the rules."""
     rng = np.random.default_rng(0)

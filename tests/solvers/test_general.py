@@ -313,6 +313,7 @@ def test_edges(budget, intercept):
     assert [len(part) for part in solution.support] == [0, 0]
 
 
+@pytest.mark.slow
 def test_forcing_against_a_membership_is_worse():
     """The other engine (logical rules through SCIP's LP) holds each proof to account."""
     sample, _, _ = simulate_slopes(12, 2, 8, (3, 3), np.random.default_rng(4), effect=1.5)
