@@ -9,6 +9,7 @@ stopped by Ctrl-C.
 
 import argparse
 import io
+import os
 import sys
 from collections.abc import Sequence
 from importlib.metadata import version
@@ -40,12 +41,16 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         arguments = _parser().parse_args(argv)
         arguments.command(arguments)
+        sys.stdout.flush()
     except KeyboardInterrupt:
         print("scs: stopped.", file=sys.stderr)
         return STOPPED
     except UsageError as error:
         print(f"scs: {error}", file=sys.stderr)
         return 2
+    except BrokenPipeError:  # whoever read the output has read enough, as `head` does
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
     return 0
 
 

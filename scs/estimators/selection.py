@@ -149,6 +149,8 @@ class Selection:
         What the residuals say of the errors' law.
     null : str
         The law that p-values are of.
+    estimated : bool
+        The background was estimated, not given.
     """
 
     solution: Solution
@@ -161,6 +163,7 @@ class Selection:
     consistent: bool = True
     errors: ErrorCheck | None = None
     null: str = "normal"
+    estimated: bool = False
 
 
 def checked_budget(budget: Any) -> Any:
@@ -252,6 +255,7 @@ def select(
         solution = solve(inner, budget, gap=settings.gap, time_limit=settings.time_limit, **options)
         found = Selection(solution, budget, options["ridge"], chosen_by, tuning, note=note)
     q = settings.fdr if rule == "fdr" else None
+    found = replace(found, estimated=settings.background is None)
     return _with_inference(found, inner, solved_in, settings, q), inner
 
 

@@ -60,6 +60,8 @@ def finding(model: FittedModel) -> str:
     if model.fdr is None:
         if model.rows.slopes is not None:
             return f"{size:,} effects are selected, of {n_clusters:,} clusters ({model.groups})."
+        if not model.budget:
+            return f"Nobody is selected, as the budget is 0, of {n_clusters:,} clusters."
         how = "predict held-out rows best" if model.tuning is not None else "differ most"
         return f"{of} are selected: those that {how}, whether or not by more than chance."
     rate = f"a false discovery rate of {model.fdr:.0%}"
@@ -211,7 +213,9 @@ def _background_text(model: FittedModel) -> str:
     """Say how far clusters differ that are not named."""
     found = model.selection.inference
     if model.theta == 0:
-        return "none: clusters that are not named are taken to be all alike"
+        told = model.selection.estimated and not model.selection.note
+        found_none = "no more than chance would make clusters differ that are not named"
+        return f"none: {found_none if told else 'clusters that are not named are taken as alike'}"
     text = f"standard deviation {number(np.sqrt(model.theta * model.var_e), 3)} between clusters"
     if found is not None:
         text += f", {number(np.sqrt(found.var_e), 3)} of the errors; ICC {found.icc:.3f}"
