@@ -32,7 +32,7 @@ from scs.paper.naming.study import FIRST as FIRST_SETS
 KEYS = ["setting", "rule", "quantity", "rows"]
 DIFFER = [each.name for each in SETTINGS if each.normal and each.share > 0]
 # Effects from two standard errors on, many too small to be told from the background: they widen it.
-HIDDEN = {"1 to 60 rows, tau 0.15"}
+HIDDEN = {each.name for each in SETTINGS if each.by_size}
 NOBODY = [each.name for each in SETTINGS if each.normal and each.share == 0]
 
 
