@@ -15,6 +15,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
+import scs
 from scs import Moments, SignificantClusterRegressor, SignificantClusterRegressorCV, simulate, solve
 from scs.paper.simulate import replication_rng, scenario
 from scs.solvers import paper_budgets, prediction_error
@@ -326,3 +327,64 @@ def test_random_states_classifiers_and_folds_of_every_kind(sample):
         few.fit(train.X[:20, :2], train.y[:20], np.arange(20))
     with pytest.raises(TypeError, match=r"budgets must be a sequence of whole numbers, got 5"):
         SignificantClusterRegressorCV(5).fit(train.X, train.y, train.clusters)
+
+
+# ------------------------------------------------------------------------------- the background
+
+
+def _differing(seed=0, n_clusters=25, tau=0.5):
+    rng = np.random.default_rng(seed)
+    codes = np.repeat(np.arange(n_clusters), rng.integers(4, 15, n_clusters))
+    X = rng.normal(size=(len(codes), 2))
+    effects = tau * rng.normal(size=n_clusters) + 4.0 * (np.arange(n_clusters) < 2)
+    return X, X @ [1.0, -1.0] + effects[codes] + rng.normal(size=len(codes)), codes
+
+
+def test_a_background_that_is_given_is_the_solvers():
+    X, y, codes = _differing()
+    model = scs.SignificantClusterRegressor(2, background=0.3, gap=1e-8).fit(X, y, codes)
+    moments = scs.Moments.from_arrays(X, y, codes, intercept=True)
+    direct = scs.solve(moments, 2, ridge_fixed=0, background=0.3, gap=1e-8)
+    assert model.theta_ == 0.3
+    np.testing.assert_allclose(model.background_effects_, direct.background, rtol=1e-6, atol=1e-9)
+    np.testing.assert_allclose(model.cluster_effects_, direct.gamma, rtol=1e-6)
+    line = model.intercept_ + X @ model.coef_
+    np.testing.assert_allclose(model.predict(X, codes), line + direct.cluster_effects[codes])
+    plain = scs.SignificantClusterRegressor(2).fit(X, y, codes)
+    assert plain.theta_ == 0 and not plain.background_effects_.any()
+
+
+def test_a_background_is_estimated_and_predicts_new_rows_of_known_clusters_better():
+    errors = []
+    for seed in range(8):
+        X, y, codes = _differing(seed)
+        train = np.random.default_rng(seed).random(len(y)) < 0.6
+        train |= ~np.isin(codes, codes[train])
+        for background in ("auto", "none"):
+            model = scs.SignificantClusterRegressor(2, background=background)
+            model.fit(X[train], y[train], codes[train])
+            assert (model.theta_ > 0) == (background == "auto")
+            rest = model.predict(X[~train], codes[~train]) - y[~train]
+            errors.append(np.mean(rest**2))
+    assert np.mean(errors[::2]) < np.mean(errors[1::2])
+
+
+def test_the_pipeline_takes_a_background_in_every_fold_and_in_the_end():
+    X, y, codes = _differing(3)
+    options = {"background": 0.25, "ridge_fixed": 0.0}
+    model = scs.SignificantClusterRegressorCV([0, 2, 5], **options).fit(X, y, codes)
+    assert model.theta_ == 0.25 and model.solution_.theta == 0.25
+    held = (X[::3], y[::3], codes[::3])
+    first = scs.SignificantClusterRegressorCV([0, 2], **options).fit(X, y, codes, validation=held)
+    one = scs.SignificantClusterRegressor(2, **options).fit(X, y, codes)
+    expected = np.mean((one.predict(held[0], held[2]) - held[1]) ** 2)
+    assert first.validation_mse_[1] == pytest.approx(expected, rel=1e-3)
+    auto = scs.SignificantClusterRegressorCV([0, 2, 5], background="auto").fit(X, y, codes)
+    assert auto.theta_ > 0
+
+
+@pytest.mark.parametrize("background", ["much", -0.1, None, True])
+def test_a_bad_background_is_refused_by_name(background):
+    X, y, codes = _differing()
+    with pytest.raises((ValueError, TypeError), match="background must be"):
+        scs.SignificantClusterRegressor(2, background=background).fit(X, y, codes)
