@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import warnings
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -149,6 +149,56 @@ class ModelRows:
     outcome_note: str = ""
 
 
+def _outcome(left: Any, table: pd.DataFrame) -> np.ndarray:
+    """Evaluate the left side, which makes one column of numbers."""
+    outcomes = _evaluate(left, table)
+    if outcomes.shape[1] != 1:
+        raise ValueError(
+            f"formula: the outcome {str(next(iter(left)))!r} makes {outcomes.shape[1]} columns: "
+            "write one that is a number."
+        )
+    return as_outcome(outcomes.iloc[:, 0].to_numpy(dtype=float), len(table))
+
+
+def _date_notes(table: pd.DataFrame, names: Iterable[str]) -> list[str]:
+    return [
+        f"{name}: as a number, though all its values are dates written as YYYYMMDD, of which a "
+        "difference is no number of days; turn it into days since the first one"
+        for name in names
+        if looks_like_dates(table[name])
+    ]
+
+
+def _check_roles(
+    groups: str,
+    outcome_columns: Sequence[str],
+    used: Sequence[str],
+    slope_columns: Sequence[str],
+    random: str | None,
+) -> None:
+    """Refuse a column that is asked to be two things."""
+    for name in (groups, *outcome_columns, INTERCEPT):
+        if name in slope_columns:
+            raise ValueError(
+                f"random={random!r} has a slope of {name!r}, which is the outcome, the cluster or "
+                "the constant: name covariates."
+            )
+    if groups in used or groups in outcome_columns:
+        raise ValueError(
+            f"formula uses the cluster column {groups!r}: take it out. Its effects are what the "
+            "selection estimates."
+        )
+    if len(outcome_columns) == 1 and outcome_columns[0] in used:  # I(y - x) ~ x is a regression
+        raise ValueError(
+            f"formula has its outcome {outcome_columns[0]!r} among the covariates: take it out."
+        )
+    if INTERCEPT in used:
+        raise ValueError(
+            f"formula uses a column named {INTERCEPT!r}, which is what the constant is called "
+            "here: rename it."
+        )
+
+
 def model_rows(
     formula: str,
     data: Any,
@@ -189,27 +239,8 @@ def model_rows(
     used = columns_of(right, names, "formula")
     effects = parse_random(random)
     slope_columns = columns_of(effects, names, "random")
-    for name in (groups, *outcome_columns, INTERCEPT):
-        if name in slope_columns:
-            raise ValueError(
-                f"random={random!r} has a slope of {name!r}, which is the outcome, the cluster or "
-                "the constant: name covariates."
-            )
-    if groups in used or groups in outcome_columns:
-        raise ValueError(
-            f"formula uses the cluster column {groups!r}: take it out. Its effects are what the "
-            "selection estimates."
-        )
+    _check_roles(groups, outcome_columns, used, slope_columns, random)
     outcome = str(next(iter(left)))
-    if len(outcome_columns) == 1 and outcome_columns[0] in used:  # I(y - x) ~ x is a regression
-        raise ValueError(
-            f"formula has its outcome {outcome_columns[0]!r} among the covariates: take it out."
-        )
-    if INTERCEPT in used:
-        raise ValueError(
-            f"formula uses a column named {INTERCEPT!r}, which is what the constant is called "
-            "here: rename it."
-        )
     if len(frame) == 0:
         raise ValueError("data has no rows: pass at least one.")
     columns = list(dict.fromkeys([*outcome_columns, *used, *slope_columns]))
@@ -234,21 +265,10 @@ def model_rows(
     table, undefined = without_undefined(table, (left, right, effects), missing)
     if undefined:  # levels may have gone with the rows
         table = table.assign(**{name: codable(table[name], name) for name in columns})
-    notes += [
-        f"{name}: as a number, though all its values are dates written as YYYYMMDD, of which a "
-        "difference is no number of days; turn it into days since the first one"
-        for name in dict.fromkeys([*measured(right), *measured(effects)])
-        if looks_like_dates(table[name])
-    ]
+    notes += _date_notes(table, dict.fromkeys([*measured(right), *measured(effects)]))
     codes, labels = as_clusters(distinct[table[groups].to_numpy(dtype=np.intp)], len(table))
     note_alike(labels)
-    outcomes = _evaluate(left, table)
-    if outcomes.shape[1] != 1:
-        raise ValueError(
-            f"formula: the outcome {str(next(iter(left)))!r} makes {outcomes.shape[1]} columns: "
-            "write one that is a number."
-        )
-    y = as_outcome(outcomes.iloc[:, 0].to_numpy(dtype=float), len(table))
+    y = _outcome(left, table)
     matrix = _evaluate(right, table)
     intercept = INTERCEPT in matrix.columns
     spec = matrix.model_spec

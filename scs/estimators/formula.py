@@ -36,7 +36,7 @@ from scs.inference.bootstrap import bootstrap as resample
 from scs.inference.folds import content_order, in_order, reordered
 from scs.moments.moments import Moments, SlopeMoments
 from scs.moments.rank import keep_columns
-from scs.solvers import check_budget, check_budgets, solve, within
+from scs.solvers import Solution, check_budget, check_budgets, solve, within
 
 _TREE_ROWS = 50_000  # the tree for new rows is grown on no more than so many
 
@@ -207,18 +207,9 @@ def fit(
         lmm, lmm_note = None, "it is fitted for a random intercept alone."
     else:
         lmm, lmm_note = _mixed_model(keep_columns(moments, standard.rank))
-    by_rows = by_clusters = None
-    if bootstrap and solution.status != "interrupted":  # Ctrl-C: what there is, and no more work
-        say(f"resampling: {bootstrap} times rows, {bootstrap} times clusters ...")
-        options = {
-            "seed": settings.seed,
-            "ridge": found.ridge,
-            "ridge_fixed": settings.ridge_fixed,
-            "background": solution.theta,
-        }
-        by_rows, by_clusters = _resampled(
-            replace(rows, design=standard.kept(rows.design)), shown, bootstrap, level, options
-        )
+    by_rows, by_clusters = _resampled(
+        rows, standard, found, solution, settings, bootstrap, level, say
+    )
     return FittedModel(
         formula=formula,
         groups=groups,
@@ -389,11 +380,23 @@ def _mixed_model(moments: Moments) -> tuple[Fit | None, str]:
 
 
 def _resampled(
-    rows: ModelRows, budget: int, reps: int, level: float, options: dict
-) -> tuple[Bootstrap, Bootstrap]:
+    rows: ModelRows,
+    standard: Standard,
+    found: Selection,
+    solution: Solution,
+    settings: Settings,
+    reps: int,
+    level: float,
+    say: Callable[[str], None],
+) -> tuple[Bootstrap | None, Bootstrap | None]:
+    """Resample rows within clusters, and whole clusters."""
+    if not reps or solution.status == "interrupted":  # Ctrl-C: what there is, and no more work
+        return None, None
+    say(f"resampling: {reps} times rows, {reps} times clusters ...")
+    rows = replace(rows, design=standard.kept(rows.design))
     design = rows.design
     table = pd.DataFrame(design.X, columns=list(design.names))
-    intercept, ridge_fixed = rows.intercept, options["ridge_fixed"]
+    intercept, ridge_fixed = rows.intercept, settings.ridge_fixed
     if not design.names:  # an intercept alone: as a column without a ridge it is the same
         table, intercept, ridge_fixed = (
             pd.DataFrame({INTERCEPT: np.ones(len(design.y))}),
@@ -403,11 +406,11 @@ def _resampled(
     shared = {
         "reps": int(reps),
         "level": level,
-        "seed": options["seed"],
+        "seed": settings.seed,
         "intercept": intercept,
-        "ridge": options["ridge"],
+        "ridge": found.ridge,
         "ridge_fixed": ridge_fixed,
-        "background": options["background"],
+        "background": solution.theta,
     }
     labels = design.labels[design.codes]
     with warnings.catch_warnings():
@@ -416,7 +419,7 @@ def _resampled(
         warnings.simplefilter("ignore", LabelWarning)
         try:
             return tuple(
-                resample(table, design.y, labels, budget, resample=what, **shared)
+                resample(table, design.y, labels, found.budget, resample=what, **shared)
                 for what in ("rows", "clusters")
             )
         except ValueError as error:
