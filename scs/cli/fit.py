@@ -108,6 +108,8 @@ def run(arguments: argparse.Namespace) -> None:
         ) from None
     except (ValueError, TypeError) as error:
         raise UsageError(str(error)) from error
+    except BrokenPipeError:
+        raise
     except OSError as error:
         raise UsageError(f"a file cannot be read or written ({error}): check it.") from error
 
@@ -164,9 +166,10 @@ def _run(arguments: argparse.Namespace, report: Path | None) -> None:
         random=arguments.random,
         verbose=sys.stderr.isatty(),
     )
+    if report is not None:  # first: whoever reads the output may stop reading
+        write_report(model, report, source=str(source))
     print(f"\n{model.summary(top=arguments.top)}")
     if report is not None:
-        write_report(model, report, source=str(source))
         print(f"\nreport: {report.resolve().as_uri()}")
 
 

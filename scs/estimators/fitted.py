@@ -239,7 +239,7 @@ class FittedModel:
         found, columns = self.selection.inference, self._columns
         if found is None or self.ridge_fixed:
             return pd.Series(np.nan, index=columns, name="std_error")
-        covariance = self.standard.covariance(found.covariance)
+        covariance = self.standard.covariance(found.covariance, found.untold)
         return pd.Series(np.sqrt(np.diag(covariance)), index=columns, name="std_error")
 
     @property

@@ -313,7 +313,10 @@ def _slope_budgets(rows: ModelRows, budget: Any) -> dict[str, int]:
     own = ((INTERCEPT,) if slopes.intercept else ()) + slopes.names
     example = "budget={" + ", ".join(f"{name!r}: 3" for name in own[:3]) + "}"
     if isinstance(budget, str):
-        raise ValueError(f"budget={budget!r} is not for random slopes: name one, {example}.")
+        raise ValueError(
+            f"budget={budget!r} is not for random slopes: name a number for each effect, {example} "
+            f"(--budget {','.join('3' for _ in own)})."
+        )
     if isinstance(budget, Mapping):
         for name in budget:
             check_column(name, own, "budget")

@@ -282,8 +282,8 @@ def _named(
         if not str(error).startswith(("clusters", "the outcome has no error")):
             raise
         raise ValueError(
-            f"budget='fdr' (the default) needs the errors' variance, but {error} Or name a budget "
-            "(--budget N)."
+            f"budget='fdr' (the default) needs the errors' variance, but {_reason(error)} Name a "
+            "budget (--budget N)."
         ) from None
     chosen_by = f"false discovery rate {settings.fdr:g}"
     budget = len(named.support)
@@ -301,7 +301,11 @@ def _background(moments: Moments, settings: Settings, budget: int) -> tuple[floa
 
 
 def _reason(error: ValueError) -> str:
-    return str(error).split(" Pass background")[0]
+    return (
+        str(error)
+        .split(" Pass background")[0]
+        .replace(": the errors' variance needs", ", and needs")
+    )
 
 
 def _tuned(

@@ -86,16 +86,20 @@ class Standard:
         beta = np.concatenate([level[:first], slopes])
         return replace(solution, beta=self.rank.expand(beta))
 
-    def covariance(self, covariance: np.ndarray) -> np.ndarray:
-        """Return the covariance of the coefficients of the user's columns, NaN for those left out.
+    def covariance(self, covariance: np.ndarray, untold: np.ndarray) -> np.ndarray:
+        """Return the covariance of the coefficients of the user's columns.
+
+        NaN for columns left out, and for coefficients that nothing tells.
 
         Parameters
         ----------
-        covariance : ndarray
+        covariance : ndarray, shape (P, P)
             Of the coefficients solved for.
+        untold : ndarray, shape (P, number of directions)
+            Directions of theirs that nothing tells.
         """
         if self.transform is None:
-            return covariance
+            return _blank(covariance, untold)
         first = int(self.rank.intercept)
         back = np.zeros((first + len(self.origin), first + self.transform.shape[1]))
         back[first:, first:] = self.transform
@@ -104,7 +108,7 @@ class Standard:
         kept = self.rank.expand(np.arange(len(back), dtype=float))
         there = ~np.isnan(kept)
         found = np.full((len(kept), len(kept)), np.nan)
-        found[np.ix_(there, there)] = back @ covariance @ back.T
+        found[np.ix_(there, there)] = _blank(back @ covariance @ back.T, back @ untold)
         return found
 
 
@@ -132,4 +136,12 @@ def slope_positions(random: Any, names: tuple[str, ...]) -> list[int]:
                 f"random names column {column!r}, which X does not have: choose among "
                 f"{', '.join(names[:12])}."
             )
+    return found
+
+
+def _blank(covariance: np.ndarray, untold: np.ndarray) -> np.ndarray:
+    """Return a covariance with NaN for the coefficients that have a part in what is not told."""
+    found, size = covariance.copy(), np.abs(untold)
+    there = size.max(axis=1, initial=0.0) > 1e-6 * size.max(initial=0.0)
+    found[there] = found[:, there] = np.nan
     return found

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from scs.estimators.fitted import FittedModel
 
 WIDTH = 78
+_SHRINKS = 0.01  # ridge on the effects from which a cluster of few rows shows it
 
 # What the columns of the tables mean, for headings and legends.
 _ERRORS = {
@@ -67,11 +68,14 @@ def finding(model: FittedModel) -> str:
     rate = f"a false discovery rate of {model.fdr:.0%}"
     if size:
         return (
-            f"{of} {'is' if size == 1 else 'are'} named, at {rate}: each differs by more than "
-            f"clusters do among themselves, and on average {model.fdr:.0%} of such names are wrong."
+            f"{of} {'is' if size == 1 else 'are'} named, at {rate}: "
+            f"{'it' if size == 1 else 'each'} differs by more than clusters do among themselves, "
+            f"and on average at most {model.fdr:.0%} of such names are wrong."
         )
     least = model.qvalues.min()
-    nearest = "" if np.isnan(least) else f" The nearest to it would be named at {least:.0%}."
+    nearest = "" if np.isnan(least) else f" The smallest adjusted p-value (q) is {least:.2g}."
+    if least <= model.fdr:
+        nearest += " A name for it would change the background, by which it is no name."
     return (
         f"Nobody can be named: none of {n_clusters:,} clusters ({model.groups}) differs by more "
         f"than clusters do among themselves, at {rate}.{nearest}"
@@ -270,7 +274,7 @@ def certificate_notes(model: FittedModel) -> list[tuple[str, str]]:
 def _list_text(model: FittedModel) -> str:
     """Say what is proved of the list, in units that matter beside what the last name is worth."""
     s, found = model.solution, model.selection.inference
-    of = f"list of at most {model.budget:,} clusters"
+    of = f"list of at most {model.budget:,} cluster{'' if model.budget == 1 else 's'}"
     if s.status == "optimal":
         return f"no other {of} fits better"
     text = f"another {of} may fit better"
@@ -308,6 +312,10 @@ def remarks(model: FittedModel, *, left_out: int = 0) -> list[str]:
         found.append(model.selection.note)
     if model.selection.inference is not None and model.solution.gamma.any():
         found.append(_about_intervals(model))
+    if model.selection.inference is not None and model.ridge >= _SHRINKS and model.budget:
+        found.append(
+            f"Effects are shrunk by the ridge of {model.ridge:g}; intervals are of what is shrunk."
+        )
     if model.boot_rows is not None:
         found.append(
             f"Chosen: the share of {model.boot_rows.reps} resamples, of rows within clusters, that "
@@ -320,8 +328,9 @@ def remarks(model: FittedModel, *, left_out: int = 0) -> list[str]:
         )
     if model.fdr is not None:
         found.append(_about_names(model))
-    if model.selection.errors is not None and model.selection.errors.advice:
-        found.append(model.selection.errors.advice)
+    check = model.selection.errors
+    if check is not None and check.advice and model.selection.null == "normal":
+        found.append(check.advice)
     found += _about_covariates(model)
     found.append(
         "Proved is what fits these rows best, not that clusters differ: chance can mislead the "
@@ -351,8 +360,9 @@ def _about_intervals(model: FittedModel) -> str:
     return (
         f"Intervals: {model.level:.0%}, for the whole effect of a cluster given that it {passed}. "
         "One that only just passed may hold 0: such a deviation is rare without an effect, and "
-        "overstated with one. p is for a background alone; q is the false discovery rate at which "
-        "the cluster would just be named."
+        "overstated with one, and the interval is widened to hold its estimate. p is for a "
+        "background alone; q is p adjusted for all clusters looked at (Benjamini and Hochberg), "
+        "given this list and this background."
     )
 
 
@@ -366,7 +376,8 @@ def _about_covariates(model: FittedModel) -> list[str]:
         f"Coefficients differ within and between clusters (p = {number(beside.pvalue, 2)}; "
         f"{beside.names[worst]}: {number(beside.within[worst])} within, "
         f"{number(beside.between[worst])} between): effects of clusters go with the covariates. "
-        "model.within_between has them all; put cluster means among the covariates to part the two."
+        "Put cluster means among the covariates to part the two (in Python, model.within_between "
+        "has all columns)."
     ]
 
 

@@ -85,8 +85,8 @@ class Between:
             )
         if not rest > 1e-12 * moments.within_yy:
             raise ValueError(
-                "the outcome has no error within clusters, so every difference between clusters "
-                "is real: pass background=0 (--background none)."
+                "the outcome has no error within clusters, so that nothing tells a difference from "
+                "chance. Pass background=0 (--background none)."
             )
         x *= scale
         var_e = float(rest / df)
@@ -94,11 +94,14 @@ class Between:
 
     def in_data_units(self, inverse: np.ndarray) -> np.ndarray:
         """Return the inverse of M for coefficients of the data's columns, about their own zero."""
-        found = inverse * np.outer(self.scale, self.scale)
+        half = self.coefficients_in_data_units(inverse)
+        return self.coefficients_in_data_units(half.T)
+
+    def coefficients_in_data_units(self, columns: np.ndarray) -> np.ndarray:
+        """Return columns of coefficients, shape (P, any number), as those of the data's columns."""
+        found = self.scale[:, None] * columns
         if self.origin.any():  # the intercept is the level at the means, less what they add to it
-            back = np.eye(len(found))
-            back[0] -= self.origin
-            found = back @ found @ back.T
+            found[0] -= self.origin @ found
         return found
 
     @property
@@ -139,13 +142,37 @@ def coefficients(
 ) -> tuple[np.ndarray, np.ndarray]:
     """Return beta where the clusters ``free`` have effects of their own, and M^{-1}.
 
-    M = W + sum over k not free of m_k x_k x_k': no ridge on coefficients or effects.
+    M = W + sum over k not free of m_k x_k x_k': no ridge on coefficients or effects. On the
+    directions that M tells; beside them both are 0.
     """
+    matrix, basis = _told(between, background, free)
+    inverse = basis @ np.linalg.solve(basis.T @ matrix @ basis, basis.T)
     weights = np.where(free, 0.0, effective_rows(between.n, background))
-    matrix = between.within_xx + between.x.T @ (between.x * weights[:, None])
-    inverse, _ = _inverse(matrix, between.n.sum())
     beta = inverse @ (between.within_xy + between.x.T @ (weights * between.y))
     return beta, inverse
+
+
+def untold(between: Between, background: float, free: np.ndarray) -> np.ndarray:
+    """Return a basis of the coefficients that nothing tells where ``free`` clusters are free.
+
+    Shape (P, number of directions): where all clusters are free, nothing tells the intercept from
+    their effects, nor the coefficient of a column that is constant within clusters.
+    """
+    _, basis = _told(between, background, free)
+    directions, size, _ = np.linalg.svd(np.eye(len(basis)) - basis @ np.linalg.pinv(basis))
+    return directions[:, size > 0.5]
+
+
+def _told(between: Between, background: float, free: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return M and a basis of the directions that it tells: by its size with no cluster free."""
+    m = effective_rows(between.n, background)
+    squares = between.x * between.x
+    whole = np.diag(between.within_xx) + m @ squares
+    rest = np.where(free, 0.0, m)
+    matrix = between.within_xx + between.x.T @ (between.x * rest[:, None])
+    scale = 1.0 / np.sqrt(np.where(whole > 0, whole, 1.0))
+    values, vectors = np.linalg.eigh(matrix * np.outer(scale, scale))
+    return matrix, scale[:, None] * vectors[:, values > RANK]
 
 
 def deviations(between: Between, background: float, free: np.ndarray) -> Deviations:

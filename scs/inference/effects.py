@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import stats
 
-from scs.inference.background import Between, Deviations, coefficients
+from scs.inference.background import Between, Deviations, coefficients, untold
 from scs.inference.conditional import conditional_interval, fcr_interval
 from scs.inference.naming import Null, OwnVariances, Rule
 from scs.moments.moments import Moments
@@ -36,6 +36,8 @@ class EffectInference:
         Degrees of freedom of the errors' variance, for intervals of the whole effect.
     covariance : ndarray, shape (P, P)
         Of the coefficients, given the selection.
+    untold : ndarray, shape (P, number of directions)
+        What nothing tells of the coefficients beside so many free effects.
     pvalues : ndarray, shape (K,)
         Two-sided, of all clusters: that the background reaches so far.
     background_errors : ndarray, shape (K,)
@@ -49,6 +51,7 @@ class EffectInference:
     var_e: float
     df_error: float | np.ndarray
     covariance: np.ndarray
+    untold: np.ndarray
     pvalues: np.ndarray
     background_errors: np.ndarray
 
@@ -93,6 +96,7 @@ class EffectInference:
             df_error=null.moderated[1] if isinstance(null, OwnVariances) else between.df,
             var_e=between.var_e,
             covariance=between.var_e * between.in_data_units(inverse),
+            untold=between.coefficients_in_data_units(untold(between, theta, free)),
             pvalues=rule.pvalues(free),
             background_errors=np.sqrt(theta * between.var_e * m / between.n),
         )

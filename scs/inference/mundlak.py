@@ -78,7 +78,11 @@ class WithinBetween:
 
 
 def within_between(
-    moments: Moments, background: float = 0.0, support: np.ndarray | tuple[int, ...] = ()
+    moments: Moments,
+    background: float = 0.0,
+    support: np.ndarray | tuple[int, ...] = (),
+    *,
+    robust: bool = False,
 ) -> WithinBetween:
     """Compare the coefficients within clusters with those between the clusters not named.
 
@@ -101,6 +105,9 @@ def within_between(
         theta >= 0.
     support : array of int
         Indices of the named clusters.
+    robust : bool
+        Where cluster means lie further from their regression than sigma^2 and theta say, as if
+        large effects were not named, take their own residual variance.
 
     Returns
     -------
