@@ -29,9 +29,12 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from scs import Moments, solve, solve_path
+from scs.estimators.selection import NEARLY_FREE
 
 ENGINES = ("exact", "alternating", "outer", "path")
 GAPS = (1e-4, 1e-6, 1e-9)
+# Backgrounds at which 1 + theta n is rounded away, exact or of many digits, or nearly overflows.
+ODD = (5e-324, 1e-300, 1e-17, 2.0**-53, 1e-16, 0.1, 1 / 3, 1.0, 3.0, 1e16, 1e30, 1e100, 1e308)
 
 
 class Exact:
@@ -42,9 +45,19 @@ class Exact:
     Fraction-free elimination gives both.
     """
 
-    def __init__(self, moments: Moments, ridge: float, ridge_fixed: float | None) -> None:
+    def __init__(
+        self,
+        moments: Moments,
+        ridge: float,
+        ridge_fixed: float | None,
+        background: float = 0.0,
+    ) -> None:
         self.moments = moments
         self.ridge = Fraction(ridge)
+        self.theta = Fraction(background)
+        # What the rows of a cluster count as over a background: m_k, not rounded.
+        rows = [Fraction(float(n)) for n in moments.n]
+        self.rows = [n / (1 + self.theta * n) for n in rows]
         fixed = self.ridge if ridge_fixed is None else Fraction(ridge_fixed)
         size = moments.n_columns
         self.penalty = [fixed] * size
@@ -56,21 +69,20 @@ class Exact:
         self.within = [[*row, c] for row, c in zip(inner, cross)]
         self.within.append([*cross, Fraction(float(moments.within_yy))])
         self.clusters = []
-        for n, x, y in zip(moments.n, moments.mean_x.tolist(), moments.mean_y.tolist()):
+        for m, x, y in zip(self.rows, moments.mean_x.tolist(), moments.mean_y.tolist()):
             v = [Fraction(value) for value in [*x, y]]
-            self.clusters.append([[Fraction(float(n)) * a * b for b in v] for a in v])
+            self.clusters.append([[m * a * b for b in v] for a in v])
         self._to_integers()
         self.values: dict[tuple[int, ...], Fraction | None] = {}
 
     def _to_integers(self) -> None:
-        """Multiply everything by one power of two that leaves whole numbers."""
+        """Multiply everything by one number that leaves whole numbers."""
         tables = [self.within, *self.clusters]
         self.unit = lcm(*(v.denominator for table in tables for row in table for v in row))
         whole = [[[int(v * self.unit) for v in row] for row in table] for table in tables]
         self.within_whole, self.clusters_whole = whole[0], whole[1:]
-        # A selected cluster counts with mu / (n + mu) = p / q of its products.
-        sizes = [Fraction(float(n)) for n in self.moments.n]
-        self.kept = [self.ridge / (n + self.ridge) for n in sizes]
+        # A selected cluster counts with mu / (m + mu) = p / q of its products.
+        self.kept = [self.ridge / (m + self.ridge) for m in self.rows]
 
     @property
     def n_clusters(self) -> int:
@@ -94,15 +106,24 @@ class Exact:
                     form[i][j] += weight * v
         return _schur_complement(form, scale * self.unit)
 
-    def at(self, beta: np.ndarray, gamma: np.ndarray) -> Fraction:
-        """Return Eq. 5 at any coefficients, about the data's own origin, and effects."""
+    def at(self, beta: np.ndarray, gamma: np.ndarray, u: np.ndarray | None = None) -> Fraction:
+        """Return Eq. 5 at any coefficients, about the data's own origin, and effects.
+
+        The background's effects are the best ones, or those given: then with all rows and the
+        penalty ||u||^2 / theta.
+        """
         form = [row[:] for row in self.within]
         b = [*(-Fraction(v) for v in beta.tolist()), Fraction(1)]
         total = sum(b[i] * form[i][j] * b[j] for i in range(len(b)) for j in range(len(b)))
-        means = zip(self.moments.n, self.moments.mean_x.tolist(), self.moments.mean_y.tolist())
-        for (n, x, y), effect in zip(means, gamma.tolist()):
+        means = zip(self.rows, self.moments.mean_x.tolist(), self.moments.mean_y.tolist())
+        for k, ((m, x, y), effect) in enumerate(zip(means, gamma.tolist())):
             r = sum(p * Fraction(v) for p, v in zip(b, [*x, y])) - Fraction(effect)
-            total += Fraction(float(n)) * r * r + self.ridge * Fraction(effect) ** 2
+            total += self.ridge * Fraction(effect) ** 2
+            if u is None:
+                total += m * r * r
+                continue
+            own = Fraction(float(u[k]))
+            total += Fraction(float(self.moments.n[k])) * (r - own) ** 2 + own**2 / self.theta
         return total
 
     def within_budget(self, budget: int) -> dict[tuple[int, ...], Fraction | None]:
@@ -111,15 +132,16 @@ class Exact:
         supports = [s for size in sizes for s in combinations(range(self.n_clusters), size)]
         return {support: self.value(support) for support in supports}
 
-    def last_digits(self, solution) -> float:
+    def last_digits(self, solution, rows: np.ndarray | None = None) -> float:
         """Return what the last digits of the coefficients, as floats, make of the residuals."""
         m = self.moments
         size = np.abs(m.mean_y) + np.abs(m.mean_x) @ np.abs(solution.beta) + np.abs(solution.gamma)
-        return float(m.n @ (8 * np.finfo(float).eps * size) ** 2)
+        rows = np.array([float(m) for m in self.rows]) if rows is None else rows
+        return float(rows @ (8 * np.finfo(float).eps * size) ** 2)
 
     def total(self) -> float:
         """Return the sum of squares of the outcome; about its mean where there is an intercept."""
-        n, y = self.moments.n, self.moments.mean_y
+        n, y = np.array([float(m) for m in self.rows]), self.moments.mean_y
         origin = n @ y / n.sum() if self.moments.intercept else 0.0
         return self.moments.within_yy + float(n @ (y - origin) ** 2)
 
@@ -149,12 +171,14 @@ class Drawn:
     ridge_fixed: float | None
     gap: float
     kind: str
+    background: float = 0.0
 
 
 def draw(seed: int, most: int = 6) -> Drawn:
     """Draw offsets, scales from 1e-8 to 1e8, ties, ridges from 1e-8 to 1e3, flat columns, effects.
 
-    Half of all problems are plain in scale, so that claims are strong enough to be attacked.
+    Half of all problems are plain in scale, so that claims are strong enough to be attacked. Half
+    lie over a background, see `draw_background`.
     """
     rng = np.random.default_rng([seed, 20_240])
     K = int(rng.integers(1, most + 1))
@@ -194,7 +218,24 @@ def draw(seed: int, most: int = 6) -> Drawn:
     moments = Moments.from_arrays(X, y, clusters, intercept=bool(rng.integers(2)))
     budget = int(rng.integers(0, moments.n_clusters + 1))
     gap = float(rng.choice(GAPS))
-    return Drawn(moments, budget, ridge, ridge_fixed, gap, "+".join(kind) or "plain")
+    theta, ridge = draw_background(rng, ridge)
+    kind += ["background"] * (theta > 0)
+    return Drawn(moments, budget, ridge, ridge_fixed, gap, "+".join(kind) or "plain", theta)
+
+
+def draw_background(rng: np.random.Generator, ridge: float) -> tuple[float, float]:
+    """Draw theta from 0, 1e-8 to 1e8, and odd values; and a ridge that goes with it.
+
+    The ridge is the problem's own, the small one of `scs.fit`, or one as large as the m_k are small
+    or a million times larger.
+    """
+    if rng.random() < 0.5:
+        return 0.0, ridge
+    theta = 10.0 ** rng.uniform(-8, 8)
+    if rng.random() < 0.2:
+        theta = float(rng.choice(ODD))
+    small = NEARLY_FREE / (1.0 + theta)
+    return theta, [ridge, small, small * 10.0 ** rng.uniform(0, 10)][rng.integers(3)]
 
 
 def _twice(X, y, clusters, rng):
@@ -236,6 +277,7 @@ def wrong_claims(exact: Exact, solution, budget: int, gap: float) -> list[str]:
     given = exact.at(solution.beta, solution.gamma)
     if abs(Fraction(solution.objective) - given) > allowed + Fraction(exact.last_digits(solution)):
         found.append(f"objective {solution.objective!r} of coefficients worth {float(given)!r}")
+    found += _wrong_background(exact, solution, given)
     # The last digit of the gap asked for is no claim.
     if solution.status == "optimal" and own - best > Fraction(gap * (1 + 1e-9)) * max(own, 0):
         reached = float((own - best) / own) if own > 0 else float("inf")
@@ -243,10 +285,21 @@ def wrong_claims(exact: Exact, solution, budget: int, gap: float) -> list[str]:
     return found
 
 
+def _wrong_background(exact: Exact, solution, given: Fraction) -> list[str]:
+    """Return what is wrong of the background's effects, which are given beside the coefficients."""
+    if not exact.theta:
+        return [] if solution.background is None else ["effects of no background"]
+    explicit = exact.at(solution.beta, solution.gamma, solution.background)
+    digits = Fraction(exact.last_digits(solution, exact.moments.n))
+    if explicit - given > digits + Fraction(1e-14) * abs(given):
+        return [f"effects of the background worth {float(explicit)!r}, not {float(given)!r}"]
+    return []
+
+
 def run_engine(drawn: Drawn, engine: str) -> list[tuple[int, object]]:
     """Return the budgets and solutions that an engine gives."""
     options = {"ridge": drawn.ridge, "ridge_fixed": drawn.ridge_fixed, "gap": drawn.gap}
-    options["time_limit"] = 10.0
+    options |= {"time_limit": 10.0, "background": drawn.background}
     if engine == "path":
         budgets = range(drawn.moments.n_clusters + 1)
         return list(zip(budgets, solve_path(drawn.moments, budgets, **options)))
@@ -256,7 +309,7 @@ def run_engine(drawn: Drawn, engine: str) -> list[tuple[int, object]]:
 def attack(seed: int, engines=ENGINES, most: int = 6) -> tuple[Counter, list[str]]:
     """Attack one problem; return counts by engine and verdict, and what was wrong."""
     drawn = draw(seed, most)
-    exact = Exact(drawn.moments, drawn.ridge, drawn.ridge_fixed)
+    exact = Exact(drawn.moments, drawn.ridge, drawn.ridge_fixed, drawn.background)
     counts: Counter = Counter()
     wrong: list[str] = []
     for engine in engines:

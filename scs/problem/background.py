@@ -20,6 +20,9 @@ import numpy as np
 
 from scs.moments.moments import Moments
 
+# Beyond it no digit of the means is left in Eq. 5, and products leave the range of floating point.
+_LARGEST = 1e50
+
 
 def check_background(background: float) -> float:
     """Return theta, or say what is wrong with it."""
@@ -28,10 +31,10 @@ def check_background(background: float) -> float:
             f"background must be a number theta >= 0, got {background!r}: pass 0 for the paper's "
             "method, or var_u / var_e of the clusters that are not selected."
         )
-    if not 0 <= background < np.inf:
+    if not 0 <= background <= _LARGEST:
         raise ValueError(
-            f"background must be a finite number theta >= 0, got {background!r}: pass 0 for the "
-            "paper's method."
+            f"background must be a number theta between 0 and {_LARGEST:g}, got {background!r}: "
+            "pass 0 for the paper's method."
         )
     return float(background)
 

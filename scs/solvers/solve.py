@@ -88,10 +88,10 @@ def solve(
         Of "outer" with a random intercept alone: "plain" are the paper's tangents of Eq. 6,
         "strong" (the default) those of a tighter function that is the same at supports.
     background : float
-        theta >= 0, a ratio of variances: every cluster has a normal effect u_k ~ N(0, theta
-        sigma^2) beside, and the selection is of those that differ by more. u is minimised out with
-        the penalty ||u||^2 / theta, so that n_k rows count as n_k / (1 + theta n_k). 0 is the
-        paper's method; with a budget of 0 the answer is the Gaussian mixed model's. For a random
+        theta from 0 to 1e50, a ratio of variances: every cluster has a normal effect u_k ~ N(0,
+        theta sigma^2) beside, and the selection is of those that differ by more. u is minimised
+        out with the penalty ||u||^2 / theta, so that n_k rows count as n_k / (1 + theta n_k). 0 is
+        the paper's method; with a budget of 0 the answer is the mixed model's. For a random
         intercept alone. `scs.fit` estimates it.
 
     Returns

@@ -3,9 +3,10 @@
 from itertools import combinations, pairwise
 
 import numpy as np
+import pandas as pd
 import pytest
 
-from scs import Moments, lmm_gaussian, solve, solve_path
+from scs import Moments, fit, lmm_gaussian, solve, solve_path
 from scs.problem.background import background_effects, effective_rows
 from scs.problem.constraints import Together
 from scs.solvers import prediction_error
@@ -117,12 +118,37 @@ def test_paths_and_held_out_errors_count_the_background():
         assert prediction_error(found, moments) == pytest.approx(np.mean((y - fitted) ** 2))
 
 
-@pytest.mark.parametrize("background", [-1.0, np.nan, np.inf, "auto", True, None])
+@pytest.mark.parametrize("background", [-1.0, np.nan, np.inf, "auto", True, None, 1e60, 1e308])
 def test_a_bad_background_is_refused(background):
+    """At 1e308 theta n overflows: m was 0, u was 0 and not the residual, and bounds were NaN."""
     X, y, codes, _ = draw(0)
-    moments = Moments.from_arrays(X, y, codes, intercept=True)
-    with pytest.raises((ValueError, TypeError), match=r"^background must be a"):
-        solve(moments, 1, background=background)
+    for intercept in (False, True):
+        moments = Moments.from_arrays(X, y, codes, intercept=intercept)
+        with pytest.raises((ValueError, TypeError), match=r"^background must be a"):
+            solve(moments, 1, background=background)
+
+
+def test_the_door_for_tables_names_a_background_too_large():
+    """Not the ridge, which nobody passed: the default's is 1e-4 / (1 + theta)."""
+    X, y, codes, _ = draw(0)
+    table = pd.DataFrame({"x": X[:, 0], "y": y, "g": codes})
+    for budget in (2, "fdr"):
+        with pytest.raises(ValueError, match=r"^background must be a"):
+            fit("y ~ x", table, groups="g", budget=budget, background=1e100)
+
+
+@pytest.mark.parametrize("method", ["exact", "outer", "alternating"])
+def test_under_the_largest_background_nothing_but_the_rows_within_counts(method):
+    X, y, codes, _ = draw(1)
+    for intercept in (False, True):
+        moments = Moments.from_arrays(X, y, codes, intercept=intercept)
+        found = solve(moments, 3, ridge_fixed=0, method=method, background=1e50)
+        within = np.linalg.lstsq(moments.within_xx, moments.within_xy, rcond=None)[0]
+        value = moments.within_yy - moments.within_xy @ within
+        assert found.bound <= value * (1 + 1e-12)
+        assert found.objective == pytest.approx(value, rel=1e-12)
+        residual = moments.mean_y - moments.mean_x @ found.beta
+        np.testing.assert_allclose(found.background + found.gamma, residual, rtol=1e-9)
 
 
 def test_random_slopes_take_none():

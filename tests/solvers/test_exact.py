@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import signal
 import sys
+from dataclasses import replace
 from itertools import combinations, pairwise, product
 
 import numpy as np
@@ -737,3 +738,22 @@ def test_path_shares_bounds_between_budgets(monkeypatch):
         share = (after.objective - after.bound) / (empty - after.objective)
         assert after.selection_gap == pytest.approx(share, rel=1e-9, abs=1e-9)
     assert path[1].bound == path[2].bound > alone[1].bound
+
+
+@pytest.mark.parametrize("decided", [False, True])
+def test_what_is_not_a_number_proves_nothing(decided):
+    """A node whose sums left the range of floating point was taken for one given up."""
+    rows = random_rows(3, n_clusters=6)
+    moments = Moments.from_arrays(rows.X, rows.y, rows.clusters, intercept=True)
+    problem = Problem.from_moments(moments, ridge_fixed=0.0)
+    canonical = Canonical.about(problem, alternating(problem, 2))
+    fixed = np.full((1, 6), OPEN, dtype=np.int8)
+    if decided:
+        fixed[0] = OUT
+        canonical = replace(canonical, y=np.full(6, np.nan))
+    lo, hi = np.full((2, 1, canonical.n_columns), [[[-1.0]], [[1.0]]])
+    node = Nodes(lo, hi, fixed.copy(), np.full(lo.shape, np.nan), np.zeros(1))
+    cut = relax(canonical, node, 2, problem.total)
+    assert cut.bound[0] == -np.inf
+    fix(node, cut, problem.total)
+    assert (node.fixed == fixed).all()

@@ -352,3 +352,11 @@ def test_no_selection_from_anywhere_beats_the_bound():
             others = np.flatnonzero(~s[:, r])
             s[rng.choice(others, size=6 - len(keep), replace=False), r] = True
         assert solution.bound <= value(rows, s, 1.0)
+
+
+def test_rules_on_columns_that_effects_and_a_tiny_ridge_leave_dependent_are_refused():
+    """With both clusters selected, one row in each direction is left for two columns."""
+    X = [[60.16, 55.15], [59.02, 55.13], [58.76, 53.82]]
+    moments = Moments.from_arrays(X, [531.0, 528.5, 530.3], [0, 1, 1], intercept=True)
+    with pytest.raises(ValueError, match="take a larger ridge and ridge_fixed"):
+        solve(moments, 2, ridge=2e-19, constraints=[ForceIn(clusters=[0])])

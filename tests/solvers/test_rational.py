@@ -9,13 +9,14 @@ from problems import random_rows, value_of_support
 from rational import Exact, attack, draw, wrong_claims
 
 from scs import DesignWarning, Moments, fit, solve
+from scs.problem.background import with_background
 from scs.problem.objective import Problem, indicator, lower_bound, membership, profile, rounding
 
 
 @pytest.mark.parametrize("engine", ["exact", "alternating", "outer", "path"])
 @pytest.mark.parametrize("block", range(3))
 def test_no_claim_is_wrong(engine, block):
-    """300 problems: offsets, scales 1e-8 to 1e8, ties, ridges 1e-8 to 1e3, budgets 0 to K."""
+    """300 problems: offsets, scales 1e-8 to 1e8, ties, ridges, backgrounds, budgets 0 to K."""
     solved = 0
     for seed in range(100 * block, 100 * (block + 1)):
         counts, wrong = attack(seed, [engine])
@@ -31,6 +32,25 @@ def test_rational_values_are_those_of_least_squares_on_the_rows():
         exact = Exact(moments, 0.5, 0.25)
         for support in [(), (1,), (0, 3), (0, 1, 2, 3, 4)]:
             slow = value_of_support(rows, support, 0.5, 0.25)
+            assert float(exact.value(support)) == pytest.approx(slow, rel=1e-9)
+
+
+def test_rational_values_over_a_background_are_those_of_a_dense_system():
+    for seed in range(20):
+        rows = random_rows(seed, n_clusters=5)
+        theta = float(10.0 ** np.random.default_rng(seed).uniform(-2, 2))
+        moments = Moments.from_arrays(rows.X, rows.y, rows.clusters, intercept=rows.intercept)
+        exact = Exact(moments, 0.5, 0.25, theta)
+        columns = [rows.X] if not rows.intercept else [np.ones((len(rows.y), 1)), rows.X]
+        belongs = (rows.clusters[:, None] == moments.labels).astype(float)
+        for support in [(), (1,), (0, 3), (0, 1, 2, 3, 4)]:
+            A = np.hstack([*columns, belongs, belongs[:, list(support)]])
+            penalty = np.concatenate([
+                np.zeros(int(rows.intercept)), np.full(rows.X.shape[1], 0.25),
+                np.full(5, 1 / theta), np.full(len(support), 0.5),
+            ])  # fmt: skip
+            all_effects = np.linalg.solve(A.T @ A + np.diag(penalty), A.T @ rows.y)
+            slow = ((rows.y - A @ all_effects) ** 2).sum() + penalty @ all_effects**2
             assert float(exact.value(support)) == pytest.approx(slow, rel=1e-9)
 
 
@@ -89,11 +109,13 @@ def test_bounds_hold_at_any_point(seed):
     drawn = draw(seed)
     try:
         problem = Problem.from_moments(
-            drawn.moments, ridge=drawn.ridge, ridge_fixed=drawn.ridge_fixed
+            with_background(drawn.moments, drawn.background),
+            ridge=drawn.ridge,
+            ridge_fixed=drawn.ridge_fixed,
         )
     except ValueError:
         return
-    exact = Exact(drawn.moments, drawn.ridge, drawn.ridge_fixed)
+    exact = Exact(drawn.moments, drawn.ridge, drawn.ridge_fixed, drawn.background)
     K, rng = problem.n_clusters, np.random.default_rng(seed)
     values = exact.within_budget(drawn.budget)
     best = min(values.values())

@@ -351,6 +351,8 @@ def relax(
     reach = np.where(some[:, None], np.maximum(np.abs(nodes.lo), np.abs(nodes.hi)), 0.0)
     reach = np.maximum(reach, np.abs(z))
     bound = base - canonical.margin(reach, np.maximum(f, value)) - cancels
+    # What left the range of floating point proves nothing; NaN would pass for a node given up.
+    bound = np.where(np.isnan(bound), -np.inf, bound)
     return Cut(bound, z, s, slopes, r, box, left, delta)
 
 

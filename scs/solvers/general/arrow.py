@@ -18,6 +18,7 @@ from scipy.linalg import cho_factor, cho_solve
 from scipy.optimize import nnls
 
 from scs.moments.moments import Moments, SlopeMoments
+from scs.problem.columns import HOPELESS
 from scs.problem.objective import ROUNDING, Problem
 from scs.problem.objective import objective as objective_of_means
 
@@ -116,10 +117,13 @@ def make_arrow(moments: Moments | SlopeMoments, problem: Problem) -> Arrow:
 def _with_margin(arrow: Arrow) -> Arrow:
     """Set what rounding may hide: proportional to the square of what the products add up."""
     nothing = plain(arrow)
-    ends = [
-        evaluate(arrow, np.ones(arrow.n_columns), np.full(arrow.shape, s), nothing)
-        for s in (0.0, 1.0)
-    ]
+    try:
+        ends = [
+            evaluate(arrow, np.ones(arrow.n_columns), np.full(arrow.shape, s), nothing)
+            for s in (0.0, 1.0)
+        ]
+    except np.linalg.LinAlgError:
+        raise ValueError(HOPELESS) from None
     norms_x = np.sqrt(np.diag(arrow.xx))
     norms_z = np.sqrt(np.diagonal(arrow.zz, axis1=1, axis2=2))
     scale = 0.0
