@@ -168,7 +168,11 @@ class FittedModel:
 
     @property
     def qvalues(self) -> pd.Series:
-        """The false discovery rate at which each cluster would just be named, by label."""
+        """p-values adjusted for all clusters looked at (Benjamini and Hochberg), by label.
+
+        Given the list and the background: at another ``fdr`` the background is estimated anew, so
+        that a list at the rate q of a cluster need not be the one down to that cluster.
+        """
         return self._of_inference("qvalues", "qvalue")
 
     @property
@@ -228,7 +232,7 @@ class FittedModel:
         if self.selection.inference is None:
             return None
         kept = keep_columns(self.moments, self.standard.rank)
-        return within_between(kept, self.theta, self.solution.support)
+        return within_between(kept, self.theta, self.solution.support, robust=True)
 
     @property
     def std_errors(self) -> pd.Series:

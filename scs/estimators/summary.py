@@ -115,8 +115,8 @@ def selected_clusters(model: FittedModel, effect: str | None = None) -> pd.DataF
     -------
     DataFrame, indexed by label
         ``rows``, ``effect`` (the whole one, with the background's part); ``low`` and ``high``, the
-        interval that holds after the naming; ``p``, and ``q``, the false discovery rate at which
-        the cluster would just be named; with a bootstrap ``chosen``, the share of the resamples
+        interval that holds after the naming; ``p``, and ``q``, which is p
+        adjusted for all clusters looked at; with a bootstrap ``chosen``, the share of the resamples
         that select the cluster too; ``proved`` ("in", "open"); with an LMM ``BLUP`` and ``rank``,
         that of its size among all clusters.
     """

@@ -113,7 +113,7 @@ class EffectInference:
 
     @property
     def qvalues(self) -> np.ndarray:
-        """The false discovery rate at which each cluster would just be named, at this fit.
+        """p-values adjusted for all clusters looked at, given the list and the background.
 
         min over R >= its rank of p_(R) K / R (Benjamini and Hochberg), at most 1.
         """

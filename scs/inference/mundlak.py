@@ -135,9 +135,14 @@ def within_between(
     products = moments.within_xx[skip:, skip:] * np.outer(scale, scale)
     within = _Regression(products, moments.within_xy[skip:] * scale, moments.n.sum())
     between = _Regression(x.T @ (m[:, None] * x), x.T @ (m * y), rows)
-    statistic, df = _contrast(within, between)
     df_means = max(np.count_nonzero(m) - skip - between.rank, 0)
-    df_error = float(min(pooled.df, df_means) if background > 0 else pooled.df)
+    if robust and df_means:
+        left = float(m @ (y - x @ between.beta) ** 2) / df_means
+        m = m * (pooled.var_e / max(left, pooled.var_e))
+        between = _Regression(x.T @ (m[:, None] * x), x.T @ (m * y), m.sum())
+    statistic, df = _contrast(within, between)
+    learned = background > 0 or robust  # from the cluster means
+    df_error = float(min(pooled.df, df_means) if learned else pooled.df)
     sigma = np.sqrt(pooled.var_e)
     beta_w, beta_b = (scale * each.coefficients for each in (within, between))
     error_w, error_b = (scale * sigma * each.errors for each in (within, between))

@@ -134,7 +134,7 @@ def _legend(table: pd.DataFrame, level: float) -> str:
         "low": f"Low, high: the {level:.0%} interval of the effect, given that the cluster was "
         "selected.",
         "p": "p: how often a cluster that differs as clusters do would lie so far out.",
-        "q": "q: the false discovery rate at which the cluster would just be named.",
+        "q": "q: p adjusted for all clusters looked at, given this list.",
         "chosen": "Chosen: the share of resamples that select the cluster too.",
         "proved": "Proved: whether it is in every list that fits best; not that it differs.",
         "BLUP": "BLUP and rank: the effect by the Gaussian mixed model, shrunken towards zero, and "

@@ -9,6 +9,7 @@ import patsy
 import polars as pl
 import pyarrow as pa
 import pytest
+import statsmodels.api as sm
 import statsmodels.formula.api as smf
 from scipy.stats import norm
 from statsmodels.stats.multitest import multipletests
@@ -911,3 +912,36 @@ def test_auto_without_a_row_to_hold_out_asks_for_a_budget(run):
 def test_a_warning_is_shown_once(run, table):
     err = run(table.assign(ward=1).to_csv(index=False), *COLUMNS)[2]
     assert err.count("column 'ward' is constant") == 1
+
+
+def test_a_coefficient_that_nothing_tells_has_no_standard_error():
+    """Every cluster free: nothing tells the intercept, nor a column constant within clusters."""
+    rng = np.random.default_rng(0)
+    code = np.repeat(np.arange(6), 5)
+    table = pd.DataFrame({"x": rng.normal(size=30), "w": np.arange(6.0)[code] ** 2, "g": code})
+    table["y"] = table["x"] + rng.normal(size=30)
+    model = scs.fit("y ~ x + w", table, "g", 6)
+    assert model.std_errors.isna().tolist() == [True, False, True]
+    dummies = pd.get_dummies(table["g"]).to_numpy(float)
+    full = sm.OLS(table["y"], np.column_stack([table["x"], dummies])).fit()
+    assert model.std_errors["x"] == pytest.approx(full.bse.iloc[0], rel=1e-6)
+    some = scs.fit("y ~ x + w", table, "g", 2)
+    assert not some.std_errors.isna().any()
+
+
+@pytest.mark.parametrize("theta", [1e-6, 1.0, 1e6, 1e9])
+def test_standard_errors_at_any_background(table, theta):
+    """Dense: (X'V^-1 X)^-1 over cluster means, where a large theta leaves only these."""
+    model = scs.fit("days ~ age", table, "hospital", 0, background=theta)
+    moments = model.moments
+    m = moments.n / (1 + theta * moments.n)
+    M = moments.within_xx + moments.mean_x.T @ (moments.mean_x * m[:, None])
+    scale = 1 / np.sqrt(np.diag(M))
+    inverse = np.linalg.inv(M * np.outer(scale, scale)) * np.outer(scale, scale)
+    expected = np.sqrt(model.selection.inference.var_e * np.diag(inverse))
+    np.testing.assert_allclose(model.std_errors, expected, rtol=1e-4)
+
+
+def test_random_slopes_without_a_budget_say_how_to_name_one(table):
+    with pytest.raises(ValueError, match=r"name a number for each effect.*--budget 3,3"):
+        scs.fit("days ~ age", table, "hospital", random="1 + age")

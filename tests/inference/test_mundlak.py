@@ -155,3 +155,17 @@ def test_level_and_power(shift):
         rejected.append(within_between(moments, 0.25).pvalue < 0.05)
     error = np.sqrt(0.05 * 0.95 / 300)
     assert np.mean(rejected) > 0.5 if shift else abs(np.mean(rejected) - 0.05) < 3 * error
+
+
+def test_large_effects_that_are_not_named_do_not_pass_for_effects_that_go_with_covariates():
+    """Two of 20 clusters lie far out, and x is independent: 5 % of 100 tables may reject."""
+    plain, robust = 0, 0
+    for seed in range(100):
+        rng = np.random.default_rng(seed)
+        k = np.repeat(np.arange(20), 15)
+        x = rng.normal(size=(300, 1)) + 0.5 * rng.normal(size=(20, 1))[k]
+        y = x[:, 0] + 4.0 * (k == 3) - 4.0 * (k == 7) + rng.normal(size=300)
+        moments = Moments.from_arrays(x, y, k, intercept=True)
+        plain += within_between(moments).pvalue < 0.05
+        robust += within_between(moments, robust=True).pvalue < 0.05
+    assert robust <= 12 < plain
