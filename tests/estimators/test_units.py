@@ -435,7 +435,7 @@ def test_a_fold_that_loses_a_column_does_not_fail():
     table["rare"] = 0.0
     table.loc[[3, 4], "rare"] = 1.0
     for unit in (1.0, 1e5):
-        model = scs.fit("y ~ x + rare", table.assign(rare=unit * table["rare"]), "g")
+        model = scs.fit("y ~ x + rare", table.assign(rare=unit * table["rare"]), "g", "predict")
         assert np.isfinite(model.tuning.mse).all()
     X = table[["x", "rare"]]
     tuned = SignificantClusterRegressorCV(cv=9).fit(X, table["y"], table["g"])
