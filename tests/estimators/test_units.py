@@ -99,7 +99,9 @@ def schools(seed: int, unit: float = 1.0) -> pd.DataFrame:
 def test_a_share_names_the_schools_that_a_percentage_names():
     for seed in range(10):
         shares, percent = schools(seed), schools(seed, 100.0)
-        models = [scs.fit("y ~ share", table, "g", 2) for table in (shares, percent)]
+        models = [
+            scs.fit("y ~ share", table, "g", 2, background="none") for table in (shares, percent)
+        ]
         for model in models:
             assert list(model.selected) == [2, 15]
         X = np.column_stack([np.ones(600), shares["share"]])
@@ -128,11 +130,11 @@ def test_orthogonal_polynomials_are_not_shrunken():
     value, support, beta, gamma = best_by_enumeration(
         np.column_stack([np.ones(72), table["x"], table["x"] ** 2]), table, 2
     )
-    model = scs.fit("y ~ poly(x, 2)", table, "g", 2)
+    model = scs.fit("y ~ poly(x, 2)", table, "g", 2, background="none")
     assert tuple(model.selected) == support
     near(model.effects[list(support)], gamma)
     assert model.solution.objective == pytest.approx(value)
-    raw = scs.fit("y ~ x + I(x**2)", table, "g", 2)
+    raw = scs.fit("y ~ x + I(x**2)", table, "g", 2, background="none")
     near(raw.coef, beta)
     near(model.predict(table), raw.predict(table))
 
@@ -160,7 +162,9 @@ def test_a_formula_has_no_units(formula, scale, seed):
         assert level == pytest.approx(a.coef["Intercept"], rel=1e-6)
     for one, other in zip(a.path([0, 1, 3]), b.path([0, 1, 3]), strict=True):
         assert list(one.selected) == list(other.selected)
-        assert other.objective == pytest.approx(one.objective, rel=1e-8)
+        assert other.objective == pytest.approx(
+            one.objective, rel=1e-6
+        )  # as fine as the background is estimated
 
 
 @quiet
@@ -268,7 +272,7 @@ def fits(table: pd.DataFrame, columns: list[str], *, aliased: bool = False):
     X, formula = table[columns], "y ~ " + " + ".join(columns)
     moments = Moments.from_arrays(X, table["y"], table["g"], intercept=True)
     for run in (
-        lambda: scs.fit(formula, table, "g", 2, gap=1e-8),
+        lambda: scs.fit(formula, table, "g", 2, gap=1e-8, background="none"),
         lambda: SignificantClusterRegressor(2, gap=1e-8).fit(X, table["y"], table["g"]),
         *([] if aliased else [lambda: solve(moments, 2, ridge_fixed=0, gap=1e-8)]),
     ):
@@ -340,7 +344,7 @@ def test_with_a_ridge_nothing_is_left_out():
     paper = solve(
         Moments.from_arrays(table[["x", "w"]], table["y"], table["g"], intercept=True), 2, gap=1e-6
     )
-    same = scs.fit("y ~ x + w", table, "g", 2, ridge_fixed=None)
+    same = scs.fit("y ~ x + w", table, "g", 2, ridge_fixed=None, background="none")
     near(same.coef, paper.beta)
 
 
@@ -486,7 +490,7 @@ def test_the_command_and_files_have_no_units(tmp_path, capsys):
         moments = Moments.from_files(path, outcome="y", cluster="g", intercept=True)
         found = solve(moments, 2, ridge_fixed=0)
         assert list(found.selected) == [2, 15]
-        direct = scs.fit("y ~ share", table, "g", 2)
+        direct = scs.fit("y ~ share", table, "g", 2, background="none")
         near(found.beta, direct.coef, 1e-7)
     assert effects[0] == effects[1]
     assert sorted(int(label) for label, _ in effects[0]) == [2, 15]
