@@ -66,7 +66,7 @@ def named_intervals(data: UnequalClusters, *, q: float = 0.10, level: float = 0.
     found = EffectInference.of(moments, named.background, named.support, q)
     d = found.deviations
     value, error = d.value[named.support], d.error[named.support]
-    half = stats.t.isf((1 - level) / 2, d.df) * error
+    half = stats.t.isf((1 - level) / 2, found.df_error) * error
     ends = {
         ORDINARY: (value - half, value + half),
         CONDITIONAL: found.intervals("conditional", level),
