@@ -294,8 +294,9 @@ class SignificantClusterRegressorCV(SignificantClusterRegressor):
         *within* clusters, so that labels stay known; clusters with fewer rows than folds are left
         out of some. These folds follow what the rows hold, whatever their order, labels and
         units, and are dealt anew until the choice is stable.
-    ridge, ridge_fixed, background, fit_intercept, assignment, classifier, method, gap, time_limit,
-    random_state
+    ridge, ridge_fixed, background, fit_intercept, assignment, classifier
+        See `SignificantClusterRegressor`.
+    method, gap, time_limit, random_state
         See `SignificantClusterRegressor`.
 
     Attributes
