@@ -109,7 +109,7 @@ def limits_chart(
                 "kind:N",
                 title=None,
                 scale=alt.Scale(domain=kinds, range=[colours[kind] for kind in kinds]),
-                legend=alt.Legend(labelLimit=300, columns=2),
+                legend=alt.Legend(labelLimit=300, columns=1),
             ),
             shape=alt.Shape("kind:N", title=None, scale=alt.Scale(domain=kinds)),
             tooltip=["cluster:N", "kind:N", "rows:Q", "deviation:Q"],
