@@ -133,7 +133,7 @@ def limits_chart(
         "limits:N",
         title=None,
         scale=alt.Scale(domain=list(limits), range=[[1, 0], [4, 3], [1, 3]][: len(limits)]),
-        legend=alt.Legend(labelLimit=300),
+        legend=alt.Legend(labelLimit=300, orient="bottom"),
     )
     lines = (
         alt.Chart(curves)
