@@ -48,7 +48,7 @@ def note(value):
 class Change:
     """A constant of a module, its new value, and the names under which it is read elsewhere."""
 
-    module: str = "scs.simulate"
+    module: str = "scs.paper.simulate"
     constant: str = "NOISE_VAR"
     value: str = "0.6"
     carried: tuple[str, ...] = ("noise_var", "read_stored")

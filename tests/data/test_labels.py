@@ -211,7 +211,7 @@ def test_every_table_gives_the_same_fit_and_the_same_predictions(case):
     family, labels = case
     predictions = set()
     for table in tables(labels, family).values():
-        model = scs.fit("y ~ x", table, "g", 1, missing="drop", ridge=1.0, ridge_fixed=1.0)
+        model = scs.fit("y ~ x", table, "g", 1, missing="drop", background="none", ridge_fixed=1.0)
         # Rows are summed up in the order of their content: last digits differ from those by hand.
         assert_as_expected(model.moments, model.solution, labels, rtol=1e-11)
         assert model.rows.n_dropped == labels.count(None)
@@ -278,7 +278,7 @@ def test_parquet_through_both_readers(folder, case):
         )
         assert_as_expected(found, solve(found, 1), labels, rtol=1e-11)
         read = read_columns(open_table(path), ["y", "x", "g"], labels=["g"])
-        model = scs.fit("y ~ x", read, "g", 1, missing="drop", ridge_fixed=1.0)
+        model = scs.fit("y ~ x", read, "g", 1, missing="drop", background="none", ridge_fixed=1.0)
         assert_as_expected(model.moments, model.solution, labels, rtol=1e-11)
 
 
@@ -317,7 +317,7 @@ def test_csv_through_both_readers(folder, distinct, gap):
     found = Moments.from_files(path, **shared, keep_na_text=True, batch_rows=3)
     assert_as_expected(found, solve(found, 1), labels, rtol=1e-11)
     read = read_columns(open_table(path, keep_na_text=True), ["y", "x", "g"], labels=["g"])
-    model = scs.fit("y ~ x", read, "g", 1, missing="drop", ridge_fixed=1.0)
+    model = scs.fit("y ~ x", read, "g", 1, missing="drop", background="none", ridge_fixed=1.0)
     assert_as_expected(model.moments, model.solution, labels, rtol=1e-11)
     np.testing.assert_array_equal(found.labels, model.moments.labels)
     assert found.labels.dtype == model.moments.labels.dtype

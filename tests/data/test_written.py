@@ -293,7 +293,7 @@ def test_functions_are_those_of_other_packages(ours, theirs):
     rng = np.random.default_rng(4)
     table = _base().assign(w=rng.normal(size=N), s=rng.choice(list("pqr"), N))
     table["a b"] = rng.normal(size=N)
-    model = scs.fit(f"y ~ {ours}", table, "g", 0, ridge_fixed=0.0)
+    model = scs.fit(f"y ~ {ours}", table, "g", 0, background="none")
     other = smf.ols(f"y ~ {theirs}", table).fit()
     np.testing.assert_allclose(model.predict(table), other.fittedvalues, rtol=1e-6)
     np.testing.assert_allclose(model.predict(table.iloc[[3, 9]]), other.fittedvalues[[3, 9]])

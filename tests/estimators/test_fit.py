@@ -440,7 +440,7 @@ def test_nobody_can_be_named_is_said_first():
         ({"fdr": 0}, "fdr must lie between 0 and 1"),
         ({"fdr": "10%"}, "fdr must be a number"),
         ({"background": "some"}, "background must be 'auto', 'none' or a number"),
-        ({"background": -1}, "background must be a finite number"),
+        ({"background": -1}, "background must be a number theta between"),
         ({"budget": "all"}, "budget must be a whole number, 'fdr', 'predict' or 'auto'"),
     ],
 )
