@@ -233,13 +233,13 @@ def _floats(values: np.ndarray, name: str, column: Any) -> np.ndarray:
             f"{where} holds dates or times: convert them to numbers of a unit you choose first, "
             "for example days since the first one."
         )
+    if values.ndim == 1 and values.dtype.kind in "fiub":
+        return values.astype(float)
     entries = values.tolist() if values.dtype.kind == "O" else values
     if values.ndim != 1 or any(_is_list(value) for value in entries):
         raise TypeError(f"{where} holds lists: pass one number per row and column.")
     if np.iscomplexobj(values):
         raise ValueError(f"{where}: Complex data not supported. Pass real numbers.")
-    if values.dtype.kind in "fiub":
-        return values.astype(float)
     for row, value in enumerate(entries):
         if isinstance(value, (str, bytes)):
             raise ValueError(

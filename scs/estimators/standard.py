@@ -99,7 +99,7 @@ class Standard:
             Directions of theirs that nothing tells.
         """
         if self.transform is None:
-            return _blank(covariance, untold)
+            return _blank(covariance, untold, np.ones(len(covariance)))
         first = int(self.rank.intercept)
         back = np.zeros((first + len(self.origin), first + self.transform.shape[1]))
         back[first:, first:] = self.transform
@@ -108,7 +108,8 @@ class Standard:
         kept = self.rank.expand(np.arange(len(back), dtype=float))
         there = ~np.isnan(kept)
         found = np.full((len(kept), len(kept)), np.nan)
-        found[np.ix_(there, there)] = _blank(back @ covariance @ back.T, back @ untold)
+        reach = np.linalg.norm(back, axis=1)
+        found[np.ix_(there, there)] = _blank(back @ covariance @ back.T, back @ untold, reach)
         return found
 
 
@@ -139,9 +140,12 @@ def slope_positions(random: Any, names: tuple[str, ...]) -> list[int]:
     return found
 
 
-def _blank(covariance: np.ndarray, untold: np.ndarray) -> np.ndarray:
-    """Return a covariance with NaN for the coefficients that have a part in what is not told."""
-    found, size = covariance.copy(), np.abs(untold)
-    there = size.max(axis=1, initial=0.0) > 1e-6 * size.max(initial=0.0)
+def _blank(covariance: np.ndarray, untold: np.ndarray, reach: np.ndarray) -> np.ndarray:
+    """Return a covariance with NaN for the coefficients that have a part in what is not told.
+
+    ``reach`` is how far each coefficient moves per unit of what is solved for: its own unit.
+    """
+    found = covariance.copy()
+    there = np.abs(untold).max(axis=1, initial=0.0) > 1e-8 * reach
     found[there] = found[:, there] = np.nan
     return found

@@ -145,8 +145,7 @@ def coefficients(
     M = W + sum over k not free of m_k x_k x_k': no ridge on coefficients or effects. On the
     directions that M tells; beside them both are 0.
     """
-    matrix, basis = _told(between, background, free)
-    inverse = basis @ np.linalg.solve(basis.T @ matrix @ basis, basis.T)
+    inverse, _ = _told(between, background, free)
     weights = np.where(free, 0.0, effective_rows(between.n, background))
     beta = inverse @ (between.within_xy + between.x.T @ (weights * between.y))
     return beta, inverse
@@ -158,21 +157,24 @@ def untold(between: Between, background: float, free: np.ndarray) -> np.ndarray:
     Shape (P, number of directions): where all clusters are free, nothing tells the intercept from
     their effects, nor the coefficient of a column that is constant within clusters.
     """
-    _, basis = _told(between, background, free)
-    directions, size, _ = np.linalg.svd(np.eye(len(basis)) - basis @ np.linalg.pinv(basis))
-    return directions[:, size > 0.5]
+    return _told(between, background, free)[1]
 
 
 def _told(between: Between, background: float, free: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Return M and a basis of the directions that it tells: by its size with no cluster free."""
+    """Return M^{-1} on the directions that M tells, and a basis of those that it does not.
+
+    What counts as told is measured by M's own columns with no cluster free.
+    """
     m = effective_rows(between.n, background)
-    squares = between.x * between.x
-    whole = np.diag(between.within_xx) + m @ squares
     rest = np.where(free, 0.0, m)
     matrix = between.within_xx + between.x.T @ (between.x * rest[:, None])
+    whole = np.diag(matrix) + m[free] @ between.x[free] ** 2
     scale = 1.0 / np.sqrt(np.where(whole > 0, whole, 1.0))
     values, vectors = np.linalg.eigh(matrix * np.outer(scale, scale))
-    return matrix, scale[:, None] * vectors[:, values > RANK]
+    there = values > RANK
+    told, rest_of = vectors[:, there], vectors[:, ~there]
+    inverse = (told / values[there]) @ told.T * np.outer(scale, scale)
+    return inverse, scale[:, None] * rest_of
 
 
 def deviations(between: Between, background: float, free: np.ndarray) -> Deviations:

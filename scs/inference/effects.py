@@ -11,7 +11,6 @@ from scs.inference.background import Between, Deviations, coefficients, untold
 from scs.inference.conditional import conditional_interval, fcr_interval
 from scs.inference.naming import Null, OwnVariances, Rule
 from scs.moments.moments import Moments
-from scs.problem.background import effective_rows
 
 KINDS = ("conditional", "fcr")
 
@@ -40,8 +39,6 @@ class EffectInference:
         What nothing tells of the coefficients beside so many free effects.
     pvalues : ndarray, shape (K,)
         Two-sided, of all clusters: that the background reaches so far.
-    background_errors : ndarray, shape (K,)
-        Standard errors of prediction of the background's effects, given coefficients.
     """
 
     support: np.ndarray
@@ -53,7 +50,6 @@ class EffectInference:
     covariance: np.ndarray
     untold: np.ndarray
     pvalues: np.ndarray
-    background_errors: np.ndarray
 
     @classmethod
     def of(
@@ -86,19 +82,18 @@ class EffectInference:
         free = np.zeros(between.n_clusters, dtype=bool)
         free[support] = True
         _, inverse = coefficients(between, theta, free)
-        m = effective_rows(between.n, theta)
         rule = Rule(between, theta, q or 0.0, null, estimated=estimated)
+        found, pvalues = rule.judged(free)
         return cls(
             support=np.asarray(support),
             theta=theta,
             q=q,
-            deviations=rule.seen(free),
+            deviations=found,
             df_error=null.moderated[1] if isinstance(null, OwnVariances) else between.df,
             var_e=between.var_e,
             covariance=between.var_e * between.in_data_units(inverse),
             untold=between.coefficients_in_data_units(untold(between, theta, free)),
-            pvalues=rule.pvalues(free),
-            background_errors=np.sqrt(theta * between.var_e * m / between.n),
+            pvalues=pvalues,
         )
 
     @property
@@ -125,6 +120,13 @@ class EffectInference:
         return found
 
     @property
+    def furthest_unnamed(self) -> float:
+        """The largest |d_k| over its standard deviation outside the list; 0 if none is left."""
+        d = self.deviations
+        rest = np.delete(np.abs(d.value) / d.spread, self.support)
+        return float(rest.max(initial=0.0))
+
+    @property
     def threshold(self) -> np.ndarray:
         """What each name's |d_k| passed, in units of the deviation's standard deviation.
 
@@ -135,8 +137,7 @@ class EffectInference:
         if self.q is not None:
             passed = stats.t.isf(self.q * len(self.support) / (2 * n_clusters), d.df)
             return np.broadcast_to(passed, n_clusters)[self.support]
-        rest = np.delete(np.abs(d.value) / d.spread, self.support)
-        return np.full(len(self.support), rest.max(initial=0.0))
+        return np.full(len(self.support), self.furthest_unnamed)
 
     def intervals(
         self, kind: str = "conditional", level: float = 0.95, *, beyond: bool = False

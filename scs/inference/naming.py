@@ -165,36 +165,39 @@ class Rule:
 
     def seen(self, free: np.ndarray) -> Deviations:
         """Return the deviations at a selection as the null sees them."""
-        found = deviations(self.between, self.theta, free)
+        return self._as_seen(deviations(self.between, self.theta, free))
+
+    def _as_seen(self, found: Deviations) -> Deviations:
         if isinstance(self.null, OwnVariances):
             found = self.null.studentise(found)
         if self.estimated:
             found = allow_for_estimate(found, self.theta * self.between.var_e)
         return found
 
-    def pvalues(self, free: np.ndarray) -> np.ndarray:
-        """Return the p-values of all clusters at a selection."""
+    def judged(self, free: np.ndarray) -> tuple[Deviations, np.ndarray]:
+        """Return the deviations at a selection as `seen`, and the p-values of all clusters."""
+        plain = deviations(self.between, self.theta, free)
+        found = self._as_seen(plain)
         if self.null is None or isinstance(self.null, OwnVariances):
-            return self.seen(free).pvalues
-        found = deviations(self.between, self.theta, free)
-        pvalues = self.null(found, self.theta)
-        if not self.estimated:
-            return pvalues
-        # As far out as a normal variable of the same p-value, by the t law of the estimates.
-        return 2 * stats.t.sf(stats.norm.isf(pvalues / 2), self.seen(free).df)
+            return found, found.pvalues
+        pvalues = self.null(plain, self.theta)
+        if self.estimated:
+            # As far out as a normal variable of the same p-value, by the t law of the estimates.
+            pvalues = 2 * stats.t.sf(stats.norm.isf(pvalues / 2), found.df)
+        return found, pvalues
 
     def names(self, free: np.ndarray) -> Names:
         """Return a selection with all that is said of it."""
-        pvalues, support = self.pvalues(free), np.flatnonzero(free)
+        (found, pvalues), support = self.judged(free), np.flatnonzero(free)
         limit = self.q * len(support) / self.between.n_clusters
         consistent = bool((pvalues[support] <= limit).all())
-        return Names(support, self.theta, self.q, self.seen(free), pvalues, consistent)
+        return Names(support, self.theta, self.q, found, pvalues, consistent)
 
     def self_consistent(self, free: np.ndarray) -> np.ndarray:
         """Step up on the p-values and refit at that number, until the selection stands still."""
         met = set()
         for _ in range(_STEPS):
-            pvalues = self.pvalues(free)
+            _, pvalues = self.judged(free)
             budget = step_up(pvalues, self.q)
             new = pvalues <= self.q * budget / len(pvalues)
             if self.null is None:  # else gains do not order the clusters as their p-values do

@@ -75,8 +75,7 @@ def threshold(found: EffectInference, spread: np.ndarray) -> np.ndarray:
     """
     d, n_clusters = found.deviations, len(found.deviations.value)
     if found.q is None:
-        rest = np.delete(np.abs(d.value) / d.spread, found.support)
-        return np.full(np.shape(spread), rest.max(initial=0.0))
+        return np.full(np.shape(spread), found.furthest_unnamed)
     known = np.isfinite(d.spread)
     order = np.argsort(d.spread[known])
     df = np.broadcast_to(d.df, n_clusters)[known][order]

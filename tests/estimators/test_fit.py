@@ -914,18 +914,23 @@ def test_a_warning_is_shown_once(run, table):
     assert err.count("column 'ward' is constant") == 1
 
 
-def test_a_coefficient_that_nothing_tells_has_no_standard_error():
-    """Every cluster free: nothing tells the intercept, nor a column constant within clusters."""
+@pytest.mark.parametrize("unit", [1e-8, 1.0, 1e8])
+def test_a_coefficient_that_nothing_tells_has_no_standard_error(unit):
+    """Every cluster free: nothing tells the intercept, nor columns constant within clusters.
+
+    Whatever unit another of these columns has.
+    """
     rng = np.random.default_rng(0)
     code = np.repeat(np.arange(6), 5)
     table = pd.DataFrame({"x": rng.normal(size=30), "w": np.arange(6.0)[code] ** 2, "g": code})
     table["y"] = table["x"] + rng.normal(size=30)
-    model = scs.fit("y ~ x + w", table, "g", 6)
-    assert model.std_errors.isna().tolist() == [True, False, True]
+    table["v"] = unit * rng.normal(size=6)[code]
+    model = scs.fit("y ~ x + w + v", table, "g", 6)
+    assert model.std_errors.isna().tolist() == [True, False, True, True]
     dummies = pd.get_dummies(table["g"]).to_numpy(float)
     full = sm.OLS(table["y"], np.column_stack([table["x"], dummies])).fit()
     assert model.std_errors["x"] == pytest.approx(full.bse.iloc[0], rel=1e-6)
-    some = scs.fit("y ~ x + w", table, "g", 2)
+    some = scs.fit("y ~ x + w + v", table, "g", 2)
     assert not some.std_errors.isna().any()
 
 

@@ -127,7 +127,7 @@ def _with_start(arrow: Arrow, rules: Rules, tight, best: Point, start: np.ndarra
     found = value_of(arrow, rules, t, np.asarray(start, dtype=float), tight)
     if not usable(rules, found):
         return best
-    found = swap(arrow, rules, improve(arrow, rules, found, tight), tight)
+    found = swap(arrow, rules, improve(arrow, rules, found, tight) or found, tight)
     return min(best, found, key=lambda at: at.value)
 
 

@@ -37,8 +37,11 @@ def gains(arrow: Arrow, rules: Rules, at: Point) -> tuple[np.ndarray, np.ndarray
     return gain_x, gain_z
 
 
-def improve(arrow: Arrow, rules: Rules, at: Point, out: Extraction) -> Point:
-    """Alternate from a point until nothing improves; ``at`` need not be an answer itself."""
+def improve(arrow: Arrow, rules: Rules, at: Point, out: Extraction) -> Point | None:
+    """Alternate from a point until nothing improves; ``at`` need not be an answer itself.
+
+    None where neither the point nor a selection met on the way obeys all rules.
+    """
     best = at if usable(rules, at) else None
     for _ in range(_MAX_STEPS):
         t, s = rules.select(*gains(arrow, rules, at))
@@ -48,7 +51,6 @@ def improve(arrow: Arrow, rules: Rules, at: Point, out: Extraction) -> Point:
         if not usable(rules, found) or (best is not None and found.value >= best.value):
             break
         at = best = found
-    assert best is not None  # RETURN
     return best
 
 
