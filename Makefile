@@ -14,7 +14,7 @@ export OPENBLAS_NUM_THREADS := 1
 export MKL_NUM_THREADS := 1
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: help book test quick coverage reproduce notebooks stale new-chapter reference mutation serve lint bench pdf pictures lock clean
+.PHONY: help book test quick coverage reproduce notebooks stale new-chapter reference mutation serve lint bench pdf pictures licences dist lock clean
 
 help: ## what there is
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-11s %s\n", $$1, $$2 }' Makefile
@@ -27,7 +27,7 @@ $(READY): requirements.txt pyproject.toml
 	@$(PYTHON) -m venv .venv || \
 	  { echo "no venv module. On Debian: apt install python3-venv" >&2; exit 2; }
 	@# Half the time of an install is byte-compiling; Python does that itself for what is imported.
-	@$(BIN)/python -m pip install --quiet --no-compile -r requirements.txt
+	@$(BIN)/python -m pip install --quiet --no-compile --require-hashes -r requirements.txt
 	@$(BIN)/python -m pip install --quiet --no-deps -e .
 	@touch $@
 
@@ -91,10 +91,19 @@ pdf: $(READY) ## the book as one PDF, printed by Chromium: _build/book.pdf
 pictures: book ## every page as a picture: desktop and phone, light and dark
 	@$(BIN)/python tests/pictures.py
 
+licences: $(READY) ## the licence of every dependency; fails on one that is not allowed
+	@$(BIN)/pip-licenses
+
+# What a release is made of, and what it was tested with.
+dist: $(READY) ## wheel, source archive and bill of materials, in dist/
+	@rm -rf dist && $(BIN)/python -m build --quiet
+	@$(BIN)/cyclonedx-py environment --pyproject pyproject.toml --output-format JSON -o dist/sbom.cdx.json $(BIN)/python
+	@ls -l dist
+
 lock: ## pin every version in requirements.txt anew
 	@$(PYTHON) -m venv _build/lock && _build/lock/bin/python -m pip install --quiet uv
 	_build/lock/bin/uv pip compile pyproject.toml --universal --python-version 3.11 --all-extras \
-	  --no-emit-index-url --no-header --upgrade --quiet -o requirements.txt
+	  --no-emit-index-url --no-header --generate-hashes --upgrade --quiet -o requirements.txt
 
 clean: ## remove what was built (the environment stays: rm -rf .venv)
 	@rm -rf _build .pytest_cache .ruff_cache .mypy_cache .import_linter_cache .coverage

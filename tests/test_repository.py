@@ -3,6 +3,7 @@
 import json
 import re
 import subprocess
+import sys
 import tomllib
 from pathlib import Path
 
@@ -20,8 +21,8 @@ LOCK = "uv pip compile pyproject.toml --universal --python-version 3.11 --all-ex
 def _locked() -> dict[str, list[Requirement]]:
     locked: dict[str, list[Requirement]] = {}
     for line in (ROOT / "requirements.txt").read_text(encoding="utf-8").splitlines():
-        if line and not line.lstrip().startswith("#"):
-            requirement = Requirement(line)
+        if line and not line.startswith(" "):
+            requirement = Requirement(line.removesuffix(" \\"))
             locked.setdefault(canonicalize_name(requirement.name), []).append(requirement)
     return locked
 
@@ -46,6 +47,16 @@ def test_every_requirement_is_pinned_exactly():
         for requirement in requirements:
             assert [s.operator for s in requirement.specifier] == ["=="], requirement
             assert requirement.url is None
+
+
+def test_every_pin_has_the_hashes_of_its_files():
+    """One of wheels alone would do on one system and fail on another: most have several files."""
+    text = (ROOT / "requirements.txt").read_text(encoding="utf-8")
+    entries = re.split(r"\n(?=\S)", text)
+    assert len(entries) == sum(map(len, _locked().values()))
+    for entry in entries:
+        assert re.search(r"--hash=sha256:[0-9a-f]{64}\b", entry), entry.splitlines()[0]
+    assert "--require-hashes -r requirements.txt" in (ROOT / "Makefile").read_text("utf-8")
 
 
 @pytest.mark.parametrize("wanted", _ranges(), ids=str)
@@ -106,18 +117,40 @@ def test_every_workflow_parses_and_calls_make():
     workflows = list((ROOT / ".github" / "workflows").glob("*.yml"))
     assert workflows
     for path in workflows:
-        jobs = yaml.safe_load(path.read_text(encoding="utf-8"))["jobs"]
-        commands = [step.get("run", "") for job in jobs.values() for step in job["steps"]]
+        workflow = yaml.safe_load(path.read_text(encoding="utf-8"))
+        steps = {name: job["steps"] for name, job in workflow["jobs"].items()}
+        commands = [step.get("run", "") for job in steps.values() for step in job]
         assert any("make " in command for command in commands), path.name
+        for action in [step["uses"] for job in steps.values() for step in job if "uses" in step]:
+            assert re.fullmatch(r"[\w/-]+@[0-9a-f]{40}", action), f"{action}: pin a commit"
+        assert workflow["permissions"] == {"contents": "read"}, "rights belong to the job"
+        for name, job in workflow["jobs"].items():
+            writes = "write" in job.get("permissions", {}).values()
+            tests = any("make test" in step.get("run", "") for step in steps[name])
+            assert not (writes and tests), f"{name} runs tests with a right to write"
 
 
 def test_binder_installs_the_pinned_environment_and_the_package():
     lines = (ROOT / "binder" / "requirements.txt").read_text(encoding="utf-8").splitlines()
     wanted = [line for line in lines if not line.startswith("#")]
-    assert wanted == ["-r ../requirements.txt", "-e ."]
+    assert wanted == ["-r ../requirements.txt"]  # hashes leave no room for a folder beside them
+    after = (ROOT / "binder" / "postBuild").read_text(encoding="utf-8")
+    assert after.startswith("#!") and "pip install --no-deps -e ." in after
+    assert (ROOT / "binder" / "postBuild").stat().st_mode & 0o111
     runtime = (ROOT / "binder" / "runtime.txt").read_text(encoding="utf-8").strip()
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     assert SpecifierSet(project["requires-python"]).contains(runtime.removeprefix("python-"))
+
+
+def test_the_licence_of_every_dependency_is_allowed():
+    """The list of allowed ones is in pyproject.toml; pip-licenses fails on any other."""
+    command = [Path(sys.executable).with_name("pip-licenses")]
+    found = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert found.returncode == 0, found.stderr
+    none = subprocess.run(
+        [*command, "--allow-only=none"], cwd=ROOT, capture_output=True, text=True, check=False
+    )
+    assert none.returncode == 1
 
 
 def test_the_map_has_every_room():

@@ -18,6 +18,7 @@ import pytest
 
 from scs.paper import datasets
 from scs.paper.datasets import digest, files, sources, student
+from scs.paper.datasets import fetch as fetching
 from scs.paper.datasets.check import TOLERANCE, checked, describe
 from scs.paper.datasets.expected import EXPECTED
 from scs.paper.datasets.fetch import FetchError, fetch, unpack
@@ -526,6 +527,8 @@ def serve(raw, monkeypatch):
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self):
             self.send_response(answer["status"])
+            if answer["location"]:
+                self.send_header("Location", answer["location"])
             if answer["announced"] is not None:
                 self.send_header("Content-Length", str(answer["announced"]))
             self.end_headers()
@@ -544,9 +547,9 @@ def serve(raw, monkeypatch):
         local = dataclasses.replace(known, download=root + known.archive)
         monkeypatch.setitem(sources.SOURCES, name, local)
 
-    def serve(body, *, status=200, announced="length"):
+    def serve(body, *, status=200, announced="length", location=None):
         announced = len(body) if announced == "length" else announced
-        answer.update(body=body, status=status, announced=announced)
+        answer.update(body=body, status=status, announced=announced, location=location)
 
     yield serve
     server.shutdown()
@@ -638,8 +641,55 @@ def test_no_answer_and_no_server():
             fetch(address, timeout=0.1)
     with pytest.raises(FetchError, match="refused"):
         fetch(address, timeout=5)
-    with pytest.raises(FetchError, match="unknown url type"):
-        fetch("nonsense")
+
+
+@pytest.mark.parametrize(
+    "address", ["nonsense", "http://example.org/a.zip", "ftp://127.0.0.1/a.zip", "file:///a.zip"]
+)
+def test_only_https_is_asked(address):
+    with pytest.raises(FetchError, match="is not an https address"):
+        fetch(address, timeout=5)
+
+
+def test_a_redirection_to_an_insecure_address_is_not_followed(serve):
+    serve(b"", status=302, location="http://example.org/a.zip")
+    with pytest.raises(FetchError, match=r"'http://example\.org/a\.zip' is not an https address"):
+        fetch(sources.SOURCES["mice"].download)
+
+
+@pytest.mark.parametrize("announced", ["length", None])
+def test_a_download_without_end_is_stopped(serve, announced):
+    serve(bytes(3 << 20), announced=announced)
+    address = sources.SOURCES["mice"].download
+    with pytest.raises(FetchError, match="larger than 1,048,576 bytes"):
+        fetch(address, largest=1 << 20)
+    with pytest.raises(FetchError, match="longer than 0 seconds"):
+        fetch(address, longest=0.0)
+
+
+@pytest.mark.parametrize(("last", "swells"), [(1000, False), (1001, True)])
+@pytest.mark.parametrize("inside", [False, True])
+def test_an_archive_that_swells_is_not_unpacked(monkeypatch, last, swells, inside):
+    """Ten files that fill the limit, or one byte more."""
+    monkeypatch.setattr(fetching, "LARGEST", 10_000)
+    members = {f"{i}.csv": bytes(1000) for i in range(9)} | {"9.csv": bytes(last)}
+    archive = zipped(**members)
+    if inside:
+        archive = zipped(**{"inner.zip": archive})
+    if swells:
+        with pytest.raises(FetchError, match="unpacks to more than 10,000 bytes"):
+            unpack(archive, tuple(members))
+    else:
+        assert unpack(archive, tuple(members)) == members
+
+
+def test_archives_within_archives_have_an_end():
+    archive = zipped(**{"a.csv": b"1"})
+    for _ in range(2):
+        archive = zipped(**{"inner.zip": archive})
+    assert unpack(archive, ("a.csv",)) == {"a.csv": b"1"}
+    with pytest.raises(FetchError, match=r"does not hold a\.csv"):
+        unpack(zipped(**{"inner.zip": archive}), ("a.csv",))
 
 
 def test_progress_of_a_long_download(serve, capsys):
