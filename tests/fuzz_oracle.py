@@ -67,6 +67,8 @@ def fault_of_error(case, answer: Answer) -> str:
 
 
 def _plain_refusal(case, answer: Answer) -> str:
+    if len(set(case.outcome.values)) == 1:
+        return ""  # nothing to explain, and no error to tell chance by
     text = answer.notes[-1] if answer.notes else str(answer.error)
     fair = ("single row", "rows", "columns", "depend", "constant", "categories", "text", "feature",
             "ridge", "random slopes", "--random")  # fmt: skip
