@@ -1,5 +1,7 @@
 """What the notebook checks (nbval) need to know, and what the summary of a test run adds."""
 
+from __future__ import annotations
+
 import inspect
 from collections import Counter
 from pathlib import Path
