@@ -14,7 +14,7 @@ export OPENBLAS_NUM_THREADS := 1
 export MKL_NUM_THREADS := 1
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: help book test quick coverage reproduce notebooks stale new-chapter reference mutation serve lint bench pdf pictures licences dist lock clean
+.PHONY: help book test quick coverage reproduce notebooks stale new-chapter reference mutation mutants serve lint bench pdf pictures licences dist lock clean
 
 help: ## what there is
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-11s %s\n", $$1, $$2 }' Makefile
@@ -68,6 +68,9 @@ reference: $(READY) ## a page for every public object, listed in _toc.yml
 
 mutation: $(READY) ## a changed noise variance must fail the chapters that read it, and no other
 	@$(BIN)/python tests/mutation.py
+
+mutants: $(READY) ## small faults in a copy of the code, one at a time: which ones no test notices
+	@$(BIN)/python tests/mutants.py
 
 serve: book ## the book at http://127.0.0.1:8000
 	@$(BIN)/python -m http.server --directory _build/html --bind 127.0.0.1 8000
