@@ -41,7 +41,7 @@ def _mutants(file: str, tests: str, *changes: tuple[str, str, str]) -> list[Muta
 
 MUTANTS = [
     *_mutants(
-        "moments/moments.py", "moments/test_moments.py",
+        "moments/moments.py", "moments/test_chunks.py moments/test_moments.py",
         ("chunks of other columns are added up",
          '_refuse_other_columns(names, found, f"chunk {i}")', "pass"),
         ("X'X forgets what lies between clusters",
