@@ -14,6 +14,7 @@ import numpy as np
 from scipy.linalg import solve_triangular
 
 from scs.moments.moments import Moments
+from scs.moments.slopes import refuse_slopes
 
 # Relative to columns of length one. The within-cluster part is known as a cross-product only, so
 # directions shorter than 1e-6 there are rounding; what is left of a column must exceed 1e-9.
@@ -90,8 +91,10 @@ def basis(moments: Moments) -> Basis:
     Raises
     ------
     ValueError
-        No more rows than columns, or linearly dependent columns: the message names them.
+        No more rows than columns, or linearly dependent columns: the message names them. Random
+        slopes.
     """
+    refuse_slopes(moments, "the model")
     n, n_columns = moments.n, moments.n_columns
     if moments.n_rows <= n_columns:
         raise ValueError(

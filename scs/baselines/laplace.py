@@ -15,6 +15,7 @@ from scs.baselines._newton import EXACT, ROUGH, Problem, minimise, solve
 from scs.baselines.fit import CONVERGED, ZERO_VARIANCE, Fit
 from scs.baselines.gaussian import ratio_bound
 from scs.moments.moments import Moments
+from scs.moments.slopes import refuse_slopes
 
 EFFECTS = ("mean", "mode", "linear")
 ALPHA_GRID = (0.0, 0.1, 0.25, 0.5, 0.75, 1.0)
@@ -132,8 +133,9 @@ def loglik_laplace(
     Raises
     ------
     ValueError
-        A parameter out of its range.
+        A parameter out of its range; moments with random slopes.
     """
+    refuse_slopes(moments, "the model")
     if not (var_e > 0.0 and var_u >= 0.0 and 0.0 <= alpha <= 1.0):
         raise ValueError(
             f"var_u, var_e, alpha are {var_u!r}, {var_e!r}, {alpha!r}: they must satisfy "

@@ -27,30 +27,42 @@ class Columns:
     covariates : tuple of str
         Columns of the table, in order.
     levels : dict of str to tuple of str
-        Covariates that are categories, with their levels. The first is the reference: every
+        Columns that are categories, with their levels. The first is the reference: every
         other one gives a column of zeros and ones.
+    slopes : tuple of str
+        Columns of random slopes, which may be covariates as well.
     """
 
     outcome: str
     cluster: str
     covariates: tuple[str, ...]
     levels: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    slopes: tuple[str, ...] = ()
 
     @property
     def needed(self) -> tuple[str, ...]:
         """The columns to read."""
-        return tuple(dict.fromkeys([*self.covariates, self.outcome, self.cluster]))
+        return tuple(dict.fromkeys([*self.covariates, *self.slopes, self.outcome, self.cluster]))
 
     @property
     def numbers(self) -> tuple[str, ...]:
-        """The outcome and the covariates that are no categories."""
-        return (*(name for name in self.covariates if name not in self.levels), self.outcome)
+        """The outcome, and the covariates and slopes that are no categories."""
+        some = dict.fromkeys([*self.covariates, *self.slopes])
+        return (*(name for name in some if name not in self.levels), self.outcome)
 
     @property
     def names(self) -> tuple[str, ...]:
         """Names of the design matrix's columns: ``age``, ``region[T.north]``."""
+        return self._coded(self.covariates)
+
+    @property
+    def slope_names(self) -> tuple[str, ...]:
+        """Names of the columns of random slopes, coded as those of the design matrix are."""
+        return self._coded(self.slopes)
+
+    def _coded(self, columns: Iterable[str]) -> tuple[str, ...]:
         names: list[str] = []
-        for name in self.covariates:
+        for name in columns:
             coded = [f"{name}[T.{level}]" for level in self.levels.get(name, ())[1:]]
             names += coded if name in self.levels else [name]
         return tuple(names)
@@ -58,7 +70,9 @@ class Columns:
 
 @dataclass(frozen=True)
 class Rows:
-    """Some rows as arrays: ``X (N, P)``, ``y (N,)``, ``codes (N,)`` into ``labels (K,)``.
+    """Some rows as arrays: ``X (N, P)``, ``y (N,)``, ``codes (N,)`` into ``labels (K,)``, ``Z``.
+
+    ``Z (N, Q)`` holds the columns of random slopes.
 
     ``missing`` counts the entries missing by column, ``dropped`` the rows left out for them, whose
     labels of text, of those that have one, are ``left``.
@@ -70,6 +84,7 @@ class Rows:
     labels: np.ndarray
     missing: dict[str, int]
     dropped: int
+    Z: np.ndarray
     left: frozenset[str] = frozenset()
 
 
@@ -80,6 +95,7 @@ def choose_columns(
     cluster: str,
     covariates: Sequence[str] | None = None,
     categories: Iterable[str] | Mapping[str, Sequence] = (),
+    slopes: Sequence[str] = (),
     intercept: bool = False,
 ) -> Columns:
     """Say what each column is for, and refuse one that cannot be that.
@@ -91,7 +107,10 @@ def choose_columns(
     covariates : list of str, optional
         Numbers or booleans; all other columns if None.
     categories : list of str, or dict of str to levels
-        Covariates to be dummy-coded. A list's levels are still to be found: see `find_levels`.
+        Covariates or slopes to be dummy-coded. A list's levels are still to be found: see
+        `find_levels`.
+    slopes : list of str
+        Columns of random slopes: numbers, booleans or ``categories``.
     intercept : bool
         Whether there will be an intercept, so that no covariate is needed.
 
@@ -106,6 +125,7 @@ def choose_columns(
         covariates = [covariates]
     if isinstance(categories, str):
         categories = [categories]
+    slopes = (slopes,) if isinstance(slopes, str) else tuple(slopes)
     _require("outcome", outcome, names)
     _require("cluster", cluster, names)
     if covariates is None:
@@ -122,8 +142,9 @@ def choose_columns(
             f"column {twice!r} is named twice among outcome, cluster and covariates: give each "
             "column one part."
         )
+    _check_slopes(slopes, names, (outcome, cluster))
     for name in categories:
-        if name not in chosen:
+        if name not in (*chosen, *slopes):
             raise ValueError(f"categories: {name!r} is no covariate: {near(name, chosen)}")
     if not chosen and not intercept:
         raise ValueError("covariates is empty: name at least one, or pass intercept=True for none.")
@@ -132,9 +153,21 @@ def choose_columns(
     for name, values in levels.items():
         if len(set(values)) < len(values):
             raise ValueError(f"categories: {name!r} has a level twice: name each level once.")
-    columns = Columns(outcome, cluster, chosen, levels)
+    columns = Columns(outcome, cluster, chosen, levels, slopes)
     check_types(schema, columns)
     return columns
+
+
+def _check_slopes(slopes: tuple[str, ...], names: list[str], taken: tuple[str, str]) -> None:
+    for i, name in enumerate(slopes):
+        _require("slopes", name, names)
+        if name in taken:
+            raise ValueError(
+                f"slopes: {name!r} is the outcome or the cluster: name a column of numbers that "
+                "is neither."
+            )
+        if name in slopes[:i]:
+            raise ValueError(f"slopes: {name!r} is named twice: name each column once.")
 
 
 def check_types(schema: pa.Schema, columns: Columns, where: str = "") -> None:
@@ -152,14 +185,15 @@ def check_types(schema: pa.Schema, columns: Columns, where: str = "") -> None:
             )
     for name in columns.numbers:
         part = "outcome" if name == columns.outcome else "covariate"
+        part = "slope" if name in columns.slopes and name not in columns.covariates else part
         type_ = schema.field(name).type
         if _is_number(type_):
             continue
         if _is_text(type_):
             remedy = (
                 f"pass categories=[{name!r}] to give each of its levels a column, or leave it out "
-                "of covariates"
-                if part == "covariate"
+                f"of {part}s"
+                if part != "outcome"
                 else "name a column of numbers"
             )
             comma = (
@@ -235,10 +269,11 @@ def rows_of(
     ValueError
         A missing or infinite value, an unknown level: the message names file, column and row.
     """
-    values = np.empty((batch.num_rows, len(columns.names) + 1))
+    n_columns = len(columns.names)
+    values = np.empty((batch.num_rows, n_columns + len(columns.slope_names) + 1))
     holes: dict[str, np.ndarray] = {}
     j = 0
-    for name in (*columns.covariates, columns.outcome):
+    for name in (*columns.covariates, *columns.slopes, columns.outcome):
         array = _plain(batch.column(name))
         if name in columns.levels:
             width = len(columns.levels[name]) - 1
@@ -258,7 +293,8 @@ def rows_of(
         holes[columns.cluster] = hole
     if not holes:
         codes, found = _codes(labels, first_row + np.arange(batch.num_rows), where)
-        return Rows(values[:, :-1], values[:, -1], codes, found, {}, 0)
+        X, Z = values[:, :n_columns], values[:, n_columns:-1]
+        return Rows(X, values[:, -1], codes, found, {}, 0, Z)
     if missing == "raise":
         name, hole = next(iter(holes.items()))
         raise ValueError(
@@ -273,7 +309,8 @@ def rows_of(
     values = values[keep]
     n_dropped = batch.num_rows - int(keep.sum())
     left = _texts(labels.filter(pa.array(~keep)))
-    return Rows(values[:, :-1], values[:, -1], codes, found, counts, n_dropped, left)
+    X, Z = values[:, :n_columns], values[:, n_columns:-1]
+    return Rows(X, values[:, -1], codes, found, counts, n_dropped, Z, left)
 
 
 def _texts(labels: pa.Array) -> frozenset[str]:
@@ -366,7 +403,7 @@ def _dummies(
 
 def _holes(values: np.ndarray, columns: Columns, where: str, first_row: int) -> dict:
     """Return the rows with NaN by column; an infinite value is an error and no missing value."""
-    names = (*columns.names, columns.outcome)
+    names = (*columns.names, *columns.slope_names, columns.outcome)
     bad = np.argwhere(np.isinf(values))
     if len(bad):
         row, j = bad[0]

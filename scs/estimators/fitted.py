@@ -24,7 +24,7 @@ from scs.estimators.trees import ClusterTree
 from scs.inference.bootstrap import Bootstrap
 from scs.inference.folds import in_order
 from scs.inference.mundlak import WithinBetween, within_between
-from scs.moments.moments import Moments, SlopeMoments
+from scs.moments.moments import Moments
 from scs.moments.rank import keep_columns
 from scs.solvers import Solution, Tuning, check_budgets, solve_path
 
@@ -59,12 +59,12 @@ class FittedModel:
         On the coefficients (never on the intercept).
     solution : Solution
         With objective, bound, gap and what is proved of each cluster.
-    moments : Moments, or SlopeMoments with random slopes
+    moments : Moments
         Sufficient statistics of the rows: all that other budgets need. Columns of slopes are
         standardised there.
     standard : Standard
         How the columns became those solved in.
-    inner : Moments or SlopeMoments
+    inner : Moments
         Of the columns solved in.
     lmm : Fit or None
         The Gaussian linear mixed model of the same formula (REML), for comparison; None where it
@@ -84,9 +84,9 @@ class FittedModel:
     level: float
     ridge_fixed: float
     solution: Solution = field(repr=False)
-    moments: Moments | SlopeMoments = field(repr=False)
+    moments: Moments = field(repr=False)
     standard: Standard = field(repr=False)
-    inner: Moments | SlopeMoments = field(repr=False)
+    inner: Moments = field(repr=False)
     lmm: Fit | None = field(repr=False)
     lmm_note: str
     boot_rows: Bootstrap | None = field(repr=False)

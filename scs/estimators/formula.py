@@ -34,7 +34,7 @@ from scs.estimators.standard import Standard
 from scs.inference.bootstrap import Bootstrap
 from scs.inference.bootstrap import bootstrap as resample
 from scs.inference.folds import content_order, in_order, reordered
-from scs.moments.moments import Moments, SlopeMoments
+from scs.moments.moments import Moments
 from scs.moments.rank import keep_columns
 from scs.solvers import Solution, check_budget, check_budgets, solve, within
 
@@ -281,7 +281,7 @@ def _select_slopes(
     settings: Settings,
     budgets: dict[str, int],
     say: Callable[[str], None],
-) -> tuple[Selection, SlopeMoments]:
+) -> tuple[Selection, Moments]:
     """Solve for one budget for each effect."""
     inner = _moments(rows, standard.design(rows.design))
     say(f"selecting at most {budgets} of {inner.n_clusters} clusters ...")
@@ -365,12 +365,12 @@ def _held_out(rows: ModelRows, validation: Any, groups: str) -> Design:
     return Design(X, outcome.y, outcome.codes, outcome.labels, rows.design.names)
 
 
-def _moments(rows: ModelRows, design: Design) -> Moments | SlopeMoments:
+def _moments(rows: ModelRows, design: Design) -> Moments:
     """Return the moments of a design of these rows, slopes about their centre in their unit."""
     if rows.slopes is None:
         return Moments.from_design(design, intercept=rows.intercept)
     Z = rows.slopes.scale.columns(rows.slopes.Z)
-    return SlopeMoments.from_design(design, Z, rows.slopes.names, intercept=rows.intercept)
+    return Moments.from_design(design, Z, rows.slopes.names, intercept=rows.intercept)
 
 
 def _mixed_model(moments: Moments) -> tuple[Fit | None, str]:

@@ -41,7 +41,7 @@ from scs.estimators.trees import (
 from scs.inference.certified import background_at
 from scs.inference.folds import choose_budget, in_order, take_rows
 from scs.inference.naming import name_clusters
-from scs.moments.moments import Moments, SlopeMoments
+from scs.moments.moments import Moments
 from scs.solvers import (
     Solution,
     check_budget,
@@ -183,7 +183,7 @@ class SignificantClusterRegressor(RegressorMixin, BaseEstimator):
             Z, names = design.X[:, slopes], tuple(design.names[j] for j in slopes)
             self._scale = SlopeScale.of(Z, names, intercept=True)
             self.slope_centre_ = self._scale.centre
-            moments = SlopeMoments.from_design(
+            moments = Moments.from_design(
                 inner, self._scale.columns(Z), names, intercept=self.fit_intercept
             )
         elif theta is None:

@@ -15,6 +15,7 @@ import numpy as np
 from scipy import optimize, stats
 
 from scs.moments.moments import Moments
+from scs.moments.slopes import refuse_slopes
 from scs.problem.background import effective_rows
 
 #: Deviations beyond so many standard deviations do not count in the likelihood of the background.
@@ -63,8 +64,9 @@ class Between:
         Raises
         ------
         ValueError
-            No degrees of freedom within clusters, or no error there.
+            No degrees of freedom within clusters, no error there, or random slopes.
         """
+        refuse_slopes(moments, "the error rate")
         n, n_rows = moments.n, moments.n.sum()
         x, scale = centred(moments)
         origin = np.zeros(x.shape[1])

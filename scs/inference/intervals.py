@@ -11,6 +11,7 @@ import pandas as pd
 from scipy import stats
 
 from scs.moments.moments import Moments
+from scs.moments.slopes import refuse_slopes
 
 FEWEST_ROWS = 10  # of a cluster whose rows are redrawn; below, its interval is the model's
 
@@ -88,6 +89,7 @@ def within_variance(moments: Moments) -> tuple[float, int]:
 
     NaN and 0 where no cluster has rows enough.
     """
+    refuse_slopes(moments, "the errors' variance")
     m = moments
     sizes = np.sqrt(np.diag(m.within_xx))
     scale = np.where(sizes > 0, sizes, 1.0)  # the rank must not depend on units

@@ -30,7 +30,8 @@ from scs.data.files import index_columns, note_words
 from scs.data.labels import as_written, note_alike, note_alike_levels
 from scs.data.sources import Piece, Source, labels_as_text, open_source, scan
 from scs.data.written import doubtful_levels
-from scs.moments.merge import Part, merge_parts, part_of_rows
+from scs.moments.merge import merge_parts
+from scs.moments.part import Part, part_of_rows
 
 BATCH_ROWS = 1 << 17
 _FAN_IN = 8  # parts that one Dask task merges
@@ -81,6 +82,7 @@ def read_files(
     cluster: str,
     covariates: Sequence[str] | None = None,
     categories: Iterable[str] | Mapping[str, Sequence] = (),
+    slopes: Sequence[str] = (),
     intercept: bool = False,
     missing: str = "raise",
     csv: Mapping[str, Any] | None = None,
@@ -104,6 +106,7 @@ def read_files(
         cluster=cluster,
         covariates=covariates,
         categories=categories,
+        slopes=slopes,
         intercept=intercept,
     )
     check_files(files, columns, every_column=covariates is None)
@@ -180,6 +183,7 @@ def read_dask(
     cluster: str,
     covariates: Sequence[str] | None = None,
     categories: Iterable[str] | Mapping[str, Sequence] = (),
+    slopes: Sequence[str] = (),
     intercept: bool = False,
     missing: str = "raise",
 ) -> Reading:
@@ -199,6 +203,7 @@ def read_dask(
         cluster=cluster,
         covariates=covariates,
         categories=categories,
+        slopes=slopes,
         intercept=intercept,
     )
     partitions = frame[list(columns.needed)].to_delayed()
@@ -271,7 +276,8 @@ def _rows(
 
 
 def _sums(rows: Rows) -> _Done:
-    part = part_of_rows(rows.X, rows.y, rows.codes, rows.labels) if len(rows.y) else None
+    some = len(rows.y) > 0
+    part = part_of_rows(rows.X, rows.y, rows.codes, rows.labels, rows.Z) if some else None
     n_read = len(rows.y) + rows.dropped
     return _Done(part, n_read, rows.dropped, Counter(rows.missing), left=rows.left)
 

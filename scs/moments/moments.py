@@ -1,45 +1,48 @@
 """The sufficient statistics of a clustered regression: one pass over the rows, mergeable with +.
 
-Eq. 5 sees the rows only through cluster sizes, cluster means and pooled within-cluster
-cross-products. Means and centred products are kept instead of raw sums, because a sum of squares
-about zero loses the digits that matter as soon as the data lie far from zero.
+Eq. 5 sees the rows only through cluster sizes, cluster means and within-cluster cross-products:
+pooled for what all clusters share, cluster by cluster for the columns of random slopes. Means and
+centred products are kept instead of raw sums, because a sum of squares about zero loses the digits
+that matter as soon as the data lie far from zero.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from itertools import chain
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
 
 from scs.data._quiet import quiet
 from scs.data.containers import refuse_other_rows
-from scs.data.design import (
-    Design,
-    as_codes,
-    as_matrix,
-    as_outcome,
-    label_order,
-    refuse_other_kind,
-)
+from scs.data.design import Design, label_order, refuse_other_kind
 from scs.data.labels import note_alike
-from scs.moments.files import read_dask, read_files, warn_of_dropped
-from scs.moments.merge import Part, merge_parts, part_of_rows
-from scs.moments.slopes import as_slopes, merged_slopes, slope_sums
+from scs.moments.chunks import part_of_chunks, refuse_other_columns, refuse_other_slopes
+from scs.moments.files import Reading, read_dask, read_files, warn_of_dropped
+from scs.moments.merge import merge_parts
+from scs.moments.part import Part, part_of_rows
+from scs.moments.slopes import as_slopes, refuse_ones
 
 INTERCEPT = "intercept"
 
 
+def _nothing() -> np.ndarray:
+    return np.zeros(0)
+
+
 @dataclass(frozen=True, eq=False)  # == of arrays is no truth value
 class Moments:
-    """Cluster sizes, cluster means and pooled within-cluster cross-products of ``[X, y]``.
+    """Cluster sizes, cluster means and within-cluster cross-products of the rows.
 
     With ``x_k`` and ``y_k`` the cluster means, the residual sum of squares of Eq. 5 is::
 
         within_yy - 2 beta'within_xy + beta'within_xx beta
             + sum_k n_k (y_k - x_k'beta - gamma_k)^2
+
+    With Q columns Z of random slopes a cluster has R = Q + 1 effects: a random intercept, always
+    the first, and one slope for each column. Give the intercept a budget of 0 to leave it out.
+    Q = 0 is the model with a random intercept alone; what belongs to Z is empty then.
 
     Attributes
     ----------
@@ -57,6 +60,12 @@ class Moments:
         Column names.
     intercept : bool
         Whether the first column is an unpenalised column of ones.
+    mean_z : ndarray, shape (K, Q)
+        Cluster means of the slope columns.
+    within_zz, within_zx, within_zy : ndarray (K, Q, Q), (K, Q, P), (K, Q)
+        Cross-products of the slope columns about the cluster means, one block per cluster.
+    slope_names : tuple of str, length Q
+        Names of the slope columns.
     """
 
     labels: np.ndarray
@@ -68,13 +77,27 @@ class Moments:
     within_yy: float
     names: tuple[str, ...]
     intercept: bool
+    mean_z: np.ndarray = field(default_factory=_nothing)
+    within_zz: np.ndarray = field(default_factory=_nothing)
+    within_zx: np.ndarray = field(default_factory=_nothing)
+    within_zy: np.ndarray = field(default_factory=_nothing)
+    slope_names: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        """Give what belongs to slopes its shape where there are none."""
+        if not self.slope_names:
+            K, P = self.mean_x.shape
+            shapes = {"zz": (K, 0, 0), "zx": (K, 0, P), "zy": (K, 0)}
+            object.__setattr__(self, "mean_z", np.zeros((K, 0)))
+            for name, shape in shapes.items():
+                object.__setattr__(self, f"within_{name}", np.zeros(shape))
 
     @classmethod
     @quiet
     def from_arrays(
-        cls, X: Any, y: Any, clusters: Any, *, intercept: bool = False, Z: Any = None
+        cls, X: Any, y: Any, clusters: Any, Z: Any = None, *, intercept: bool = False
     ) -> Moments:
-        """Compute the moments of one table, in O(N P^2) time and O(K P) extra memory.
+        """Compute the moments of one table, in O(N P (P + Q)) time and O(K P (1 + Q)) extra memory.
 
         Parameters
         ----------
@@ -84,40 +107,60 @@ class Moments:
             Outcome.
         clusters : array-like, shape (N,)
             Cluster labels.
+        Z : array-like or data frame, shape (N, Q), optional
+            Columns whose slopes may differ between clusters, without a column of ones. A column
+            that is also in ``X`` has a common slope, from which clusters differ.
         intercept : bool
             Add a first, unpenalised column of ones.
-        Z : array-like or data frame, shape (N, Q), optional
-            Columns of random slopes; then the result is a `SlopeMoments`.
 
         Raises
         ------
         ValueError, TypeError
-            See `scs.data.design.Design.from_table`.
+            See `scs.data.design.Design.from_table`; a column of ``Z`` that is constant, or of
+            the wrong length.
         """
         if Z is not None:
-            return SlopeMoments.from_arrays(  # type: ignore[return-value]  # as documented
-                X, y, clusters, Z, intercept=intercept
-            )
+            refuse_other_rows(X=X, y=y, clusters=clusters, Z=Z)
         design = Design.from_table(X, y, clusters, min_columns=0 if intercept else 1)
-        return cls.from_design(design, intercept=intercept)
+        slopes, names = (None, ()) if Z is None else as_slopes(Z, len(design.X))
+        moments = cls.from_design(design, slopes, names, intercept=intercept)
+        refuse_ones(moments)
+        return moments
 
     @classmethod
-    def from_design(cls, design: Design, *, intercept: bool = False) -> Moments:
-        """Compute the moments of rows that are validated already."""
-        part = part_of_rows(design.X, design.y, design.codes, design.labels)
-        return cls.from_part(part, design.names, intercept=intercept)
+    def from_design(
+        cls,
+        design: Design,
+        Z: np.ndarray | None = None,
+        slope_names: tuple[str, ...] = (),
+        *,
+        intercept: bool = False,
+    ) -> Moments:
+        """Compute the moments of rows that are validated already; ``Z`` has shape (N, Q)."""
+        part = part_of_rows(design.X, design.y, design.codes, design.labels, Z)
+        return cls.from_part(part, design.names, slope_names, intercept=intercept)
 
     @classmethod
-    def from_part(cls, part: Part, names: tuple[str, ...], *, intercept: bool = False) -> Moments:
-        """Compute the moments from cluster sums of ``[X, y]`` whose X has the columns ``names``."""
+    def from_part(
+        cls,
+        part: Part,
+        names: tuple[str, ...],
+        slope_names: tuple[str, ...] = (),
+        *,
+        intercept: bool = False,
+    ) -> Moments:
+        """Compute the moments from cluster sums whose X has the columns ``names``, Z the others."""
         intercept = bool(intercept)
         first = int(intercept)
         order = label_order(part.labels)
-        n_columns = first + len(names)
-        mean_x = np.ones((len(order), n_columns))
+        n_clusters, n_columns = len(order), first + len(names)
+        mean_x = np.ones((n_clusters, n_columns))
         mean_x[:, first:] = part.means[order, :-1]
         within_xx = np.zeros((n_columns, n_columns))
         within_xx[first:, first:] = part.products[:-1, :-1]
+        own, n_own = part.own[order], len(names)  # products of Z with X, y and Z, in this order
+        within_zx = np.zeros((n_clusters, len(slope_names), n_columns))
+        within_zx[:, :, first:] = own[:, :, :n_own]
         return cls(
             labels=part.labels[order],
             n=part.n[order],
@@ -128,14 +171,19 @@ class Moments:
             within_yy=float(part.products[-1, -1]),
             names=((INTERCEPT,) if intercept else ()) + tuple(names),
             intercept=intercept,
+            mean_z=part.mean_z[order],
+            within_zz=own[:, :, n_own + 1 :],
+            within_zx=within_zx,
+            within_zy=own[:, :, n_own],
+            slope_names=tuple(slope_names),
         )
 
     @classmethod
     def from_chunks(cls, chunks: Iterable[tuple], *, intercept: bool = False) -> Moments:
         """Compute the moments of ``(X, y, clusters)`` chunks, one at a time in memory.
 
-        Time O(N P^2), whatever the number of chunks: a chunk is merged in time proportional to
-        its own clusters. Memory O(K P) and one chunk.
+        Time O(N P (P + Q)), whatever the number of chunks: a chunk is merged in time proportional
+        to its own clusters. Memory O(K P (1 + Q)) and one chunk.
 
         Parameters
         ----------
@@ -149,31 +197,10 @@ class Moments:
         ValueError
             No chunk, or chunks with different columns.
         """
-        chunks = iter(chunks)
-        begun = next(chunks, None)
-        if begun is None:
-            raise ValueError("chunks is empty: pass at least one (X, y, clusters).")
-        chunks = chain([begun], chunks)
-        if len(begun) == 4:
-            whole: Any = sum(cls.from_arrays(*c[:3], intercept=intercept, Z=c[3]) for c in chunks)
-            return whole
-        names: tuple[str, ...] = ()
-
-        def parts() -> Iterator[Part]:
-            nonlocal names
-            for i, (X, y, clusters) in enumerate(chunks):
-                refuse_other_rows(X=X, y=y, clusters=clusters)
-                matrix, found = as_matrix(X, min_columns=0 if intercept else 1)
-                if i == 0:
-                    names = found
-                _refuse_other_columns(names, found, f"chunk {i}")
-                outcome = as_outcome(y, len(matrix))
-                yield part_of_rows(matrix, outcome, *as_codes(clusters, len(matrix)))
-
-        total = merge_parts(parts())
-        assert total is not None  # of one chunk at least
-        note_alike(total.labels)
-        return cls.from_part(total, names, intercept=intercept)
+        total, names, slope_names = part_of_chunks(chunks, min_columns=0 if intercept else 1)
+        moments = cls.from_part(total, names, slope_names, intercept=intercept)
+        refuse_ones(moments)
+        return moments
 
     @classmethod
     def from_files(
@@ -184,6 +211,7 @@ class Moments:
         cluster: str,
         covariates: Sequence[str] | None = None,
         categories: Iterable[str] | Mapping[str, Sequence] = (),
+        slopes: Sequence[str] = (),
         intercept: bool = False,
         missing: str = "raise",
         csv: Mapping[str, Any] | None = None,
@@ -194,8 +222,8 @@ class Moments:
     ) -> Moments:
         """Compute the moments of Parquet or CSV files, which may be larger than memory.
 
-        Time O(N P^2), one pass. Memory O(K P + ``batch_rows`` P) in each process, whatever the
-        number of rows and the size of the files and their row groups.
+        Time O(N P (P + Q)), one pass. Memory O(K P (1 + Q) + ``batch_rows`` P) in each process,
+        whatever the number of rows and the size of the files and their row groups.
 
         Parameters
         ----------
@@ -212,8 +240,11 @@ class Moments:
             Columns of X, numbers or booleans; all the other columns if None, but for the index of
             a pandas data frame.
         categories : list of str, or dict of str to levels
-            Covariates to be dummy-coded: each level but the first gives a column
+            Covariates or slopes to be dummy-coded: each level but the first gives a column
             ``name[T.level]``. The levels of a list are found in a pass of their own.
+        slopes : list of str
+            Columns of Z, whose slopes may differ between clusters; they may be covariates as well,
+            and are if ``covariates`` is None.
         intercept : bool
             Add a first, unpenalised column of ones.
         missing : "raise" or "drop"
@@ -253,6 +284,7 @@ class Moments:
             cluster=cluster,
             covariates=covariates,
             categories=categories,
+            slopes=slopes,
             intercept=intercept,
             missing=missing,
             csv=csv,
@@ -261,8 +293,7 @@ class Moments:
             n_jobs=n_jobs,
             progress=progress,
         )
-        warn_of_dropped(reading)
-        return cls.from_part(reading.part, reading.columns.names, intercept=intercept)
+        return cls._from_reading(reading, intercept)
 
     @classmethod
     def from_dask(
@@ -273,6 +304,7 @@ class Moments:
         cluster: str,
         covariates: Sequence[str] | None = None,
         categories: Iterable[str] | Mapping[str, Sequence] = (),
+        slopes: Sequence[str] = (),
         intercept: bool = False,
         missing: str = "raise",
     ) -> Moments:
@@ -284,7 +316,7 @@ class Moments:
         Parameters
         ----------
         frame : dask.dataframe.DataFrame
-        outcome, cluster, covariates, categories, intercept, missing
+        outcome, cluster, covariates, categories, slopes, intercept, missing
             See `from_files`.
 
         Raises
@@ -300,16 +332,26 @@ class Moments:
             cluster=cluster,
             covariates=covariates,
             categories=categories,
+            slopes=slopes,
             intercept=intercept,
             missing=missing,
         )
+        return cls._from_reading(reading, intercept)
+
+    @classmethod
+    def _from_reading(cls, reading: Reading, intercept: bool) -> Moments:
         warn_of_dropped(reading)
-        return cls.from_part(reading.part, reading.columns.names, intercept=intercept)
+        columns = reading.columns
+        moments = cls.from_part(
+            reading.part, columns.names, columns.slope_names, intercept=intercept
+        )
+        refuse_ones(moments)
+        return moments
 
     def __add__(self, other: Moments) -> Moments:
         """Merge the moments of two sets of rows: exact, whatever clusters they share.
 
-        Each sum costs O(K P); many pieces merge faster through `from_chunks`.
+        Each sum costs O(K P (1 + Q)); many pieces merge faster through `from_chunks`.
         """
         if not isinstance(other, Moments):
             return NotImplemented
@@ -319,11 +361,13 @@ class Moments:
                 "both with the same."
             )
         refuse_other_kind(self.labels[:1], other.labels[:1])
-        _refuse_other_columns(self.names, other.names, "other")
+        refuse_other_columns(self.names, other.names, "other")
+        refuse_other_slopes(self.slope_names, other.slope_names, "other")
         total = merge_parts([self._part(), other._part()])
         assert total is not None
         note_alike(total.labels)
-        return self.from_part(total, self.names[int(self.intercept) :], intercept=self.intercept)
+        names = self.names[int(self.intercept) :]
+        return self.from_part(total, names, self.slope_names, intercept=self.intercept)
 
     def __radd__(self, other: int) -> Moments:
         """Let `sum` begin with its 0."""
@@ -336,7 +380,28 @@ class Moments:
         products[:-1, -1] = products[-1, :-1] = self.within_xy[first:]
         products[-1, -1] = self.within_yy
         means = np.column_stack([self.mean_x[:, first:], self.mean_y])
-        return Part(self.labels, self.n, means, products)
+        own = self.own_products[:, :, first:]
+        return Part(self.labels, self.n, means, products, self.mean_z, own)
+
+    @property
+    def base(self) -> Moments:
+        """The same without random slopes."""
+        return replace(self, slope_names=()) if self.slope_names else self
+
+    @property
+    def own_products(self) -> np.ndarray:
+        """Products of Z with ``[X, y, Z]`` about the cluster means, shape (K, Q, P + 1 + Q)."""
+        return np.concatenate([self.within_zx, self.within_zy[:, :, None], self.within_zz], axis=2)
+
+    @property
+    def effect_names(self) -> tuple[str, ...]:
+        """Names of the Q + 1 effects of a cluster, the random intercept first."""
+        return (INTERCEPT, *self.slope_names)
+
+    @property
+    def n_effects(self) -> int:
+        """Q + 1, the number of effects of a cluster."""
+        return 1 + len(self.slope_names)
 
     @property
     def n_rows(self) -> int:
@@ -369,136 +434,5 @@ class Moments:
         return self.within_yy + float(self.n @ self.mean_y**2)
 
 
-@dataclass(frozen=True, eq=False)  # == of arrays is no truth value
-class SlopeMoments:
-    """Moments of ``[X, y]``, and for every cluster those of its Q random-slope columns.
-
-    Cluster k has Q + 1 effects: a random intercept, always the first, and one slope for each column
-    of Z. Give the intercept a budget of 0 to leave it out.
-
-    Attributes
-    ----------
-    base : Moments
-        Of ``X`` and ``y``.
-    mean_z : ndarray, shape (K, Q)
-        Cluster means of the slope columns.
-    within_zz, within_zx, within_zy : ndarray (K, Q, Q), (K, Q, P), (K, Q)
-        Cross-products about the cluster's own means, one block per cluster.
-    slope_names : tuple of str, length Q
-        Names of the slope columns.
-    """
-
-    base: Moments
-    mean_z: np.ndarray
-    within_zz: np.ndarray
-    within_zx: np.ndarray
-    within_zy: np.ndarray
-    slope_names: tuple[str, ...]
-
-    @classmethod
-    def from_arrays(
-        cls, X: Any, y: Any, clusters: Any, Z: Any, *, intercept: bool = False
-    ) -> SlopeMoments:
-        """Compute the moments of one table.
-
-        Parameters
-        ----------
-        X, y, clusters, intercept
-            As in `Moments.from_arrays`.
-        Z : array-like or data frame, shape (N, Q)
-            Columns whose slopes may differ between clusters, without a column of ones. A column
-            that is also in ``X`` has a common slope, from which clusters differ.
-
-        Raises
-        ------
-        ValueError, TypeError
-            See `scs.data.design.Design.from_table`; a column of ``Z`` that is constant, or of
-            the wrong length.
-        """
-        refuse_other_rows(X=X, y=y, clusters=clusters, Z=Z)
-        design = Design.from_table(X, y, clusters, min_columns=0 if intercept else 1)
-        slopes, slope_names = as_slopes(Z, len(design.X))
-        return cls.from_design(design, slopes, slope_names, intercept=intercept)
-
-    @classmethod
-    def from_design(
-        cls, design: Design, Z: np.ndarray, slope_names: tuple[str, ...], *, intercept: bool = False
-    ) -> SlopeMoments:
-        """Compute the moments of rows that are validated already; ``Z`` has shape (N, Q)."""
-        base = Moments.from_design(design, intercept=intercept)
-        sums = slope_sums(design, Z, base)
-        return cls(base, slope_names=tuple(slope_names), **vars(sums))
-
-    def __add__(self, other: SlopeMoments) -> SlopeMoments:
-        """Merge the moments of two sets of rows: exact, whatever clusters they share."""
-        if not isinstance(other, SlopeMoments):
-            return NotImplemented
-        if self.slope_names != other.slope_names:
-            raise ValueError(
-                f"other has slopes of {other.slope_names}, these moments of {self.slope_names}: "
-                "merge moments of the same columns in the same order."
-            )
-        base = self.base + other.base
-        sums = merged_slopes(base, self, other)
-        return SlopeMoments(base, slope_names=self.slope_names, **vars(sums))
-
-    def __radd__(self, other: int) -> SlopeMoments:
-        """Let `sum` begin with its 0."""
-        return self if other == 0 else NotImplemented
-
-    @property
-    def labels(self) -> np.ndarray:
-        """Cluster labels, sorted, shape (K,)."""
-        return self.base.labels
-
-    @property
-    def names(self) -> tuple[str, ...]:
-        """Names of the columns of the design matrix."""
-        return self.base.names
-
-    @property
-    def effect_names(self) -> tuple[str, ...]:
-        """Names of the Q + 1 effects of a cluster, the random intercept first."""
-        return (INTERCEPT, *self.slope_names)
-
-    @property
-    def intercept(self) -> bool:
-        """Whether the first column of the design matrix is an unpenalised column of ones."""
-        return self.base.intercept
-
-    @property
-    def n(self) -> np.ndarray:
-        """Rows in each cluster, shape (K,)."""
-        return self.base.n
-
-    @property
-    def n_rows(self) -> int:
-        """N, the number of rows."""
-        return self.base.n_rows
-
-    @property
-    def n_clusters(self) -> int:
-        """K, the number of clusters."""
-        return self.base.n_clusters
-
-    @property
-    def n_columns(self) -> int:
-        """P, the number of columns of the design matrix, the intercept included."""
-        return self.base.n_columns
-
-    @property
-    def n_effects(self) -> int:
-        """Q + 1, the number of effects of a cluster."""
-        return 1 + len(self.slope_names)
-
-
-def _refuse_other_columns(names: tuple[str, ...], found: tuple[str, ...], where: str) -> None:
-    if names != found:
-        difference = next(
-            (f"{a!r} against {b!r}" for a, b in zip(names, found) if a != b),
-            f"{len(names)} against {len(found)} columns",
-        )
-        raise ValueError(
-            f"{where} has different columns ({difference}): merge moments of the same columns "
-            "in the same order."
-        )
+# The former name of moments with slopes: there is one type now.
+SlopeMoments = Moments

@@ -3,27 +3,23 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TypeVar
 
 import numpy as np
 
 from scs.data.rank import DIGITS, Rank, independent, refuse_sizes
-from scs.moments.moments import Moments, SlopeMoments
-
-AnyMoments = TypeVar("AnyMoments", Moments, SlopeMoments)
+from scs.moments.moments import Moments
 
 FROM_SUMS = 1e-6  # as `scs.data.rank.FROM_ROWS`, but sums of squares hold half of the digits
 _LEAST = 2e-12  # smallest eigenvalue of the products of columns of length one
 
 
-def rank_of_moments(moments: Moments | SlopeMoments) -> Rank:
+def rank_of_moments(moments: Moments) -> Rank:
     """Decide from sums of squares about the means (about zero without an intercept).
 
     They hold half of the digits of the rows: what lies nearer to a combination of others than
     `FROM_SUMS` counts as one.
     """
-    m = moments.base if isinstance(moments, SlopeMoments) else moments
-    first = int(m.intercept)
+    m, first = moments, int(moments.intercept)
     means, names = m.mean_x[:, first:], m.names[first:]
     far = np.abs(means).max(axis=0, initial=0.0)
     if first:
@@ -51,17 +47,15 @@ def rank_of_moments(moments: Moments | SlopeMoments) -> Rank:
         tolerance *= 10.0
 
 
-def keep_columns(moments: AnyMoments, rank: Rank) -> AnyMoments:
+def keep_columns(moments: Moments, rank: Rank) -> Moments:
     """Return the moments of the columns that are kept."""
     first = int(moments.intercept)
     kept = np.concatenate([np.arange(first), first + rank.kept])
-    if isinstance(moments, SlopeMoments):
-        base = keep_columns(moments.base, rank)
-        return replace(moments, base=base, within_zx=moments.within_zx[:, :, kept])
     return replace(
         moments,
         mean_x=moments.mean_x[:, kept],
         within_xx=moments.within_xx[np.ix_(kept, kept)],
         within_xy=moments.within_xy[kept],
+        within_zx=moments.within_zx[:, :, kept],
         names=tuple(moments.names[j] for j in kept),
     )

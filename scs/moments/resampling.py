@@ -12,30 +12,45 @@ from scs.moments.moments import Moments
 
 @dataclass(frozen=True, eq=False)
 class CentredRows:
-    """Rows sorted by cluster, ``[X, y]`` about the cluster means.
+    """Rows sorted by cluster, ``[X, y]`` and slope columns Z about the cluster means.
 
     Attributes
     ----------
     centred : ndarray, shape (N, P + 1)
     means : ndarray, shape (K, P + 1)
+    centred_z : ndarray, shape (N, Q)
+    mean_z : ndarray, shape (K, Q)
+    own : ndarray, shape (K, Q, P + 1 + Q)
+        Products of Z with ``[X, y, Z]``, cluster by cluster.
     n : ndarray of int, shape (K,)
     labels : ndarray, shape (K,)
-    names : tuple of str
+    names, slope_names : tuple of str
     intercept : bool
         Whether the first column is one of ones.
     """
 
     centred: np.ndarray
     means: np.ndarray
+    centred_z: np.ndarray
+    mean_z: np.ndarray
+    own: np.ndarray
     n: np.ndarray
     labels: np.ndarray
     names: tuple[str, ...]
+    slope_names: tuple[str, ...]
     intercept: bool
 
     @classmethod
-    def of(cls, design: Design, intercept: bool) -> CentredRows:
-        """Sort and centre validated rows."""
-        moments = Moments.from_design(design, intercept=intercept)
+    def of(
+        cls,
+        design: Design,
+        intercept: bool,
+        Z: np.ndarray | None = None,
+        slope_names: tuple[str, ...] = (),
+    ) -> CentredRows:
+        """Sort and centre validated rows; ``Z`` has shape (N, Q)."""
+        moments = Moments.from_design(design, Z, slope_names, intercept=intercept)
+        Z = np.empty((len(design.y), 0)) if Z is None else Z
         order = np.argsort(design.codes, kind="stable")
         ones = [np.ones(len(order))] if intercept else []
         table = np.column_stack([*ones, design.X[order], design.y[order]])
@@ -43,9 +58,13 @@ class CentredRows:
         return cls(
             centred=table - means[design.codes[order]],
             means=means,
+            centred_z=Z[order] - moments.mean_z[design.codes[order]],
+            mean_z=moments.mean_z,
+            own=moments.own_products,
             n=moments.n.astype(np.intp),
             labels=design.labels,
             names=moments.names,
+            slope_names=moments.slope_names,
             intercept=bool(intercept),
         )
 
@@ -70,7 +89,27 @@ def resampled_rows(rows: CentredRows, rng: np.random.Generator) -> tuple[Moments
     shift = np.add.reduceat(weighted, rows.first, axis=0) / rows.n[:, None]
     within = rows.centred.T @ weighted - shift.T @ (rows.n[:, None] * shift)
     drawn = np.arange(len(rows.n))
-    return _moments(rows, drawn, rows.means + shift, within), drawn
+    mean_z, own = _drawn_slopes(rows, weights, shift)
+    return _moments(rows, drawn, rows.means + shift, within, mean_z, own), drawn
+
+
+def _drawn_slopes(
+    rows: CentredRows, weights: np.ndarray, shift: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return means and products of the slope columns of rows that count ``weights`` times.
+
+    ``shift`` is what the means of ``[X, y]`` moved by.
+    """
+    own = np.empty_like(rows.own)
+    if not rows.slope_names:
+        return rows.mean_z, own
+    weighted = weights[:, None] * rows.centred_z
+    shift_z = np.add.reduceat(weighted, rows.first, axis=0) / rows.n[:, None]
+    table, shifts = np.hstack([rows.centred, rows.centred_z]), np.hstack([shift, shift_z])
+    for r in range(own.shape[1]):
+        sums = np.add.reduceat(weighted[:, r, None] * table, rows.first, axis=0)
+        own[:, r] = sums - (rows.n * shift_z[:, r])[:, None] * shifts
+    return rows.mean_z + shift_z, own
 
 
 def resampled_clusters(rows: CentredRows, rng: np.random.Generator) -> tuple[Moments, np.ndarray]:
@@ -80,13 +119,20 @@ def resampled_clusters(rows: CentredRows, rng: np.random.Generator) -> tuple[Mom
     times = np.bincount(drawn, minlength=n_clusters)
     weights = np.repeat(times, rows.n).astype(float)
     within = rows.centred.T @ (weights[:, None] * rows.centred)
-    return _moments(rows, drawn, rows.means[drawn], within), drawn
+    moments = _moments(rows, drawn, rows.means[drawn], within, rows.mean_z[drawn], rows.own[drawn])
+    return moments, drawn
 
 
 def _moments(
-    rows: CentredRows, drawn: np.ndarray, means: np.ndarray, within: np.ndarray
+    rows: CentredRows,
+    drawn: np.ndarray,
+    means: np.ndarray,
+    within: np.ndarray,
+    mean_z: np.ndarray,
+    own: np.ndarray,
 ) -> Moments:
     """Moments in which every draw is a cluster of its own, labelled 0, 1, ..."""
+    n_columns = len(rows.names)
     return Moments(
         labels=np.arange(len(drawn)),
         n=rows.n[drawn].astype(float),
@@ -97,4 +143,9 @@ def _moments(
         within_yy=max(float(within[-1, -1]), 0.0),
         names=rows.names,
         intercept=rows.intercept,
+        mean_z=mean_z,
+        within_zx=own[:, :, :n_columns],
+        within_zy=own[:, :, n_columns],
+        within_zz=own[:, :, n_columns + 1 :],
+        slope_names=rows.slope_names,
     )

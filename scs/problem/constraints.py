@@ -17,7 +17,7 @@ from typing import Any
 
 import numpy as np
 
-from scs.moments.moments import Moments, SlopeMoments
+from scs.moments.moments import Moments
 
 Names = Sequence[Any] | None
 
@@ -135,12 +135,12 @@ class SumToZero(Constraint):
     clusters: Names = None
 
 
-def collinear_pairs(moments: Moments | SlopeMoments, above: float = 0.8) -> list[AtMostOne]:
+def collinear_pairs(moments: Moments, above: float = 0.8) -> list[AtMostOne]:
     """Return one `AtMostOne` for every two columns of absolute correlation above a level.
 
     Parameters
     ----------
-    moments : Moments or SlopeMoments
+    moments : Moments
     above : float
         In [0, 1). Correlations are those of the rows, over all clusters.
 
@@ -151,14 +151,14 @@ def collinear_pairs(moments: Moments | SlopeMoments, above: float = 0.8) -> list
     """
     if not 0 <= above < 1:
         raise ValueError(f"above must lie in [0, 1), got {above!r}: try 0.8.")
-    base = moments.base if isinstance(moments, SlopeMoments) else moments
-    centred = base.mean_x - base.n @ base.mean_x / base.n.sum()
-    gram = base.within_xx + centred.T @ (centred * base.n[:, None])
+    n = moments.n
+    centred = moments.mean_x - n @ moments.mean_x / n.sum()
+    gram = moments.within_xx + centred.T @ (centred * n[:, None])
     sizes = np.sqrt(np.diag(gram))
     sizes[sizes == 0] = np.inf
     correlation = np.triu(np.abs(gram / np.outer(sizes, sizes)), k=1)
-    correlation[: int(base.intercept)] = 0.0
+    correlation[: int(moments.intercept)] = 0.0
     return [
-        AtMostOne(columns=(base.names[i], base.names[j]))
+        AtMostOne(columns=(moments.names[i], moments.names[j]))
         for i, j in np.argwhere(correlation > above)
     ]

@@ -11,7 +11,7 @@ import numpy as np
 from scs.data.design import find_labels
 from scs.moments.moments import Moments
 from scs.moments.rank import keep_columns, rank_of_moments
-from scs.solvers.budgets import check_budgets
+from scs.solvers.budgets import check_budget, check_budgets
 from scs.solvers.solution import Solution, relative_gap, unless_stopped
 from scs.solvers.solve import solve
 
@@ -56,15 +56,15 @@ class Tuning:
 
 
 def solve_path(
-    moments: Moments, budgets: Iterable[int] | None = None, **options: Any
+    moments: Moments, budgets: Iterable[int | Sequence[int]] | None = None, **options: Any
 ) -> tuple[Solution, ...]:
     """Solve Eq. 5 for several budgets.
 
     Parameters
     ----------
     moments : Moments
-    budgets : iterable of int, optional
-        All of 0..K if None.
+    budgets : iterable of int, or of one int per effect with random slopes, optional
+        A single number is the budget of each effect. All of 0..K if None.
     **options
         Those of `scs.solve`.
 
@@ -72,28 +72,63 @@ def solve_path(
     -------
     tuple of Solution
         In the order of ``budgets``, each with its own certificate. Solved in ascending order, each
-        from the support before it, so that more budget is never worse (by the exact solver). What
-        is allowed at a budget is allowed at all larger ones, so a bound at one holds for all
-        smaller ones: a solve that was cut off takes the best of those above it.
+        from the best support of a smaller budget, so that more budget is never worse (by the exact
+        solver). What is allowed at a budget is allowed at all larger ones, so a bound at one holds
+        for all smaller ones: a solve that was cut off takes the best of those above it. A budget of
+        several effects is larger than another if it is so in none of them smaller.
 
     Raises
     ------
+    ValueError, TypeError
+        As `scs.solve`.
     KeyboardInterrupt
         Ctrl-C: a path that is not finished has no meaning of its own.
     """
     if budgets is None:
         budgets = range(moments.n_clusters + 1)
-    budgets = check_budgets(budgets)
-    found: dict[int, Solution] = {}
-    support = None
-    for budget in sorted(set(budgets)):
-        found[budget] = unless_stopped(solve(moments, budget, start=support, **options))
-        support = found[budget].support
-    bound, gap = 0.0, options.get("gap", 1e-4)  # as in `solve`
-    for budget in sorted(found, reverse=True):
+    asked = _one_per_effect(budgets, moments.n_effects)
+    found: dict[tuple[int, ...], Solution] = {}
+    ascending = sorted(set(asked), key=lambda budget: (sum(budget), budget))
+    for budget in ascending:
+        below = [other for other in found if _within(other, budget)]
+        nearest = [one for one in below if not any(_within(one, o) for o in below if o != one)]
+        start = min((found[one] for one in nearest), key=lambda s: s.objective, default=None)
+        given = budget if len(budget) > 1 else budget[0]
+        support = None if start is None else start.support
+        found[budget] = unless_stopped(solve(moments, given, start=support, **options))
+    gap = options.get("gap", 1e-4)  # as in `solve`
+    for budget in reversed(ascending):
+        above = [other for other in found if other != budget and _within(budget, other)]
+        nearest = [one for one in above if not any(_within(o, one) for o in above if o != one)]
+        bound = max((found[one].bound for one in nearest), default=0.0)
         found[budget] = _raise_bound(found[budget], bound, gap)
-        bound = found[budget].bound
-    return tuple(found[budget] for budget in budgets)
+    return tuple(found[budget] for budget in asked)
+
+
+def _one_per_effect(
+    budgets: Iterable[int | Sequence[int]], n_effects: int
+) -> list[tuple[int, ...]]:
+    """Return each budget as one number per effect."""
+    if n_effects == 1 or isinstance(budgets, str) or not isinstance(budgets, Iterable):
+        return [(budget,) for budget in check_budgets(budgets)]  # type: ignore[arg-type]
+    found = []
+    for i, budget in enumerate(budgets):
+        if isinstance(budget, Iterable):
+            each = tuple(check_budgets(budget, f"budgets[{i}]"))
+        else:
+            each = (check_budget(budget, f"budgets[{i}]"),) * n_effects
+        if len(each) != n_effects:
+            raise ValueError(
+                f"budgets[{i}] has {len(each)} entries, but clusters have {n_effects} effects: "
+                "pass one for each, or one number for all."
+            )
+        found.append(each)
+    return found
+
+
+def _within(one: tuple[int, ...], other: tuple[int, ...]) -> bool:
+    """Say whether what ``one`` allows is allowed by ``other``."""
+    return all(a <= b for a, b in zip(one, other))
 
 
 def _raise_bound(solution: Solution, bound: float, gap: float) -> Solution:
@@ -128,25 +163,47 @@ def prediction_error(solution: Solution, rows: Moments) -> float:
     """Return the mean squared error of a solution on rows of known clusters.
 
     Clusters that the solution does not know count with effect 0. Needs no row: the error is a
-    function of the rows' moments.
+    function of the rows' moments, those of the slope columns included.
+
+    Raises
+    ------
+    ValueError
+        The solution has slopes of other columns than ``rows`` have, or an error is not finite.
     """
-    if solution.gamma.ndim > 1:
-        raise TypeError(
-            "solution has random slopes, whose error is not a function of these moments: predict "
-            "the rows with SignificantClusterRegressor(..., random=...) instead."
-        )
-    where = find_labels(solution.labels, rows.labels)
-    gamma = np.where(where >= 0, solution.cluster_effects[where], 0.0)
+    rows = _of_same_effects(solution, rows)
+    gamma = _effects_on(solution, rows)
+    slopes = gamma[:, 1:]
     beta = np.nan_to_num(solution.beta)  # columns left out in fitting add nothing
-    residual = rows.mean_y - rows.mean_x @ beta - gamma
+    residual = rows.mean_y - rows.mean_x @ beta - gamma[:, 0] - (slopes * rows.mean_z).sum(axis=1)
     within = beta @ (rows.within_xx @ beta - 2 * rows.within_xy)
-    total = rows.within_yy + float(within) + float(rows.n @ residual**2)
+    pull = np.einsum("kqr,kr->kq", rows.within_zz, slopes) + 2 * (rows.within_zx @ beta)
+    own = float((slopes * (pull - 2 * rows.within_zy)).sum())
+    total = rows.within_yy + float(within) + own + float(rows.n @ residual**2)
     if not np.isfinite(total):
         raise ValueError(
             "rows give a prediction error that is not finite: rescale X and y (divide each column "
             "by its largest value)."
         )
     return max(total, 0.0) / rows.n_rows
+
+
+def _of_same_effects(solution: Solution, rows: Moments) -> Moments:
+    """Return the moments of the effects that the solution has."""
+    if solution.gamma.ndim == 1:
+        return rows.base  # clusters differ in no slope
+    if solution.effect_names != rows.effect_names:
+        raise ValueError(
+            f"rows have the effects {rows.effect_names}, but the solution has "
+            f"{solution.effect_names}: compute rows with the same Z."
+        )
+    return rows
+
+
+def _effects_on(solution: Solution, rows: Moments) -> np.ndarray:
+    """Return the effects of the clusters of ``rows``, shape (K, R); 0 of unknown clusters."""
+    where = find_labels(solution.labels, rows.labels)
+    known = solution.cluster_effects.reshape(len(solution.labels), -1)
+    return np.where((where >= 0)[:, None], known[where], 0.0)
 
 
 def tune_budget(
@@ -223,12 +280,15 @@ class Scores:
 
 def _products(solutions: Sequence[Solution], rows: Moments) -> np.ndarray:
     """Sum over rows the products of two solutions' predictions, each less the first's."""
-    where = find_labels(solutions[0].labels, rows.labels)
-    known = where >= 0
     first = solutions[0]
+    rows = _of_same_effects(first, rows)
     # Columns left out in fitting add nothing.
     beta = np.nan_to_num([each.beta - first.beta for each in solutions])
-    means = beta @ rows.mean_x.T
-    effects = [(each.cluster_effects - first.cluster_effects)[where[known]] for each in solutions]
-    means[:, known] += np.array(effects)
-    return (means * rows.n) @ means.T + beta @ rows.within_xx @ beta.T
+    of_first = _effects_on(first, rows)
+    gamma = np.array([_effects_on(each, rows) - of_first for each in solutions])
+    slopes = gamma[:, :, 1:]
+    means = beta @ rows.mean_x.T + gamma[:, :, 0] + (slopes * rows.mean_z).sum(axis=2)
+    by_slopes = np.einsum("skq,kqp->sp", slopes, rows.within_zx) @ beta.T
+    by_slopes = by_slopes + by_slopes.T
+    by_slopes += np.einsum("skq,kqr,tkr->st", slopes, rows.within_zz, slopes, optimize=True)
+    return (means * rows.n) @ means.T + beta @ rows.within_xx @ beta.T + by_slopes

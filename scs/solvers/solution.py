@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 
@@ -212,6 +213,15 @@ def unless_stopped(solution: Solution) -> Solution:
     if solution.status == "interrupted":
         raise KeyboardInterrupt
     return solution
+
+
+def squeezed(
+    gamma: np.ndarray, support: tuple[np.ndarray, ...], membership: np.ndarray
+) -> dict[str, Any]:
+    """Return the fields of a Solution of R effects; those of a random intercept alone lose R."""
+    if len(support) == 1:
+        return {"gamma": gamma[:, 0], "support": support[0], "membership": membership[:, 0]}
+    return {"gamma": gamma, "support": support, "membership": membership}
 
 
 def make_solution(

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from scs.data._quiet import quiet
-from scs.moments.moments import Moments, SlopeMoments
+from scs.moments.moments import Moments
 from scs.problem.background import background_effects, check_background, with_background
 from scs.problem.constraints import Constraint
 from scs.problem.objective import Problem, lower_bound, membership, profile, rounding
@@ -31,7 +31,7 @@ _MOST_SPLITS = 4  # directions that boxes cover within minutes: the intercept an
 
 @quiet
 def solve(
-    moments: Moments | SlopeMoments,
+    moments: Moments,
     budget: int | Sequence[int],
     *,
     ridge: float = 1.0,
@@ -54,7 +54,8 @@ def solve(
 
     Parameters
     ----------
-    moments : Moments, or SlopeMoments (``Moments.from_arrays(..., Z=...)``)
+    moments : Moments
+        With random slopes if made with ``Z`` (or ``slopes``).
         Of the rows; with ``intercept=True`` its first column carries no ridge.
     budget : int, or one int per effect with random slopes (the random intercept first)
         Largest number of non-zero effects, >= 0. More than K is taken as K, with a `BudgetWarning`.
@@ -108,7 +109,7 @@ def solve(
     ----------
     Paper, Eq. 5 and 6.
     """
-    if not isinstance(moments, Moments | SlopeMoments):
+    if not isinstance(moments, Moments):
         raise TypeError(
             f"moments must be Moments, got {type(moments).__name__}: "
             "call Moments.from_arrays(X, y, clusters) first."
@@ -120,7 +121,7 @@ def solve(
     starts = None if start is None else _check_starts(start, moments, budgets)
     limits = _check_limits(gap, time_limit, seed)
     counted = moments if background == 0 else with_background(moments, background)
-    if constraints or isinstance(moments, SlopeMoments):
+    if constraints or moments.n_effects > 1:
         found = general(
             counted,
             budgets,
@@ -167,10 +168,8 @@ def _check_constraints(constraints: Sequence[Constraint]) -> tuple[Constraint, .
     return tuple(constraints)
 
 
-def _check_method(
-    method: str, cuts: str | None, moments: Moments | SlopeMoments, constraints: tuple
-) -> None:
-    slopes = isinstance(moments, SlopeMoments)
+def _check_method(method: str, cuts: str | None, moments: Moments, constraints: tuple) -> None:
+    slopes = moments.n_effects > 1
     is_general = slopes or bool(constraints)
     if method not in METHODS:
         raise ValueError(f"method must be one of {METHODS}, got {method!r}.")
@@ -184,9 +183,9 @@ def _check_method(
         )
 
 
-def _check_background(background: float, moments: Moments | SlopeMoments) -> float:
+def _check_background(background: float, moments: Moments) -> float:
     background = check_background(background)
-    if background and isinstance(moments, SlopeMoments):
+    if background and moments.n_effects > 1:
         raise ValueError(
             f"background={background!r} is for a random intercept alone: pass 0 with random slopes."
         )
@@ -204,10 +203,10 @@ def _check_limits(gap: float, time_limit: float, seed: int) -> dict[str, Any]:
 
 
 def _check_starts(
-    start: np.ndarray | Sequence[np.ndarray], moments: Moments | SlopeMoments, budgets: list[int]
+    start: np.ndarray | Sequence[np.ndarray], moments: Moments, budgets: list[int]
 ) -> list[np.ndarray]:
     """Return one support for each effect."""
-    parts = start if isinstance(moments, SlopeMoments) else [start]
+    parts = start if moments.n_effects > 1 else [start]
     if len(parts) != len(budgets):
         raise ValueError(f"start must hold one support for each of {len(budgets)} effects.")
     size = moments.n_clusters
@@ -226,9 +225,9 @@ def _is_number(value: object) -> bool:
     return isinstance(value, Real) and not isinstance(value, bool)
 
 
-def _check_budgets(budget: int | Sequence[int], moments: Moments | SlopeMoments) -> list[int]:
+def _check_budgets(budget: int | Sequence[int], moments: Moments) -> list[int]:
     """Return one budget for each effect."""
-    if not isinstance(moments, SlopeMoments):
+    if moments.n_effects == 1:
         return [check_budget(budget)]
     if not isinstance(budget, Iterable) or isinstance(budget, str):
         return [check_budget(budget)] * moments.n_effects
@@ -251,11 +250,11 @@ def _check_cuts(cuts: str, method: str, is_general: bool) -> None:
         )
 
 
-def _general_reason(method: str, moments: Moments | SlopeMoments) -> str:
+def _general_reason(method: str, moments: Moments) -> str:
     """Say why the general solver is the one to take."""
     if method == "outer":
         return "outer"
-    slopes = isinstance(moments, SlopeMoments)
+    slopes = moments.n_effects > 1
     return f"outer (auto: {'random slopes' if slopes else 'constraints'})"
 
 

@@ -19,8 +19,9 @@ def moments_of(rows, order=slice(None)):
 
 def assert_same(a, b, rtol=1e-10):
     np.testing.assert_array_equal(a.labels, b.labels)
-    assert a.names == b.names
-    for name in ("n", "mean_x", "mean_y", "within_xx", "within_xy", "within_yy"):
+    assert (a.names, a.slope_names) == (b.names, b.slope_names)
+    of_slopes = ("mean_z", "within_zz", "within_zx", "within_zy")
+    for name in ("n", "mean_x", "mean_y", "within_xx", "within_xy", "within_yy", *of_slopes):
         expected = np.asarray(getattr(b, name))
         scale = np.abs(expected).max(initial=1.0)
         np.testing.assert_allclose(getattr(a, name), expected, rtol=0, atol=rtol * scale)

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from scs.moments.moments import Moments, SlopeMoments
+from scs.moments.moments import Moments
 from scs.problem.constraints import Constraint
 from scs.problem.objective import Problem
 from scs.solvers.general.arrow import Arrow, Point, make_arrow, referee
@@ -18,7 +18,7 @@ from scs.solvers.general.polish import Polish
 from scs.solvers.general.relaxation import base_extraction, make_frame, relax
 from scs.solvers.general.rules import Rules, make_rules
 from scs.solvers.general.tree import Search
-from scs.solvers.solution import Solution, final_status, relative_gap, selection_gap
+from scs.solvers.solution import Solution, final_status, relative_gap, selection_gap, squeezed
 from scs.solvers.stop import Stop
 from scs.solvers.tangents import consistent
 
@@ -28,7 +28,7 @@ _FINEST_GAP = 1e-9
 
 
 def general(
-    moments: Moments | SlopeMoments,
+    moments: Moments,
     budgets: Sequence[int],
     *,
     ridge: float = 1.0,
@@ -45,7 +45,7 @@ def general(
 
     Parameters
     ----------
-    moments : Moments or SlopeMoments
+    moments : Moments
     budgets : sequence of int, length Q + 1
         Clusters that may have each effect, the random intercept first.
     ridge, ridge_fixed, gap, time_limit, seed, verbose
@@ -59,7 +59,8 @@ def general(
     Returns
     -------
     Solution
-        With ``gamma`` (K, Q + 1) and ``support`` one array per effect if ``moments`` has slopes.
+        With ``gamma`` (K, Q + 1) and ``support`` one array per effect; where Q = 0, as of a
+        random intercept alone.
 
     Raises
     ------
@@ -72,8 +73,7 @@ def general(
     """
     started = time.perf_counter()
     stop = Stop(time_limit)
-    base = moments.base if isinstance(moments, SlopeMoments) else moments
-    problem = Problem.from_moments(base, ridge=ridge, ridge_fixed=ridge_fixed, own_units=True)
+    problem = Problem.from_moments(moments, ridge=ridge, ridge_fixed=ridge_fixed, own_units=True)
     arrow = make_arrow(moments, problem)
     most = np.minimum(np.asarray(budgets, dtype=int), arrow.shape[0])
     rules = make_rules(moments, arrow, most, constraints)
@@ -151,22 +151,19 @@ def _solution(
     reached = relative_gap(value, bound)
     chosen = best.s if rules.given else gamma
     support = tuple(np.flatnonzero(column) for column in chosen.T)
-    slopes = isinstance(moments, SlopeMoments)
     return Solution(
         beta=problem.coefficients(beta),
-        gamma=gamma if slopes else gamma[:, 0],
-        support=support if slopes else support[0],  # type: ignore[arg-type]  # a tuple with slopes
+        **squeezed(gamma, support, membership),
         labels=moments.labels,
         objective=value,
         bound=bound,
         gap=reached,
         selection_gap=selection_gap(value, bound, explained, arrow.margin),
-        membership=membership if slopes else membership[:, 0],
         status=final_status(status, reached, gap),
         method=method,
         seconds=time.perf_counter() - started,
         nodes=nodes,
         history=tuple(search.history),
-        effect_names=moments.effect_names if slopes else ("intercept",),
+        effect_names=moments.effect_names,
         rounding=arrow.margin,
     )

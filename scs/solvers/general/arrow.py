@@ -17,7 +17,7 @@ import numpy as np
 from scipy.linalg import cho_factor, cho_solve
 from scipy.optimize import nnls
 
-from scs.moments.moments import Moments, SlopeMoments
+from scs.moments.moments import Moments
 from scs.problem.columns import HOPELESS
 from scs.problem.objective import ROUNDING, Problem
 from scs.problem.objective import objective as objective_of_means
@@ -69,7 +69,7 @@ class Arrow:
         return len(self.hx)
 
 
-def make_arrow(moments: Moments | SlopeMoments, problem: Problem) -> Arrow:
+def make_arrow(moments: Moments, problem: Problem) -> Arrow:
     """Return the quadratic of Eq. 5; ``problem`` is that of the means and pooled products.
 
     Raises
@@ -79,17 +79,16 @@ def make_arrow(moments: Moments | SlopeMoments, problem: Problem) -> Arrow:
     """
     n, x, y = problem.n, problem.x, problem.y
     n_clusters, n_columns = x.shape
-    n_slopes = len(moments.slope_names) if isinstance(moments, SlopeMoments) else 0
-    n_effects = 1 + n_slopes
+    n_effects = moments.n_effects
     mean_z = np.ones((n_clusters, n_effects))
     own_zz = np.zeros((n_clusters, n_effects, n_effects))
     own_zx = np.zeros((n_clusters, n_effects, n_columns))
     own_zy = np.zeros((n_clusters, n_effects))
-    if isinstance(moments, SlopeMoments):
-        mean_z[:, 1:] = moments.mean_z
-        own_zz[:, 1:, 1:] = moments.within_zz
-        own_zx[:, 1:] = moments.within_zx
-        own_zy[:, 1:] = moments.within_zy
+    # The intercept's column is one of ones: its mean is 1, and nothing is left about it.
+    mean_z[:, 1:] = moments.mean_z
+    own_zz[:, 1:, 1:] = moments.within_zz
+    own_zx[:, 1:] = moments.within_zx
+    own_zy[:, 1:] = moments.within_zy
     with np.errstate(over="ignore", invalid="ignore"):
         squares = own_zz.sum(axis=0) + np.einsum("k,kq,kr->qr", n, mean_z, mean_z)
     if not np.isfinite(squares).all():

@@ -13,7 +13,7 @@ from scipy.optimize import Bounds as Box
 from scipy.optimize import LinearConstraint, milp
 
 from scs.data.design import find_labels
-from scs.moments.moments import Moments, SlopeMoments
+from scs.moments.moments import Moments
 from scs.problem.constraints import (
     AtMostOne,
     Bounds,
@@ -161,7 +161,7 @@ def _largest(gain: np.ndarray, budget: int, fixed: np.ndarray) -> np.ndarray:
 
 
 def make_rules(
-    moments: Moments | SlopeMoments,
+    moments: Moments,
     arrow: Arrow,
     budgets: np.ndarray,
     constraints: Sequence[Constraint],
@@ -244,7 +244,7 @@ def _compile(moments, arrow: Arrow, budgets: np.ndarray, given: tuple[Constraint
 
 
 @singledispatch
-def _add(constraint: Constraint, moments: Moments | SlopeMoments, rows: _Rows) -> None:
+def _add(constraint: Constraint, moments: Moments, rows: _Rows) -> None:
     raise TypeError(f"constraints holds {constraint!r}, which no solver knows.")
 
 
