@@ -113,7 +113,13 @@ def name_clusters(
     """
     if not 0 < q < 1:
         raise ValueError(f"fdr must lie between 0 and 1, got {q!r}: try 0.1.")
-    between = Between.from_moments(moments)
+    return names_between(Between.from_moments(moments), q, background, null)
+
+
+def names_between(
+    between: Between, q: float, background: float | None, null: Null | None = None
+) -> Names:
+    """Name clusters as `name_clusters`, from what it takes of the moments."""
     free = np.zeros(between.n_clusters, dtype=bool)
     if background is not None:
         rule = Rule(between, background, q, null, estimated=False)
