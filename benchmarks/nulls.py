@@ -1,7 +1,7 @@
 """Real nulls: how often anybody is named where labels are permuted, so that nobody differs.
 
     python benchmarks/nulls.py --tables FOLDER
-    python benchmarks/nulls.py --tables FOLDER --runs 1000 --only Exam
+    python benchmarks/nulls.py --tables FOLDER --runs 1000 --only Exam Hsb82
 
 FOLDER holds the analyses as CSV files, NAME.csv beside a list ``lme4.csv`` of name, file, formula
 and cluster; without it the students and the mice alone are tried. Every cluster keeps its number of
@@ -69,7 +69,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--tables", type=Path, help="folder of CSV files and lme4.csv")
     parser.add_argument("--runs", type=int, default=400)
-    parser.add_argument("--only", help="one analysis by name")
+    parser.add_argument("--only", nargs="+", help="analyses by name")
     parser.add_argument("--seconds", type=float, default=40.0, help="for each analysis at most")
     arguments = parser.parse_args()
     warnings.simplefilter("ignore", UserWarning)
@@ -77,7 +77,7 @@ def main() -> None:
         f"{'analysis':>16} {'K':>4} {'N':>5} {'kurtosis':>8} | runs  named (error)  tau 0 | within"
     )
     for name, design in analyses(arguments.tables):
-        if arguments.only not in (None, name):
+        if arguments.only and name not in arguments.only:
             continue
         moments = Moments.from_design(design, intercept=True)
         kurtosis = residual_histogram(design.X, design.y, design.codes, moments).excess_kurtosis
