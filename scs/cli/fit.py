@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import re
 import shlex
 import sys
 import warnings
@@ -107,7 +108,7 @@ def run(arguments: argparse.Namespace) -> None:
             "--bootstrap 0 without resamples."
         ) from None
     except (ValueError, TypeError) as error:
-        raise UsageError(str(error)) from error
+        raise UsageError(_with_origin(str(error))) from error
     except BrokenPipeError:
         raise
     except OSError as error:
@@ -278,6 +279,13 @@ def _show_once(shown: set[str]) -> Callable[..., None]:
         # Ours are of users' data; those of numerical libraries are of their own insides.
         if issubclass(category, UserWarning) and str(message) not in shown:
             shown.add(str(message))
-            print(f"scs: note: {message}", file=sys.stderr)
+            print(f"scs: note: {_with_origin(str(message))}", file=sys.stderr)
 
     return show
+
+
+def _with_origin(message: str) -> str:
+    """Say where rows are counted from, in a message that names one: not the file's first line."""
+    if re.search(r"\brow \d", message) is None:
+        return message
+    return f"{message} (Rows are counted from 0, the first below the header.)"

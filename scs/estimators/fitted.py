@@ -22,6 +22,8 @@ from scs.estimators.selection import Selection
 from scs.estimators.standard import Standard
 from scs.estimators.trees import ClusterTree
 from scs.inference.bootstrap import Bootstrap
+from scs.inference.effects import KINDS
+from scs.inference.fission import fission_intervals
 from scs.inference.folds import in_order
 from scs.inference.mundlak import WithinBetween, within_between
 from scs.moments.moments import Moments
@@ -185,41 +187,83 @@ class FittedModel:
         return self.interval()
 
     def interval(
-        self, kind: str = "conditional", level: float | None = None, *, beyond: bool = False
+        self,
+        kind: str = "conditional",
+        level: float | None = None,
+        *,
+        beyond: bool = False,
+        seed: int | None = None,
     ) -> pd.DataFrame:
         """Return intervals for the effects of the selected clusters that hold after selecting.
 
         Parameters
         ----------
-        kind : {"conditional", "fcr"}
+        kind : {"conditional", "fcr", "fission"}
             "conditional": covers name by name, given that the cluster was named. "fcr": wider,
-            misses in a share of at most 1 - ``level`` of the names.
+            misses in a share of at most 1 - ``level`` of the names. "fission": noise is drawn that
+            splits the data's information; four fifths name clusters anew, by the same rule, and the
+            intervals are what the last fifth measures of these: twice as long, and a list of their
+            own, but ordinary intervals that lean on nothing in how names came about.
         level : float, optional
             In (0, 1); that of the model if None.
         beyond : bool
             Of v, what the cluster differs by beyond the background, instead of the whole effect.
+            Not of "fission".
+        seed : int, optional
+            Of the noise of "fission"; that of the model if None. Nothing else here is random.
 
         Returns
         -------
         DataFrame, indexed by label
-            ``low``, ``high``; NaN where nothing tells the errors' variance.
+            ``low``, ``high``; NaN where nothing tells the errors' variance. By "fission" the
+            estimate is the middle.
 
         Raises
         ------
         ValueError
-            Random slopes, an unknown kind, or a level out of range.
+            Random slopes, an unknown kind, or a level out of range; "fission" with ``beyond``, or
+            with another null than "normal".
         """
         self._intercept_alone("interval()")
+        if kind not in (*KINDS, "fission"):
+            raise ValueError(
+                f"kind must be one of {(*KINDS, 'fission')}, got {kind!r}: "
+                "'conditional' is the default."
+            )
         found, support = self.selection.inference, self.solution.support
-        index = self.effects.index[support]
+        level = self.level if level is None else level
         if found is None:
             nothing = np.full(len(support), np.nan)
+            index = self.effects.index[support]
             return pd.DataFrame({"low": nothing, "high": nothing}, index=index)
-        low, high = found.intervals(kind, self.level if level is None else level, beyond=beyond)
+        if kind == "fission":
+            return self._by_fission(level, beyond, self.seed if seed is None else seed)
+        low, high = found.intervals(kind, level, beyond=beyond)
         shown = self.solution.gamma[support] if beyond else self.solution.cluster_effects[support]
         # With a ridge the effect printed is shrunken: no interval leaves out its own estimate.
         return pd.DataFrame(
-            {"low": np.minimum(low, shown), "high": np.maximum(high, shown)}, index=index
+            {"low": np.minimum(low, shown), "high": np.maximum(high, shown)},
+            index=self.effects.index[support],
+        )
+
+    def _by_fission(self, level: float, beyond: bool, seed: int) -> pd.DataFrame:
+        if beyond:
+            raise ValueError("fission measures the whole effect of a cluster: leave out beyond.")
+        if self.selection.null != "normal":
+            raise ValueError(
+                f"fission draws normal noise of one variance, and null={self.selection.null!r} "
+                "supposes other errors: take kind='conditional', or fit with null='normal'."
+            )
+        found = fission_intervals(
+            self.inner,
+            q=self.fdr,
+            budget=self.budget if self.fdr is None else None,
+            theta=None if self.selection.estimated else self.theta,
+            level=level,
+            seed=seed,
+        )
+        return pd.DataFrame(
+            {"low": found.low, "high": found.high}, index=self.effects.index[found.support]
         )
 
     @cached_property

@@ -119,8 +119,8 @@ def fit(
     missing : {"refuse", "drop"}
         Rows that miss a value in a column that is used.
     bootstrap : int
-        Replications beside: how often resamples select each cluster (rows drawn within clusters),
-        and intervals of coefficients (whole clusters drawn). 0: none.
+        Replications beside, 2 or more: how often resamples select each cluster (rows drawn within
+        clusters), and intervals of coefficients (whole clusters drawn). 0: none.
     level : float
         Of the intervals.
     seed : int
@@ -173,8 +173,13 @@ def fit(
         seed=seed,
         null=null,
     )
-    if not isinstance(bootstrap, Integral) or bootstrap < 0:
-        raise ValueError(f"bootstrap must be a whole number, 0 or more, got {bootstrap!r}.")
+    if not isinstance(bootstrap, Integral) or isinstance(bootstrap, bool) or bootstrap < 0:
+        raise ValueError(
+            f"bootstrap must be a whole number, 0 or more, got {bootstrap!r}: pass 0 for none, or "
+            "200."
+        )
+    if bootstrap == 1:  # an interval of one resample is a point
+        raise ValueError("bootstrap=1 gives no interval (--bootstrap): pass 0 for none, or 200.")
     say = partial(_tell, verbose)
     groups = column_name(groups, "groups")
     as_read = model_rows(formula, data, groups, missing=missing, random=random)
@@ -258,7 +263,7 @@ def _settings(
     if not time_limit > 0:
         raise ValueError(f"time_limit must be positive (seconds), got {time_limit!r}: try 60.")
     if not isinstance(seed, Integral) or seed < 0:
-        raise ValueError(f"seed must be a whole number, 0 or more, got {seed!r}.")
+        raise ValueError(f"seed must be a whole number, 0 or more, got {seed!r}: try 0.")
     if ridge_fixed is None:  # the paper's: the same as on the effects
         ridge_fixed = 1.0 if ridge is None else ridge
     return Settings(

@@ -12,6 +12,7 @@ import numpy as np
 
 from scs.data.design import Design, DesignWarning, stacked
 from scs.estimators.standard import Standard
+from scs.inference.background import NoErrorVariance
 from scs.inference.certified import background_at, certified_names
 from scs.inference.effects import EffectInference
 from scs.inference.folds import choose_budget, in_order
@@ -278,12 +279,10 @@ def _named(
         named, solution = certified_names(
             moments, settings.fdr, settings.background, solve_at, null
         )
-    except ValueError as error:
-        if not str(error).startswith(("clusters", "the outcome has no error")):
-            raise
+    except NoErrorVariance as error:
         raise ValueError(
-            f"budget='fdr' (the default) needs the errors' variance, but {_reason(error)} Name a "
-            "budget (--budget N)."
+            f"budget='fdr' (the default) needs the errors' variance, but {error.reason}. "
+            f"{error.remedy} Or name a budget (--budget N)."
         ) from None
     chosen_by = f"false discovery rate {settings.fdr:g}"
     budget = len(named.support)
@@ -296,16 +295,8 @@ def _background(moments: Moments, settings: Settings, budget: int) -> tuple[floa
         return settings.background, ""
     try:
         return background_at(moments, budget), ""
-    except ValueError as error:
-        return 0.0, f"No background: {_reason(error)}"
-
-
-def _reason(error: ValueError) -> str:
-    return (
-        str(error)
-        .split(" Pass background")[0]
-        .replace(": the errors' variance needs", ", and needs")
-    )
+    except NoErrorVariance as error:
+        return 0.0, f"No background: {error.reason}. {error.remedy}"
 
 
 def _tuned(
@@ -366,7 +357,7 @@ def _with_inference(
         estimated = settings.background is None
         inference = EffectInference.of(moments, theta, support, q, null, estimated=estimated)
         errors = ErrorCheck.of(moments, design)
-    except ValueError as error:
-        note = found.note or f"No p-values and intervals: {_reason(error)}"
+    except NoErrorVariance as error:
+        note = found.note or f"No p-values and intervals: {error.reason}. {error.remedy}"
         return replace(found, note=note)
     return replace(found, inference=inference, errors=errors, null=settings.null)

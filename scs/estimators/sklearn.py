@@ -51,6 +51,7 @@ from scs.solvers import (
     tune_budget,
     within,
 )
+from scs.solvers.solution import unless_stopped
 
 ASSIGNMENTS = ("soft", "hard")
 
@@ -190,7 +191,8 @@ class SignificantClusterRegressor(RegressorMixin, BaseEstimator):
             allowed = min(check_budget(self.budget), moments.n_clusters)
             theta = background_at(moments, allowed)
         options = {**_options(self), "background": theta or 0.0}
-        solution = standard.solution(solve(moments, self.budget, **options))
+        # In a loop over fits, Ctrl-C must not end one of them alone.
+        solution = standard.solution(unless_stopped(solve(moments, self.budget, **options)))
         if slopes:
             solution = replace(solution, gamma=self._scale.per_unit(solution.gamma))
         return _store(self, design, solution)
@@ -398,7 +400,8 @@ class SignificantClusterRegressorCV(SignificantClusterRegressor):
         self.validation_mse_ = tuning.mse
         self.flat_ = tuning.flat
         theta = background_at(moments, self.budget_) if theta is None else theta
-        found = solve(moments, self.budget_, **{**_options(self), "background": theta})
+        options = {**_options(self), "background": theta}
+        found = unless_stopped(solve(moments, self.budget_, **options))
         return _store(self, design, standard.solution(found))
 
     def _moments(self, design: Design) -> Moments:
@@ -439,7 +442,9 @@ def _seed(random_state: int | np.random.RandomState | None) -> int:
 
 def _check_assignment(model: SignificantClusterRegressor) -> None:
     if model.assignment not in ASSIGNMENTS:
-        raise ValueError(f"assignment must be one of {ASSIGNMENTS}, got {model.assignment!r}.")
+        raise ValueError(
+            f"assignment must be one of {ASSIGNMENTS}, got {model.assignment!r}: try 'soft'."
+        )
 
 
 def _read(model: SignificantClusterRegressor, X: Any, y: Any, clusters: Any) -> Design:

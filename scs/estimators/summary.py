@@ -10,6 +10,7 @@ import pandas as pd
 
 from scs.data.rows import INTERCEPT
 from scs.estimators.selection import NEARLY_FREE
+from scs.inference.naming import penalised_number
 
 if TYPE_CHECKING:
     from scs.estimators.fitted import FittedModel
@@ -58,11 +59,15 @@ def finding(model: FittedModel) -> str:
     """Say first what a reader came for: which clusters are named, and at what error rate."""
     size, n_clusters = int(np.count_nonzero(model.solution.gamma)), model.moments.n_clusters
     of = f"{size:,} of {n_clusters:,} clusters ({model.groups})"
+    if n_clusters == 1:
+        return f"There is a single cluster ({model.groups}): it has no others to differ from."
     if model.fdr is None:
         if model.rows.slopes is not None:
             return f"{size:,} effects are selected, of {n_clusters:,} clusters ({model.groups})."
         if not model.budget:
             return f"Nobody is selected, as the budget is 0, of {n_clusters:,} clusters."
+        if not size:
+            return f"Nobody is selected of {n_clusters:,} clusters: no effect improves the fit."
         how = "predict held-out rows best" if model.tuning is not None else "differ most"
         return f"{of} are selected: those that {how}, whether or not by more than chance."
     rate = f"a false discovery rate of {model.fdr:.0%}"
@@ -149,7 +154,7 @@ def _selections(model: FittedModel, top: int) -> list[tuple[str, pd.DataFrame, i
     """Return title, the largest ``top`` and the number of the rest for each effect allowed."""
     found = []
     if top < 0:
-        raise ValueError(f"top must be 0 or more, got {top} (--top).")
+        raise ValueError(f"top must be 0 or more, got {top} (--top): try 25.")
     for name in model.effect_names:
         if model.rows.slopes is not None and model.budget[name] == 0:
             continue
@@ -389,6 +394,13 @@ def _about_names(model: FittedModel) -> str:
     )
     if not model.selection.consistent:
         text += " These names do not all keep to it, for the search was stopped."
+    found = model.selection.inference
+    by_penalty = penalised_number(found.pvalues, found.q)
+    if by_penalty < len(found.support):
+        text += (
+            f" A penalty on each further name would stop at {by_penalty:,}: the others pass only "
+            "by being many, and are the least sure."
+        )
     return text
 
 

@@ -27,6 +27,21 @@ _LEAST_DF = 1.0  # of a variance of which next to nothing is known
 _GRID = 60  # points at which the likelihood of the background is looked at first
 
 
+class NoErrorVariance(ValueError):
+    """The rows within clusters do not tell the errors' variance; ``reason`` says why, in a clause.
+
+    Parameters
+    ----------
+    reason : str
+    remedy : str
+        A sentence on the rows themselves.
+    """
+
+    def __init__(self, reason: str, remedy: str) -> None:
+        super().__init__(f"{reason}. {remedy} Or pass background=0 (--background none).")
+        self.reason, self.remedy = reason, remedy
+
+
 @dataclass(frozen=True, eq=False)
 class Between:
     """Moments about the overall means, with columns of equal size, and the errors' variance.
@@ -63,8 +78,10 @@ class Between:
 
         Raises
         ------
+        NoErrorVariance
+            No degrees of freedom within clusters, or no error there.
         ValueError
-            No degrees of freedom within clusters, no error there, or random slopes.
+            Random slopes.
         """
         refuse_slopes(moments, "the error rate")
         n, n_rows = moments.n, moments.n.sum()
@@ -80,15 +97,17 @@ class Between:
         rest = moments.within_yy - within_xy @ inverse @ within_xy
         df = float(n_rows - len(n) - rank)
         if df <= 0:
-            raise ValueError(
-                f"clusters have {int(n_rows)} rows for {len(n)} means and {rank} coefficients: "
-                "the errors' variance needs more rows within clusters. Pass background=0 "
-                "(--background none)."
+            raise NoErrorVariance(
+                f"{int(n_rows):,} rows for {len(n):,} cluster means and {rank:,} coefficients "
+                "leave nothing within clusters to tell the errors' variance",
+                "Add rows to the clusters.",
             )
         if not rest > 1e-12 * moments.within_yy:
-            raise ValueError(
-                "the outcome has no error within clusters, so that nothing tells a difference from "
-                "chance. Pass background=0 (--background none)."
+            raise NoErrorVariance(
+                "covariates and clusters fit every row exactly, with no error within clusters, so "
+                "that nothing tells a difference from chance",
+                "Look for an outcome that is constant within clusters, or a covariate that repeats "
+                "it.",
             )
         x *= scale
         var_e = float(rest / df)

@@ -254,10 +254,12 @@ def bootstrap(
     Bootstrapping clustered data, Journal of the Royal Statistical Society B 69(3).
     """
     if resample not in RESAMPLES:
-        raise ValueError(f"resample must be one of {RESAMPLES}, got {resample!r}.")
+        raise ValueError(
+            f"resample must be one of {RESAMPLES}, got {resample!r}: 'rows' is for effects."
+        )
     reps = _check_count(reps, "reps")
     if not isinstance(seed, Integral) or seed < 0:
-        raise ValueError(f"seed must be a whole number, 0 or more, got {seed!r}.")
+        raise ValueError(f"seed must be a whole number, 0 or more, got {seed!r}: try 0.")
     level = _check_level(level)
     options = {"method": "alternating", **options}
     design = in_order(Design.from_table(X, y, clusters))
@@ -471,5 +473,5 @@ def _check_level(level: float) -> float:
 
 def _check_count(value: int, name: str) -> int:
     if not isinstance(value, Integral) or isinstance(value, bool) or value < 1:
-        raise ValueError(f"{name} must be a whole number of at least 1, got {value!r}.")
+        raise ValueError(f"{name} must be a whole number of at least 1, got {value!r}: try 200.")
     return int(value)

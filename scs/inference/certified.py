@@ -78,7 +78,11 @@ def background_at(moments: Moments, budget: int) -> float:
     ValueError
         The rows within clusters do not tell the errors' variance.
     """
-    between = Between.from_moments(moments)
+    return background_between(Between.from_moments(moments), budget)
+
+
+def background_between(between: Between, budget: int) -> float:
+    """Estimate theta as `background_at`, from what it takes of the moments."""
     if between.n_clusters - budget < _LEAST_REST:
         return 0.0
     free = np.zeros(between.n_clusters, dtype=bool)

@@ -156,7 +156,7 @@ class EffectInference:
             wider, as the background's own part is not known.
         """
         if kind not in KINDS:
-            raise ValueError(f"kind must be one of {KINDS}, got {kind!r}.")
+            raise ValueError(f"kind must be one of {KINDS}, got {kind!r}: try 'fcr'.")
         if not 0 < level < 1:
             raise ValueError(f"level must lie between 0 and 1, got {level!r}: try 0.95.")
         d = self.deviations

@@ -113,7 +113,13 @@ def name_clusters(
     """
     if not 0 < q < 1:
         raise ValueError(f"fdr must lie between 0 and 1, got {q!r}: try 0.1.")
-    between = Between.from_moments(moments)
+    return names_between(Between.from_moments(moments), q, background, null)
+
+
+def names_between(
+    between: Between, q: float, background: float | None, null: Null | None = None
+) -> Names:
+    """Name clusters as `name_clusters`, from what it takes of the moments."""
     free = np.zeros(between.n_clusters, dtype=bool)
     if background is not None:
         rule = Rule(between, background, q, null, estimated=False)
@@ -224,6 +230,26 @@ def step_up(pvalues: np.ndarray, q: float) -> int:
     size = len(pvalues)
     passed = np.flatnonzero(np.sort(pvalues) <= q * np.arange(1, size + 1) / size)
     return int(passed[-1]) + 1 if passed.size else 0
+
+
+def penalised_number(pvalues: np.ndarray, q: float) -> int:
+    """Return the R of least penalised loss at the p-values of one list: a second opinion on it.
+
+    Maximises sum over j <= R of z_(j)^2 - z(q j / (2 K))^2, with z_(j) the j-th largest of the
+    z(p_k / 2), z the upper normal quantile: the criterion of `choose_by_penalty` for the list's own
+    coefficients and background, without a solve. It is at most `step_up`, and less where the last
+    names pass the rule only by being many.
+
+    Parameters
+    ----------
+    pvalues : ndarray, shape (K,)
+    q : float
+        False discovery rate, in (0, 1).
+    """
+    size = len(pvalues)
+    z = stats.norm.isf(np.sort(np.maximum(pvalues, np.finfo(float).tiny)) / 2)
+    price = stats.norm.isf(q * np.arange(1, size + 1) / (2 * size))
+    return int(np.argmax(np.concatenate([[0.0], np.cumsum(z**2 - price**2)])))
 
 
 def best_of_size(between: Between, theta: float, budget: int, free: np.ndarray) -> np.ndarray:

@@ -17,6 +17,7 @@ from scipy import stats
 
 from scs.inference.bootstrap import bootstrap, split_intervals
 from scs.inference.effects import EffectInference
+from scs.inference.fission import fission_intervals
 from scs.inference.naming import name_clusters
 from scs.moments.moments import Moments
 from scs.paper.examples.coverage import SMALL_RIDGE
@@ -24,7 +25,7 @@ from scs.paper.examples.coverage import SMALL_RIDGE
 SMALLEST, LARGEST = 5, 200  # rows of a cluster
 EDGES = (5, 15, 50, 201)  # of the three classes of size
 SHARE, BACKGROUND = 0.05, 0.2  # of clusters that differ by far; standard deviation of the rest
-ORDINARY, CONDITIONAL, FCR = "ordinary", "conditional", "FCR"
+ORDINARY, CONDITIONAL, FCR, FISSION = "ordinary", "conditional", "FCR", "fission"
 ROWS, SPLIT = "rows drawn anew", "data split in half"
 
 
@@ -52,14 +53,24 @@ def draw_unequal(
     return UnequalClusters(X, y, clusters, truth)
 
 
-def named_intervals(data: UnequalClusters, *, q: float = 0.10, level: float = 0.95) -> pd.DataFrame:
-    """Return three kinds of intervals for the clusters named at a false discovery rate.
+def named_intervals(
+    data: UnequalClusters, *, q: float = 0.10, level: float = 0.95, seed: int = 0
+) -> pd.DataFrame:
+    """Return four kinds of intervals for the clusters named at a false discovery rate.
+
+    Parameters
+    ----------
+    data : UnequalClusters
+    q, level : float
+        In (0, 1).
+    seed : int
+        Of the noise by which fission splits the data.
 
     Returns
     -------
     DataFrame
         ``cluster``, ``intervals``, ``low``, ``high``: ordinary ones are d_k +- t s_k, as if the
-        cluster had been chosen beforehand.
+        cluster had been chosen beforehand; those of fission are of the clusters that it names.
     """
     moments = Moments.from_arrays(data.X, data.y, data.clusters, intercept=True)
     named = name_clusters(moments, q)
@@ -72,9 +83,12 @@ def named_intervals(data: UnequalClusters, *, q: float = 0.10, level: float = 0.
         CONDITIONAL: found.intervals("conditional", level),
         FCR: found.intervals("fcr", level),
     }
+    split = fission_intervals(moments, q=q, level=level, seed=seed)
+    lists = [(kind, named.support, *each) for kind, each in ends.items()]
+    lists.append((FISSION, split.support, split.low, split.high))
     parts = [
-        pd.DataFrame({"cluster": named.support, "intervals": kind, "low": low, "high": high})
-        for kind, (low, high) in ends.items()
+        pd.DataFrame({"cluster": support, "intervals": kind, "low": low, "high": high})
+        for kind, support, low, high in lists
     ]
     return pd.concat(parts, ignore_index=True)
 
@@ -118,7 +132,7 @@ def coverage_by_size(
     parts = []
     for dataset in range(datasets):
         data = draw_unequal(np.random.default_rng([seed, dataset]), n_clusters=n_clusters)
-        found = named_intervals(data)
+        found = named_intervals(data, seed=dataset)
         n_named = int((found["intervals"] == ORDINARY).sum())
         if dataset < compared and n_named:
             more = resampled_intervals(data, n_named, reps=reps, seed=seed)

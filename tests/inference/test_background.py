@@ -93,7 +93,7 @@ def test_no_error_within_clusters_is_refused():
     x = np.arange(15.0)[:, None]
     with pytest.raises(ValueError, match=r"no error within clusters.*background"):
         Between.from_moments(Moments.from_arrays(x, x[:, 0] + k, k, intercept=True))
-    with pytest.raises(ValueError, match=r"more rows within clusters.*background"):
+    with pytest.raises(ValueError, match=r"Add rows to the clusters.*background"):
         Between.from_moments(Moments.from_arrays(x, x[:, 0] ** 2, np.arange(15), intercept=True))
 
 

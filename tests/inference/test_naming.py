@@ -8,7 +8,13 @@ from scipy import stats
 
 from scs import Moments
 from scs.inference.background import Between, coefficients, deviations
-from scs.inference.naming import best_of_size, choose_by_penalty, name_clusters, step_up
+from scs.inference.naming import (
+    best_of_size,
+    choose_by_penalty,
+    name_clusters,
+    penalised_number,
+    step_up,
+)
 from scs.problem.background import effective_rows
 
 
@@ -114,6 +120,24 @@ def test_step_up_against_its_definition():
         p = rng.uniform(size=12) ** 3
         count = max([r for r in range(13) if np.sum(p <= 0.2 * r / 12) >= r])
         assert step_up(p, 0.2) == count
+
+
+@pytest.mark.parametrize("q", [0.05, 0.2])
+def test_the_penalty_at_a_lists_own_p_values_by_its_definition(q):
+    """Every number tried with SciPy's chi-squared law: z(p / 2)^2 is its upper quantile."""
+    rng = np.random.default_rng(9)
+    smaller = 0
+    for _ in range(200):
+        p = rng.uniform(size=15) ** 4
+        worth = stats.chi2.isf(np.sort(p), 1)
+        price = stats.chi2.isf(q * np.arange(1, 16) / 15, 1)
+        gains = [np.sum(worth[:count] - price[:count]) for count in range(16)]
+        found = penalised_number(p, q)
+        assert gains[found] == pytest.approx(max(gains), abs=1e-9)
+        assert found <= step_up(p, q)
+        smaller += found < step_up(p, q)
+    assert 0 < smaller < 100
+    assert penalised_number(np.array([0.0, 0.9, 0.8]), q) == 1
 
 
 def test_the_number_of_names_is_that_of_all_budgets_solved():

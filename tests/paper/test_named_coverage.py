@@ -8,6 +8,7 @@ from scs.paper.named_coverage import (
     BACKGROUND,
     CONDITIONAL,
     FCR,
+    FISSION,
     ORDINARY,
     ROWS,
     SPLIT,
@@ -34,7 +35,7 @@ def test_drawn_clusters_have_the_sizes_and_the_effects_of_their_law():
 def test_intervals_count_as_covered_when_the_truth_lies_in_them():
     """Of one data set by hand, against the count."""
     data = draw_unequal(np.random.default_rng([4, 0]))
-    found = named_intervals(data)
+    found = named_intervals(data, seed=0)
     counted = coverage_by_size(datasets=1, compared=0, reps=2, seed=4)
     assert len(counted) == len(found) > 0
     for (_, each), (_, row) in zip(found.iterrows(), counted.iterrows(), strict=True):
@@ -43,18 +44,19 @@ def test_intervals_count_as_covered_when_the_truth_lies_in_them():
         assert row["width"] == pytest.approx(each["high"] - each["low"])
 
 
-def test_compared_data_sets_have_five_kinds_and_the_others_three():
+def test_compared_data_sets_have_six_kinds_and_the_others_four():
     counted = coverage_by_size(datasets=2, compared=1, reps=5, seed=1)
     kinds = counted.groupby("dataset")["intervals"].unique().map(set)
-    assert kinds[0] == {ORDINARY, CONDITIONAL, FCR, ROWS, SPLIT}
-    assert kinds[1] == {ORDINARY, CONDITIONAL, FCR}
+    assert kinds[0] == {ORDINARY, CONDITIONAL, FCR, FISSION, ROWS, SPLIT}
+    assert kinds[1] == {ORDINARY, CONDITIONAL, FCR, FISSION}
 
 
 def test_conditional_intervals_keep_their_level_where_ordinary_ones_do_not():
     counted = coverage_by_size(datasets=40, compared=0, reps=2, seed=0)
     rate = counted.groupby("intervals")["covered"].mean()
-    error = np.sqrt(0.95 * 0.05 / (len(counted) / 3))
+    error = np.sqrt(0.95 * 0.05 / (len(counted) / 4))
     assert rate[CONDITIONAL] > 0.95 - 4 * error
+    assert rate[FISSION] > 0.95 - 4 * error
     assert rate[FCR] > 0.95 - 4 * error
     assert rate[ORDINARY] < 0.95 - 2 * error
 

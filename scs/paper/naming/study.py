@@ -14,6 +14,7 @@ from scipy import stats
 from scs.data._whole import whole_file
 from scs.inference.background import Between
 from scs.inference.effects import KINDS, EffectInference
+from scs.inference.fission import fission_intervals
 from scs.inference.monte_carlo import ratio_of_means
 from scs.inference.naming import Names, name_clusters
 from scs.moments.moments import Moments
@@ -136,7 +137,7 @@ def score_dataset(
     ]
     tau = float(np.sqrt(names.background * Between.from_moments(drawn.moments).var_e))
     found.append({"rule": RULE, "quantity": "tau", "total": tau})
-    found += _interval_scores(case, drawn, names)
+    found += _interval_scores(case, drawn, names, number)
     about = {"setting": case.name, "dataset": number}
     return [{**about, "rows": 0, "count": 1, **row} for row in found]
 
@@ -225,12 +226,13 @@ def _scores(effect: np.ndarray, support: np.ndarray) -> Iterator[dict]:
         yield {"quantity": "power", "total": metrics.true_positive_rate(effect, chosen)}
 
 
-def _interval_scores(case: Setting, drawn: Drawn, names: Names) -> Iterator[dict]:
+def _interval_scores(case: Setting, drawn: Drawn, names: Names, seed: int) -> Iterator[dict]:
     """Yield coverage and width of each kind of interval for the named, in total and by size."""
-    truth = (drawn.background + drawn.effect)[names.support]
-    rows = drawn.moments.n[names.support].astype(int)
-    sizes = [0, *sorted(set(drawn.moments.n.astype(int)))] if case.by_size else [0]
-    for kind, (low, high) in intervals(drawn.moments, names).items():
+    effects = drawn.background + drawn.effect
+    n = drawn.moments.n.astype(int)
+    sizes = [0, *sorted(set(n))] if case.by_size else [0]
+    for kind, (support, low, high) in intervals(drawn.moments, names, seed=seed).items():
+        truth, rows = effects[support], n[support]
         covered = (low <= truth) & (truth <= high)
         for size in sizes:
             part = (rows == size) | (size == 0)
@@ -240,9 +242,9 @@ def _interval_scores(case: Setting, drawn: Drawn, names: Names) -> Iterator[dict
 
 
 def intervals(
-    moments: Moments, names: Names, level: float = LEVEL
-) -> dict[str, tuple[np.ndarray, np.ndarray]]:
-    """Return the ends of each kind of interval for the effects u_k + v_k of the named.
+    moments: Moments, names: Names, level: float = LEVEL, *, seed: int = 0
+) -> dict[str, tuple[np.ndarray, np.ndarray, np.ndarray]]:
+    """Return clusters and the ends of each kind of interval for the effects u_k + v_k of the named.
 
     Parameters
     ----------
@@ -251,11 +253,18 @@ def intervals(
         Of these moments.
     level : float
         In (0, 1).
+    seed : int
+        Of the noise by which fission splits the data: it names clusters of its own.
     """
     found = EffectInference.of(moments, names.background, names.support, names.q)
     value, error = (
         part[names.support] for part in (found.deviations.value, found.deviations.error)
     )
     half = stats.t.isf((1.0 - level) / 2.0, found.df_error) * error
-    kinds = {kind: found.intervals(kind, level) for kind in KINDS}
-    return {"ordinary": (value - half, value + half), **kinds}
+    ends = {"ordinary": (value - half, value + half)}
+    ends |= {kind: found.intervals(kind, level) for kind in KINDS}
+    split = fission_intervals(moments, q=names.q, level=level, seed=seed)
+    return {
+        **{kind: (names.support, low, high) for kind, (low, high) in ends.items()},
+        "fission": (split.support, split.low, split.high),
+    }
