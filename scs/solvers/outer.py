@@ -31,9 +31,10 @@ from scs.problem.objective import (
     uniform_diagonal,
 )
 from scs.solvers.alternating import first_support
+from scs.solvers.log import Log
 from scs.solvers.polish import Polish
 from scs.solvers.scip import bare_model, heed, include_handler, run
-from scs.solvers.solution import Solution, Step, keep_step, make_solution, relative_gap
+from scs.solvers.solution import Solution, make_solution, relative_gap
 from scs.solvers.stop import Stop
 from scs.solvers.tangents import Tangent, consistent, membership_of, tangent
 
@@ -51,16 +52,14 @@ class _Search:
     problem: Problem
     budget: int
     scale: float
-    started: float
     best: Profile
     bound: float
+    record: Log
     delta: np.ndarray | float = 0.0
     steepest: float = 0.0
-    verbose: bool = False
     stop: Stop = field(default_factory=Stop)  # asked for Ctrl-C alone: SCIP has the clock
     polish: Polish | None = None
     cuts: list[Tangent] = field(default_factory=list)
-    history: list[Step] = field(default_factory=list)
 
     @property
     def tolerance(self) -> float:
@@ -70,9 +69,7 @@ class _Search:
     def log(self, bound: float, nodes: int) -> None:
         """Note the state if incumbent or bound moved."""
         self.bound = max(self.bound, bound)
-        seconds = time.perf_counter() - self.started
-        step = Step(seconds, self.best.value, self.bound, nodes, len(self.cuts))
-        keep_step(self.history, step, verbose=self.verbose)
+        self.record(self.best.value, self.bound, nodes, cuts=len(self.cuts))
 
 
 class _OuterApproximation(pyscipopt.Conshdlr):
@@ -241,9 +238,8 @@ def outer(
         finest = _attainable(gap, problem, best.value)
         scale = max(best.value, 1e-300)
         steepest = _STEEPEST * scale if cuts == "plain" else 0.0
-        search = _Search(
-            problem, budget, scale, started, best, bound, delta, steepest, verbose, stop
-        )
+        record = Log(started, verbose)
+        search = _Search(problem, budget, scale, best, bound, record, delta, steepest, stop)
         search.polish = Polish(problem, budget, seed=seed, stop=stop, started=started)
         search.log(bound, 0)
         status, nodes = "interrupted" if interrupted else "heuristic", 0
@@ -276,7 +272,7 @@ def outer(
         method=method,
         seconds=time.perf_counter() - started,
         nodes=nodes,
-        history=tuple(search.history),
+        history=tuple(search.record.steps),
         gap=gap,
     )
 
@@ -311,7 +307,7 @@ def _branch_and_bound(search: _Search, gap: float, time_limit: float, seed: int)
     model = bare_model(
         "significant cluster selection",
         gap=gap / 4,  # ours is relative to the incumbent, and gives away a margin
-        deadline=search.started + time_limit,
+        deadline=search.record.started + time_limit,
         tolerance=_FEASIBILITY,
         seed=seed,
         more={
@@ -327,7 +323,7 @@ def _branch_and_bound(search: _Search, gap: float, time_limit: float, seed: int)
     first = model.createSol()
     _fill(model, first, theta, selection, search)
     model.addSol(first)
-    return run(model, handler._note_bound, search.history, search.stop)
+    return run(model, handler._note_bound, search.record.steps, search.stop)
 
 
 def _fill(model, solution, theta, selection: list, search: _Search) -> None:

@@ -154,28 +154,6 @@ class Solution:
         return f"{len(support)} of {len(self.labels)} clusters selected: {named or 'none'}"
 
 
-def keep_step(history: list[Step], step: Step, *, verbose: bool) -> None:
-    """Add a step to a log if incumbent or bound moved, and print it if asked to."""
-    last = history[-1] if history else None
-    if last and last.objective == step.objective and last.bound == step.bound:
-        return
-    history.append(step)
-    if verbose:
-        print_step(step, first=last is None)
-
-
-def print_step(step: Step, *, first: bool) -> None:
-    """Print one line of a log like a MIP solver's; its header before the first."""
-    if first:
-        print(f"{'seconds':>8} {'nodes':>8} {'cuts':>7} {'objective':>14} {'bound':>14} gap")
-    gap = relative_gap(step.objective, step.bound)
-    print(
-        f"{step.seconds:8.2f} {step.nodes:8d} {step.cuts:7d} {step.objective:14.8g} "
-        f"{step.bound:14.8g} {gap:.2e}",
-        flush=True,
-    )
-
-
 def relative_gap(value: float, bound: float) -> float:
     """Return (value - bound) / value, and 0 where both are 0."""
     return 0.0 if value <= bound else (value - bound) / value
@@ -213,6 +191,45 @@ def unless_stopped(solution: Solution) -> Solution:
     if solution.status == "interrupted":
         raise KeyboardInterrupt
     return solution
+
+
+def certificate(
+    value: float,
+    bound: float,
+    explained: float,
+    hidden: float,
+    status: str,
+    gap: float,
+    *,
+    in_doubt: float | None = None,
+) -> dict[str, Any]:
+    """Return the fields of a Solution that say what is proved of it.
+
+    Parameters
+    ----------
+    value, bound : float
+        Objective, and what is proved, which may lie above it by rounding.
+    explained : float
+        What the selection takes off the objective.
+    hidden : float
+        By rounding, of the objective.
+    status : str
+        Why the solver stopped, see `final_status`.
+    gap : float
+        Asked for.
+    in_doubt : float, optional
+        What of ``hidden`` keeps a gap from counting as reached; all of it if None.
+    """
+    bound = max(min(bound, value), 0.0)
+    surely = value + (hidden if in_doubt is None else in_doubt)
+    return {
+        "objective": value,
+        "bound": bound,
+        "gap": relative_gap(value, bound),
+        "selection_gap": selection_gap(value, bound, explained, hidden),
+        "status": final_status(status, relative_gap(surely, bound), gap),
+        "rounding": hidden,
+    }
 
 
 def squeezed(
@@ -253,24 +270,16 @@ def make_solution(
     support = np.setdiff1d(support, idle, assume_unique=True)
     gamma = effects(problem, at.residual, support)
     value = max(objective(problem, at.beta, gamma), 0.0)
-    bound = max(min(bound, value), 0.0)
     hidden = rounding(problem, at) * (1 + len(idle))
-    explained = end(problem, False).value - value
-    reached = relative_gap(value, bound)
     return Solution(
         beta=problem.coefficients(at.beta),
         gamma=gamma,
         support=np.flatnonzero(gamma),
         labels=moments.labels,
-        objective=value,
-        bound=bound,
-        gap=reached,
-        selection_gap=selection_gap(value, bound, explained, hidden),
         membership=membership,
-        status=final_status(status, relative_gap(value + hidden, bound), gap),
         method=method,
         seconds=seconds,
         nodes=nodes,
         history=history,
-        rounding=hidden,
+        **certificate(value, bound, end(problem, False).value - value, hidden, status, gap),
     )

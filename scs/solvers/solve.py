@@ -20,8 +20,9 @@ from scs.solvers.alternating import first_support
 from scs.solvers.budgets import check_budget, check_budgets, within
 from scs.solvers.exact import exact, n_split
 from scs.solvers.general import general
+from scs.solvers.log import Log
 from scs.solvers.outer import outer
-from scs.solvers.solution import Solution, Step, make_solution
+from scs.solvers.solution import Solution, make_solution
 from scs.solvers.stop import Stop
 
 METHODS = ("auto", "exact", "outer", "alternating")
@@ -291,6 +292,8 @@ def _alternating(
     stop.interrupted |= interrupted
     root = profile(problem, np.full(problem.n_clusters, budget / problem.n_clusters))
     bound = lower_bound(problem, root, budget, best.value + rounding(problem, best))
+    record = Log(started)
+    record(best.value, bound, 0)
     return make_solution(
         moments,
         problem,
@@ -302,6 +305,6 @@ def _alternating(
         method="alternating",
         seconds=time.perf_counter() - started,
         nodes=0,
-        history=(Step(time.perf_counter() - started, best.value, bound, 0, 0),),
+        history=tuple(record.steps),
         gap=gap,
     )

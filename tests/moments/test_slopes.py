@@ -113,6 +113,9 @@ def test_a_column_that_is_one_throughout_a_chunk_is_no_column_of_ones():
     Z = np.array([1.0] * 4 + [0.0, 1.0] * 2)[:, None]
     chunks = [(X[part], y[part], clusters[part], Z[part]) for part in (slice(4), slice(4, 8))]
     assert_same(Moments.from_chunks(chunks), Moments.from_arrays(X, y, clusters, Z))
+    # Nor is one whose mean is 1 in each cluster.
+    Z = np.where(np.arange(8) < 4, 0.5, 1.5)[:, None]
+    assert (Moments.from_arrays(X, y, clusters, Z).mean_z == 1).all()
     ones = [(*chunk[:3], np.ones((4, 1))) for chunk in chunks]
     with pytest.raises(ValueError, match=r"Z column 'z1' is constant"):
         Moments.from_chunks(ones)

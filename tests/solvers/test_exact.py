@@ -20,7 +20,8 @@ from scs.solvers.alternating import alternating, swap
 from scs.solvers.exact import canonical as canonical_module
 from scs.solvers.exact import relaxation
 from scs.solvers.exact.canonical import Canonical
-from scs.solvers.exact.relaxation import IN, OPEN, OUT, Nodes, fix, relax, settle
+from scs.solvers.exact.nodes import IN, OPEN, OUT, Nodes, settle
+from scs.solvers.exact.relaxation import fix, relax
 from scs.solvers.outer import outer
 from scs.solvers.solution import relative_gap
 from scs.solvers.stop import Stop

@@ -28,10 +28,11 @@ from scs.problem.objective import (
 )
 from scs.solvers.alternating import alternate, first_support
 from scs.solvers.exact.canonical import n_split
-from scs.solvers.exact.relaxation import IN, OUT
+from scs.solvers.exact.nodes import IN, OUT
 from scs.solvers.exact.search import Known, State, search
+from scs.solvers.log import Log
 from scs.solvers.polish import Polish
-from scs.solvers.solution import Solution, Step, make_solution, relative_gap
+from scs.solvers.solution import Solution, make_solution, relative_gap
 from scs.solvers.stop import Stop
 
 __all__ = ["Known", "exact", "n_split"]
@@ -100,7 +101,7 @@ def _exact(
 ) -> Solution:  # fmt: skip
     started = time.perf_counter()
     n_clusters = problem.n_clusters
-    reporter = _Reporter(started, verbose)
+    record = Log(started, verbose)
     # Whoever knows where to look has looked for a good support as well.
     hard = known is None and n_split(problem) > _MANY_SPLITS
     polish = Polish(problem, budget, seed=seed, stop=stop, started=started, hard=hard)
@@ -117,12 +118,12 @@ def _exact(
         state, status = State(best, max(best.value - rounding(problem, best), 0.0)), "optimal"
         # Where all clusters are allowed, one without a residual is as good left out.
         proved = membership(problem, best, budget, best.value)
-        reporter(state)
+        state.note(record)
     else:
         at_once = quick and n_clusters <= _SMALL and _at_once(problem, budget, best)
         if at_once:
             (state, proved), status = at_once, "optimal"
-            reporter(state)
+            state.note(record)
         else:
             state, status = search(
                 problem,
@@ -130,7 +131,7 @@ def _exact(
                 best,
                 gap=gap,
                 stop=stop,
-                log=reporter,
+                log=record,
                 known=known,
                 polish=polish,
             )
@@ -154,7 +155,7 @@ def _exact(
         method=method,
         seconds=time.perf_counter() - started,
         nodes=state.nodes,
-        history=tuple(reporter.steps),
+        history=tuple(record.steps),
         gap=gap,
     )
 
@@ -175,8 +176,7 @@ def _at_once(problem: Problem, budget: int, best: Profile) -> tuple[State, np.nd
 
 def _membership(state: State, n_clusters: int) -> np.ndarray:
     """Say what every node left agrees on: no optimal support lies elsewhere."""
-    left = [node[2][3] for node in state.heap] + [fixed for _, fixed in state.solved]
-    left += [item[3] for item in state.pending]
+    left = [node.fixed for node in state.left]
     proved = np.full(n_clusters, "open", dtype="<U4")
     if left:
         all_in, all_out = np.ones((2, n_clusters), dtype=bool)
@@ -185,31 +185,3 @@ def _membership(state: State, n_clusters: int) -> np.ndarray:
             all_out &= fixed == OUT
         proved[all_in], proved[all_out] = "in", "out"
     return proved
-
-
-class _Reporter:
-    """Keeps the history, and prints it like the log of a MIP solver if asked to."""
-
-    def __init__(self, started: float, verbose: bool) -> None:
-        self.started, self.verbose = started, verbose
-        self.steps: list[Step] = []
-        self.printed = -np.inf
-
-    def __call__(self, state: State) -> None:
-        last = self.steps[-1] if self.steps else None
-        if last and last.objective == state.best.value and last.bound == state.bound:
-            return
-        seconds = time.perf_counter() - self.started
-        step = Step(seconds, state.best.value, state.bound, state.nodes, 0)
-        self.steps.append(step)
-        if not self.verbose or (seconds < self.printed + 0.5 and last and state.heap):
-            return
-        if self.printed == -np.inf:
-            print(f"{'seconds':>8} {'nodes':>8} {'left':>7} {'objective':>14} {'bound':>14} gap")
-        self.printed = seconds
-        gap = relative_gap(step.objective, step.bound)
-        print(
-            f"{seconds:8.2f} {step.nodes:8d} {len(state.heap):7d} {step.objective:14.8g} "
-            f"{step.bound:14.8g} {gap:.2e}",
-            flush=True,
-        )

@@ -20,8 +20,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from scs.solvers.exact.canonical import Canonical
+from scs.solvers.exact.nodes import IN, OPEN, OUT, Nodes
 
-IN, OPEN, OUT = 1, 0, -1
 _LARGEST = 1e4  # of e: beyond it the fractional band is too thin to matter
 _SHARE = 0.9  # of the within products that extraction may use up
 _AMPLE = 2.0  # diagonal to extract, in units of what is needed: fewest nodes of 1 to 10
@@ -30,51 +30,6 @@ _SLACK = 1e-12  # of the PSD condition, in coordinates where all matrices are of
 _RIDGE = 1e-9  # for a factor of what may be singular; the curvature of the box pays for it
 _THIN = 1e-5  # what is smaller is not scaled up to 1, nor its rounding beyond that ridge
 _SORT = 4096  # clusters up to which whole rows are sorted
-
-
-@dataclass
-class Nodes:
-    """A batch of B nodes and what their relaxation proved.
-
-    Attributes
-    ----------
-    lo, hi : ndarray, shape (B, P)
-    fixed : ndarray of int8, shape (B, K)
-        IN, OPEN or OUT.
-    z : ndarray, shape (B, P)
-        Where the relaxation starts and ends.
-    bound : ndarray, shape (B,)
-    """
-
-    lo: np.ndarray
-    hi: np.ndarray
-    fixed: np.ndarray
-    z: np.ndarray
-    bound: np.ndarray
-
-    def __len__(self) -> int:
-        return len(self.bound)
-
-    def take(self, which: np.ndarray) -> Nodes:
-        """Return some of the nodes."""
-        return Nodes(
-            self.lo[which], self.hi[which], self.fixed[which], self.z[which], self.bound[which]
-        )
-
-    def put(self, which: np.ndarray, other: Nodes) -> None:
-        """Replace some of the nodes."""
-        for name in ("lo", "hi", "fixed", "z", "bound"):
-            getattr(self, name)[which] = getattr(other, name)
-
-    @staticmethod
-    def stack(parts: list[Nodes]) -> Nodes:
-        """Put batches together."""
-        return Nodes(
-            *(
-                np.concatenate([getattr(part, name) for part in parts])
-                for name in ("lo", "hi", "fixed", "z", "bound")
-            )
-        )
 
 
 @dataclass
@@ -114,17 +69,6 @@ def largest(values: np.ndarray, count: np.ndarray) -> tuple[np.ndarray, np.ndarr
         part = np.partition(value, (split - 1, split))
         total[row], last[row], following[row] = part[split:].sum(), part[split], part[split - 1]
     return total, last, following
-
-
-def settle(fixed: np.ndarray, budget: int) -> tuple[np.ndarray, np.ndarray]:
-    """Decide what the budget decides, in place; return what is left of it, and who is empty."""
-    left = budget - (fixed == IN).sum(axis=1)
-    n_open = (fixed == OPEN).sum(axis=1)
-    full = (left <= 0)[:, None] & (fixed == OPEN)
-    fixed[full] = OUT
-    roomy = ((left >= n_open) & (left > 0))[:, None] & (fixed == OPEN)
-    fixed[roomy] = IN
-    return np.where(full.any(axis=1) | roomy.any(axis=1) | (n_open == 0), 0, left), left < 0
 
 
 def extract(

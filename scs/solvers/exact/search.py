@@ -14,7 +14,9 @@ from scs.problem.objective import Problem, Profile, indicator, profile, rounding
 from scs.solvers.alternating import alternate, best_support
 from scs.solvers.alternating import gains as support_gains
 from scs.solvers.exact.canonical import Canonical, few
-from scs.solvers.exact.relaxation import IN, OPEN, OUT, Cut, Nodes, fix, relax, settle
+from scs.solvers.exact.nodes import IN, OPEN, OUT, Node, Nodes, settle
+from scs.solvers.exact.relaxation import Cut, fix, relax
+from scs.solvers.log import Log
 from scs.solvers.polish import Polish
 from scs.solvers.stop import Stop
 
@@ -61,9 +63,9 @@ class State:
     best: Profile
     bound: float
     nodes: int = 0
-    heap: list = field(default_factory=list)
-    solved: list = field(default_factory=list)  # nodes without anything left to decide
-    pending: list = field(default_factory=list)  # nodes in hand when the search was cut off
+    heap: list[tuple[float, int, Node]] = field(default_factory=list)  # by bound, then by age
+    solved: list[Node] = field(default_factory=list)  # without anything left to decide
+    pending: list[Node] = field(default_factory=list)  # in hand, also when it was cut off
     hidden: float = 0.0  # by rounding, of the incumbent's objective
     slack: float = 0.0  # by which a support must be worse than the incumbent to be given up
 
@@ -71,6 +73,22 @@ class State:
     def limit(self) -> float:
         """Above this bound a node holds nothing that matters."""
         return self.best.value + self.hidden + self.slack
+
+    @property
+    def left(self) -> list[Node]:
+        """All nodes that may hold what matters."""
+        return [*(node for _, _, node in self.heap), *self.solved, *self.pending]
+
+    def raise_bound(self) -> None:
+        """Take the least bound of what is left for that of the problem, if it is better."""
+        found = [self.best.value, *(node.bound for node in (*self.solved, *self.pending))]
+        if self.heap:
+            found.append(self.heap[0][0])
+        self.bound = max(self.bound, float(min(found)))
+
+    def note(self, log: Log) -> None:
+        """Put the state on record."""
+        log(self.best.value, self.bound, self.nodes, left=len(self.heap))
 
     def take(self, problem: Problem, found: Profile) -> None:
         """Make a support the incumbent."""
@@ -84,7 +102,7 @@ def search(
     *,
     gap: float,
     stop: Stop,
-    log: Callable[[State], None],
+    log: Log,
     known: Known | None = None,
     polish: Polish | None = None,
 ) -> tuple[State, str]:
@@ -113,7 +131,7 @@ def search(
     seen: set[bytes] = {np.flatnonzero(best.s).tobytes()}
     size = max(1, min(_BATCH, _WORK // canonical.x.size))
     status = "optimal"
-    state.pending = [_item(root, 0)]
+    state.pending = [root.node(0)]
     try:
         if canonical.boxed and not stop:
             _bound_plainly(canonical, root, budget, state, stop)
@@ -121,26 +139,26 @@ def search(
                 state.take(problem, polish(state.best))
             _shrink(canonical, root, budget, state, size, gap, stop)
         while True:
-            batch = _gather(state.pending)
+            batch = Nodes.of(state.pending)
             cuts = _process(canonical, batch, budget, state, gap, stop)
             state.nodes += len(batch)
             if stop:
                 # Nodes in hand keep what they, or else their parents, proved.
-                state.pending = [_item(batch, i) for i in range(len(batch))]
-                state.bound = max(state.bound, _lowest(state))
+                state.pending = [batch.node(i) for i in range(len(batch))]
+                state.raise_bound()
                 status = stop.status
                 break
             _improve(problem, canonical, batch, cuts, budget, state, seen)
             if polish is not None:
                 state.take(problem, polish(state.best))
             children = _branch(canonical, batch, cuts, budget, state)
-            new = [_item(children, i) for i in range(len(children))]
+            new = [children.node(i) for i in range(len(children))]
             decided = np.flatnonzero((batch.fixed != OPEN).all(axis=1))
             for i in decided[batch.bound[decided] < state.best.value]:
                 _try(problem, np.flatnonzero(batch.fixed[i] == IN), state)
-            _keep(state, [_item(batch, int(i)) for i in decided], new, count)
-            state.bound = max(state.bound, _lowest(state))
-            log(state)
+            _keep(state, [batch.node(int(i)) for i in decided], new, count)
+            state.raise_bound()
+            state.note(log)
             cutoff = state.best.value * (1 - gap)
             if state.bound >= cutoff or not state.heap or state.heap[0][0] >= cutoff:
                 break
@@ -151,7 +169,7 @@ def search(
             _decide(canonical, budget, state, size, stop)
     except KeyboardInterrupt:
         status = "interrupted"
-    log(state)
+    state.note(log)
     return state, status
 
 
@@ -175,7 +193,7 @@ def _bound_plainly(
     # The search begins anew: a bound that its first boxes do not reach would hide their progress.
     settle(root.fixed, budget)
     root.bound, root.z = np.zeros(1), z
-    state.pending = [_item(root, 0)]
+    state.pending = [root.node(0)]
 
 
 def _shrink(
@@ -227,7 +245,7 @@ def _shrink(
         if not gave_way.any() and (first + n_tried == len(keep)).all():
             break
         first = np.where(gave_way, first, np.minimum(first + 1, len(keep) - n_tried))
-    state.pending = [_item(root, 0)]
+    state.pending = [root.node(0)]
 
 
 def _decide(canonical: Canonical, budget: int, state: State, size: int, stop: Stop) -> None:
@@ -242,7 +260,7 @@ def _decide(canonical: Canonical, budget: int, state: State, size: int, stop: St
     kept = [entry for entry in state.heap if entry[0] <= value - worth.max()]
     for first in range(0, len(left), size):
         entries = left[first : first + size]
-        nodes = _gather([item for _, _, item in entries])
+        nodes = Nodes.of([node for _, _, node in entries])
         for spare in _SPARES:
             if stop:
                 break
@@ -250,40 +268,22 @@ def _decide(canonical: Canonical, budget: int, state: State, size: int, stop: St
             cut = relax(canonical, nodes, budget, value, spare=spare)
             fix(nodes, cut, value)
             nodes.z, nodes.bound = cut.z, np.maximum(nodes.bound, cut.bound)
-        items = [_item(nodes, i) for i in range(len(nodes))]
-        kept += [(item[0], n, item) for item, (_, n, _) in zip(items, entries) if item[0] <= value]
+        after = [nodes.node(i) for i in range(len(nodes))]
+        kept += [
+            (one.bound, n, one) for one, (_, n, _) in zip(after, entries) if one.bound <= value
+        ]
     heapq.heapify(kept)
     state.heap = kept
-    state.bound = max(state.bound, _lowest(state))
+    state.raise_bound()
 
 
-def _item(nodes: Nodes, i: int) -> tuple:
-    # Copies: a view would keep its whole batch alive.
-    parts = (nodes.lo[i], nodes.hi[i], nodes.fixed[i], nodes.z[i])
-    return (float(nodes.bound[i]), *(part.copy() for part in parts))
-
-
-def _keep(state: State, decided: list, children: list, count) -> None:
+def _keep(state: State, decided: list[Node], children: list[Node], count) -> None:
     """Put what came of the nodes in hand where it belongs; only then are they forgotten."""
-    for item in children:
-        heapq.heappush(state.heap, (item[0], next(count), item))
+    for node in children:
+        heapq.heappush(state.heap, (node.bound, next(count), node))
     value = state.limit
-    state.solved += [(item[0], item[3]) for item in decided if item[0] <= value]
+    state.solved += [node for node in decided if node.bound <= value]
     state.pending = []
-
-
-def _lowest(state: State) -> float:
-    found = [state.best.value]
-    if state.heap:
-        found.append(state.heap[0][0])
-    found += [bound for bound, _ in state.solved]
-    found += [item[0] for item in state.pending]
-    return float(min(found))
-
-
-def _gather(picked: list) -> Nodes:
-    bound, lo, hi, fixed, z = zip(*picked)
-    return Nodes(np.array(lo), np.array(hi), np.array(fixed), np.array(z), np.array(bound))
 
 
 def _process(canonical, batch: Nodes, budget: int, state: State, gap, stop: Stop) -> Cut:

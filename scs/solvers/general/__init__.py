@@ -18,7 +18,8 @@ from scs.solvers.general.polish import Polish
 from scs.solvers.general.relaxation import base_extraction, make_frame, relax
 from scs.solvers.general.rules import Rules, make_rules
 from scs.solvers.general.tree import Search
-from scs.solvers.solution import Solution, final_status, relative_gap, selection_gap, squeezed
+from scs.solvers.log import Log
+from scs.solvers.solution import Solution, certificate, relative_gap, squeezed
 from scs.solvers.stop import Stop
 from scs.solvers.tangents import consistent
 
@@ -85,7 +86,8 @@ def general(
             best = _with_start(arrow, rules, tight, best, start)
         bound = max(bound - arrow.margin, 0.0)
         frame = make_frame(arrow, rules, best.value)
-        search = Search(arrow, rules, frame, tight, best, bound, started, verbose, stop=stop)
+        record = Log(started, verbose)
+        search = Search(arrow, rules, frame, tight, best, bound, record, stop=stop)
         search.polish = Polish(arrow, rules, tight, seed=seed, stop=stop, started=started)
         search.log(bound, 0)
         status, nodes = "interrupted" if interrupted else "heuristic", 0
@@ -145,25 +147,20 @@ def _solution(
         gamma[idle] = 0.0
         membership[(membership == "in") & idle] = "open"
     value = max(referee(arrow, beta, gamma), 0.0)
-    bound = max(min(search.bound, value), 0.0)
     empty = np.zeros(arrow.shape)
     explained = value_of(arrow, rules, np.ones(arrow.n_columns), empty, search.tight).value - value
-    reached = relative_gap(value, bound)
+    # The arrow's margin is of every bound, and is taken off each already.
+    proved = certificate(value, search.bound, explained, arrow.margin, status, gap, in_doubt=0.0)
     chosen = best.s if rules.given else gamma
     support = tuple(np.flatnonzero(column) for column in chosen.T)
     return Solution(
         beta=problem.coefficients(beta),
         **squeezed(gamma, support, membership),
         labels=moments.labels,
-        objective=value,
-        bound=bound,
-        gap=reached,
-        selection_gap=selection_gap(value, bound, explained, arrow.margin),
-        status=final_status(status, reached, gap),
         method=method,
         seconds=time.perf_counter() - started,
         nodes=nodes,
-        history=tuple(search.history),
+        history=tuple(search.record.steps),
         effect_names=moments.effect_names,
-        rounding=arrow.margin,
+        **proved,
     )

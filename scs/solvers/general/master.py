@@ -270,7 +270,7 @@ def branch_and_bound(search: Search, gap: float, time_limit: float, seed: int) -
     model = bare_model(
         "general model",
         gap=0.8 * gap,  # ours is relative to the incumbent and gives away a margin
-        deadline=search.started + time_limit,
+        deadline=search.record.started + time_limit,
         tolerance=search.tolerance,
         seed=seed,
         more={
@@ -311,7 +311,7 @@ def branch_and_bound(search: Search, gap: float, time_limit: float, seed: int) -
     first = model.createSol()
     handler._fill(first)
     model.addSol(first)
-    return run(model, handler._note, search.history, search.stop)
+    return run(model, handler._note, search.record.steps, search.stop)
 
 
 def _add_rows(model: pyscipopt.Model, rules: Rules, columns: dict, effects: list) -> None:

@@ -7,7 +7,6 @@ reduced costs decide is fixed.
 
 from __future__ import annotations
 
-import time
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -17,7 +16,7 @@ from scs.solvers.general.heuristic import usable
 from scs.solvers.general.polish import Polish
 from scs.solvers.general.relaxation import Frame, box_extraction, least_sum, relax
 from scs.solvers.general.rules import IN, OPEN, OUT, Rules
-from scs.solvers.solution import Step, keep_step
+from scs.solvers.log import Log
 from scs.solvers.stop import Stop
 from scs.solvers.tangents import clipped, lost_in_sums
 
@@ -75,13 +74,11 @@ class Search:
     tight: Extraction
     best: Point
     bound: float
-    started: float
-    verbose: bool
+    record: Log
     scale: float = 1.0
     tolerance: float = FINEST
     nodes: dict[int, Node] = field(default_factory=dict)
     cuts: int = 0
-    history: list[Step] = field(default_factory=list)
     stop: Stop = field(default_factory=Stop)  # asked for Ctrl-C alone: SCIP has the clock
     polish: Polish | None = None
 
@@ -93,9 +90,7 @@ class Search:
     def log(self, bound: float, nodes: int) -> None:
         """Note the state if incumbent or bound moved."""
         self.bound = max(self.bound, min(bound, self.best.value))
-        seconds = time.perf_counter() - self.started
-        step = Step(seconds, self.best.value, self.bound, nodes, self.cuts)
-        keep_step(self.history, step, verbose=self.verbose)
+        self.record(self.best.value, self.bound, nodes, cuts=self.cuts)
 
     def offer(self, t: np.ndarray, s: np.ndarray) -> Point:
         """Evaluate a selection and keep it if it is the best answer."""
