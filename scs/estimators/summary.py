@@ -74,16 +74,16 @@ def finding(model: FittedModel) -> str:
     if size:
         return (
             f"{of} {'is' if size == 1 else 'are'} named, at {rate}: "
-            f"{'it' if size == 1 else 'each'} differs by more than clusters do among themselves, "
-            f"and on average at most {model.fdr:.0%} of such names are wrong."
+            f"{'it' if size == 1 else 'each'} differs by more than the other clusters do among "
+            f"themselves, and on average at most {model.fdr:.0%} of such names are wrong."
         )
     least = model.qvalues.min()
     nearest = "" if np.isnan(least) else f" The smallest adjusted p-value (q) is {least:.2g}."
     if least <= model.fdr:
-        nearest += " A name for it would change the background, by which it is no name."
+        nearest += " Named, it would change the background, and would no longer pass."
     return (
-        f"Nobody can be named: none of {n_clusters:,} clusters ({model.groups}) differs by more "
-        f"than clusters do among themselves, at {rate}.{nearest}"
+        f"Nobody can be named: none of {n_clusters:,} clusters ({model.groups}) stands out from "
+        f"how clusters differ among themselves, at {rate}.{nearest}"
     )
 
 
@@ -225,9 +225,12 @@ def _background_text(model: FittedModel) -> str:
         told = model.selection.estimated and not model.selection.note
         found_none = "no more than chance would make clusters differ that are not named"
         return f"none: {found_none if told else 'clusters that are not named are taken as alike'}"
-    text = f"standard deviation {number(np.sqrt(model.theta * model.var_e), 3)} between clusters"
+    told = ", told from those within 2.5 of it," if model.selection.estimated else ""
+    spread = number(np.sqrt(model.theta * model.var_e), 3)
+    text = f"standard deviation {spread} between clusters{told}"
     if found is not None:
-        text += f", {number(np.sqrt(found.var_e), 3)} of the errors; ICC {found.icc:.3f}"
+        text = f"{text.removesuffix(',')}; {number(np.sqrt(found.var_e), 3)} of the errors; "
+        text += f"ICC {found.icc:.3f}"
     return text
 
 
@@ -272,7 +275,9 @@ def certificate_notes(model: FittedModel) -> list[tuple[str, str]]:
     if selected.any():
         notes.append((f"{int(selected.sum()):,}{what} selected", count(selected)))
     if others.any():
-        notes.append((f"{int(others.sum()):,} others", count(others)))
+        n = int(others.sum())
+        noun = "other" if selected.any() else "cluster"
+        notes.append((f"{n:,} {noun}{'' if n == 1 else 's'}", count(others)))
     return notes
 
 
@@ -338,8 +343,8 @@ def remarks(model: FittedModel, *, left_out: int = 0) -> list[str]:
         found.append(check.advice)
     found += _about_covariates(model)
     found.append(
-        "Proved is what fits these rows best, not that clusters differ: chance can mislead the "
-        "best fit too."
+        "The proof is that no other list fits these rows better, not that clusters differ: chance "
+        "can mislead the best fit too."
     )
     if model.lmm is None:
         found.append(f"No Gaussian LMM beside: {model.lmm_note}")
@@ -363,11 +368,12 @@ def _about_intervals(model: FittedModel) -> str:
     found = model.selection.inference
     passed = "passed its threshold" if found.q is not None else "is among those that differ most"
     return (
-        f"Intervals: {model.level:.0%}, for the whole effect of a cluster given that it {passed}. "
-        "One that only just passed may hold 0: such a deviation is rare without an effect, and "
-        "overstated with one, and the interval is widened to hold its estimate. p is for a "
-        "background alone; q is p adjusted for all clusters looked at (Benjamini and Hochberg), "
-        "given this list and this background."
+        "Effect: how far a cluster lies from what the coefficients say, its background included. "
+        f"Low and high: a {model.level:.0%} interval for it, given that the cluster {passed}. The "
+        "interval of a cluster that only just passed may hold 0: so large a deviation is rare "
+        "without an effect, and overstates the effect where there is one. p: how often background "
+        "and chance alone reach so far. q: p adjusted for all clusters looked at (Benjamini and "
+        "Hochberg), given this list and this background."
     )
 
 
@@ -388,9 +394,8 @@ def _about_covariates(model: FittedModel) -> list[str]:
 
 def _about_names(model: FittedModel) -> str:
     text = (
-        f"The error rate holds for {_ERRORS[model.selection.null]}, and for "
-        "clusters that do not differ by more than a normal law: of that a table of few clusters "
-        "tells little."
+        f"The error rate supposes {_ERRORS[model.selection.null]}, and that clusters differ by a "
+        "normal law where they are not to be named. Few clusters hardly tell whether they do."
     )
     if not model.selection.consistent:
         text += " These names do not all keep to it, for the search was stopped."
