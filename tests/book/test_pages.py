@@ -41,7 +41,8 @@ TOLERATED_IMPACT = {"minor"}  # of findings that are ours
 
 # What a reader would see, read from the drawn page in one go.
 _SEEN = r"""() => ({
-  links: [...document.querySelectorAll('a[href]')].map(a => a.href),
+  links: [...document.querySelectorAll('a[href]')]
+    .map(a => new URL(a.getAttribute('href'), location).href),
   charts: [...document.querySelectorAll('.scs-chart')].filter(c => c.offsetParent).map(c => {
     const view = c.querySelector('.scs-chart-view');
     const svg = view.querySelector('svg');
