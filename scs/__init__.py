@@ -18,6 +18,7 @@ if TYPE_CHECKING:  # for type checkers, and for those who look where a name come
     from scs.data.design import DesignWarning
     from scs.data.labels import LabelWarning
     from scs.estimators.fitted import FittedModel
+    from scs.estimators.fitted_counts import FittedCounts
     from scs.estimators.formula import fit
     from scs.estimators.sklearn import SignificantClusterRegressor, SignificantClusterRegressorCV
     from scs.inference.outliers import Outliers, detect_outliers
@@ -31,6 +32,7 @@ if TYPE_CHECKING:  # for type checkers, and for those who look where a name come
 __all__ = [
     "DesignWarning",
     "Fit",
+    "FittedCounts",
     "FittedModel",
     "LabelWarning",
     "Moments",
@@ -59,6 +61,7 @@ __all__ = [
 _WHERE = {
     "DesignWarning": "scs.data.design",
     "Fit": "scs.baselines",
+    "FittedCounts": "scs.estimators.fitted_counts",
     "FittedModel": "scs.estimators.fitted",
     "LabelWarning": "scs.data.labels",
     "Moments": "scs.moments.moments",

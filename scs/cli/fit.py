@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from scs._loading import loaded
+from scs.cli.counts import background, counted_family, opened, run_counts
 from scs.data.errors import UsageError
 
 if TYPE_CHECKING:
@@ -29,12 +30,15 @@ _BACKGROUND = (
     "ratio of variances"
 )
 _NULL = "law of the errors: normal (default), that of the residuals, or of unequal variances"
+_FAMILY = "of the outcome: gaussian, or by --expected and --trials (default)"
 _RIDGE_FIXED = "on the coefficients (default: 0: units do not matter; the paper's: as --ridge)"
 _EPILOG = """\
 examples:
   scs fit patients.csv --outcome days --cluster hospital
   scs fit patients.csv --outcome days --cluster hospital --covariates age sex --budget 10
   scs fit patients.parquet --formula "days ~ age + C(ward)" --cluster hospital --report out.html
+  scs fit units.csv --observed deaths --expected expected --cluster hospital
+  scs fit units.csv --observed deaths --trials patients --cluster hospital
 
 Without --covariates every other column is one. Columns of text become indicators against their
 first level; text that is numbers, dates or names of the rows is refused. Numbers (or such text)
@@ -59,6 +63,10 @@ def add_parser(commands: argparse._SubParsersAction) -> None:
     add("--exclude", metavar="COL", nargs="+", default=[], help="columns to leave out")
     add("--categorical", metavar="COL", nargs="+", default=[], help="numbers that are categories")
     add("--formula", metavar="TEXT", help="instead of --outcome and --covariates: 'y ~ x + log(z)'")
+    add("--observed", metavar="COL", help="counts by row, instead of --outcome and covariates")
+    add("--expected", metavar="COL", help="their expected numbers (Poisson)")
+    add("--trials", metavar="COL", help="out of so many (binomial; default: a row is one)")
+    add("--family", choices=["gaussian", "poisson", "binomial"], help=_FAMILY)
     add("--random", metavar="TEXT", help="effects of a cluster: 1 (default), '1 + x', '0 + x'")
     add("--budget", metavar="N", default="auto", help=_BUDGET)
     add("--fdr", type=float, default=0.10, metavar="Q", help="share of wrong names (default: .1)")
@@ -118,27 +126,25 @@ def run(arguments: argparse.Namespace) -> None:
 def _run(arguments: argparse.Namespace, report: Path | None) -> None:
     # Imported here: `scs --help` should not wait for the numerical libraries.
     from scs.data.frames import check_column
-    from scs.data.tables import as_categories, open_table, read_columns
+    from scs.data.tables import as_categories, read_columns
     from scs.data.terms import formula_columns
+    from scs.estimators.fitted import FittedModel
     from scs.estimators.formula import fit
 
     if report is not None:
         from scs.report import write_report
     loaded()
 
+    family = counted_family(arguments)
+    if family is not None:
+        run_counts(arguments, family, report)
+        return
     if arguments.formula is not None:
         for option in ("outcome", "covariates", "exclude", "categorical"):
             if getattr(arguments, option):
                 raise ValueError(f"--{option}: --formula stands in its place: give one of them.")
     budget = _budget(arguments.budget)
-    source = open_table(
-        arguments.table,
-        delimiter=arguments.delimiter,
-        decimal=arguments.decimal,
-        encoding=arguments.encoding,
-        missing=arguments.na,
-        keep_na_text=arguments.keep_na_text,
-    )
+    source = opened(arguments)
     print(source)
     check_column(arguments.cluster, source.names, "--cluster")
     formula = arguments.formula or _formula(arguments, source)
@@ -155,7 +161,7 @@ def _run(arguments: argparse.Namespace, report: Path | None) -> None:
         arguments.cluster,
         budget,
         fdr=arguments.fdr,
-        background=_background(arguments.background),
+        background=background(arguments.background),
         null=arguments.null,
         ridge=arguments.ridge,
         ridge_fixed=arguments.ridge_fixed,
@@ -167,22 +173,12 @@ def _run(arguments: argparse.Namespace, report: Path | None) -> None:
         random=arguments.random,
         verbose=sys.stderr.isatty(),
     )
+    assert isinstance(model, FittedModel)  # counts went another way
     if report is not None:  # first: whoever reads the output may stop reading
         write_report(model, report, source=str(source))
     print(f"\n{model.summary(top=arguments.top)}")
     if report is not None:
         print(f"\nreport: {report.resolve().as_uri()}")
-
-
-def _background(text: str) -> float | str:
-    if text in ("auto", "none"):
-        return text
-    try:
-        return float(text)
-    except ValueError:
-        raise ValueError(
-            f"--background must be auto, none or a number, got {text!r}: auto estimates it."
-        ) from None
 
 
 def _budget(text: str) -> int | str | list[int]:

@@ -304,8 +304,19 @@ def doubtful_levels(name: str, levels: Iterable[str]) -> str:
     )
 
 
+_RATES = (
+    " Clusters' rates, without covariates, are compared by family='binomial' (--family binomial)."
+)
+_COUNTS = (
+    " Beside a column of expected numbers: family='poisson', expected=COLUMN (--expected COLUMN); "
+    "of trials: family='binomial', trials=COLUMN (--trials COLUMN)."
+)
+
+
 def outcome_note(y: np.ndarray, name: str) -> str:
     """Say of an outcome of two values, or of counts, that it is fitted as Gaussian; else nothing.
+
+    And what there is for it instead.
 
     Parameters
     ----------
@@ -320,12 +331,13 @@ def outcome_note(y: np.ndarray, name: str) -> str:
             f"Outcome {name} has two values, {low} and {high}, and is fitted as a number with "
             "Gaussian errors (a linear probability model): effects are differences of its mean, "
             "predictions can leave the range, and the errors' variance is not the same everywhere."
+            + (_RATES if (values == [0.0, 1.0]).all() else "")
         )
     whole = len(values) > 2 and values[0] >= 0 and np.all(values % 1 == 0)
     if whole and (values[0] == 0 or y.mean() < 30):
         return (
             f"Outcome {name} holds whole numbers from {values[0]:g} to {values[-1]:g}. If they are "
             "counts: they are fitted as numbers with Gaussian errors of one variance, not by a "
-            "Poisson model."
+            f"Poisson model.{_COUNTS}"
         )
     return ""

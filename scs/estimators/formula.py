@@ -16,11 +16,14 @@ import pandas as pd
 from scs.baselines import Fit, fit_gaussian
 from scs.data._quiet import quiet
 from scs.data.containers import column_name
+from scs.data.counts import counted_column
 from scs.data.design import Design, DesignWarning, refuse_other_kind, stacked
 from scs.data.frames import check_column
 from scs.data.labels import LabelWarning
 from scs.data.rows import INTERCEPT, ModelRows, model_rows, new_rows
+from scs.estimators.counts import fit_counts
 from scs.estimators.fitted import FittedModel, budget_grid
+from scs.estimators.fitted_counts import FittedCounts
 from scs.estimators.selection import (
     Selection,
     Settings,
@@ -62,8 +65,11 @@ def fit(
     random: str | None = None,
     validation: Any = None,
     method: str = "auto",
+    family: str = "gaussian",
+    expected: str | None = None,
+    trials: str | None = None,
     verbose: bool = False,
-) -> FittedModel:
+) -> FittedModel | FittedCounts:
     """Fit a regression, and name the clusters that differ by more than clusters do.
 
     All clusters differ a little, by normal effects u of a variance that is estimated; few differ by
@@ -138,12 +144,21 @@ def fit(
     validation : data frame, optional
         The paper's labelled validation rows, which choose the budget; used in the final fit too.
     method : see `scs.solve`
+    family : {"gaussian", "poisson", "binomial"}
+        Of counts the formula is ``"deaths ~ 1"``; rows of a cluster are summed, and ``budget``,
+        ``fdr``, ``background`` (tau^2 of the ratios, or the correlation of trials), ``gap`` (in
+        nats of log likelihood), ``time_limit``, ``missing`` and ``level`` apply.
+    expected : str, optional
+        Poisson: column of expected numbers from a risk model, or of exposures.
+    trials : str, optional
+        Binomial: column of trials; None: every row is one, with an outcome of 0 or 1.
     verbose : bool
         Say on stderr what is being done.
 
     Returns
     -------
     FittedModel
+        `FittedCounts` where ``family`` is one of counts.
 
     Raises
     ------
@@ -161,6 +176,37 @@ def fit(
     >>> scs.fit("y ~ 1", table, "school", budget=1).selected.tolist()
     ['c']
     """
+    if family != "gaussian":
+        regression = {
+            "null": (null, "normal"),
+            "ridge": (ridge, None),
+            "ridge_fixed": (ridge_fixed, 0.0),
+            "bootstrap": (bootstrap, 0),
+            "random": (random, None),
+            "validation": (validation, None),
+            "method": (method, "auto"),
+        }
+        _refuse_with_counts(family, regression)
+        return fit_counts(
+            data,
+            groups,
+            counted_column(formula, data),
+            family=family,
+            expected=expected,
+            trials=trials,
+            budget=budget,
+            fdr=fdr,
+            background=background,
+            gap=gap,
+            time_limit=time_limit,
+            missing=missing,
+            level=level,
+            verbose=verbose,
+        )
+    if expected is not None or trials is not None:
+        raise ValueError(
+            "expected and trials are of counts: say family='poisson' or family='binomial'."
+        )
     settings = _settings(
         budget=budget,
         fdr=fdr,
@@ -233,6 +279,13 @@ def fit(
         rows=as_read if len(rows.design.y) <= _TREE_ROWS else _sampled(rows, seed),
         seed=settings.seed,
     )
+
+
+def _refuse_with_counts(family: str, given: Mapping[str, tuple[Any, Any]]) -> None:
+    """Refuse options of regressions, which a fit of counts would pass over in silence."""
+    for name, (value, default) in given.items():
+        if value is not default and value != default:
+            raise ValueError(f"{name}: it is of Gaussian fits: leave it out with {family!r}.")
 
 
 def _tell(verbose: bool, what: str) -> None:

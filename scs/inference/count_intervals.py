@@ -95,7 +95,9 @@ def count_intervals(
     Conditional limits as of Lee et al. (2016) for normal variables, here of the counts' own law.
     """
     tail = (1.0 - level) / 2.0
-    furthest = observed if region is None else np.maximum(observed, np.minimum(region[1], _big(size)))
+    furthest = (
+        observed if region is None else np.maximum(observed, np.minimum(region[1], _big(size)))
+    )
     top = np.minimum(4.0 * (furthest + 50.0) / size, most)
 
     def solved(share: float) -> np.ndarray:

@@ -23,7 +23,10 @@ class CountLaw(Protocol):
         """Variance of a level estimated from so much, in the background's unit."""
 
     def deviation(self, units: Units, level: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """The count's deviation on Anscombe's scale of stable variance, and that variance."""
+        """Return deviations on Anscombe's scale of stable variance, and that variance."""
+
+    def reached(self, size: np.ndarray, level: float, deviation: np.ndarray) -> np.ndarray:
+        """Return the ratio or rate that has a deviation."""
 
     def lower(self, x, size, level, variance) -> np.ndarray:
         """P(X <= x)."""
@@ -34,7 +37,7 @@ class CountLaw(Protocol):
 
 def law_of(family: str) -> CountLaw:
     """Return the law of a family's counts."""
-    return {"poisson": GammaPoissonLaw(), "binomial": BetaBinomialLaw()}[family]
+    return GammaPoissonLaw() if family == "poisson" else BetaBinomialLaw()
 
 
 def mid_tails(
@@ -73,13 +76,17 @@ class GammaPoissonLaw:
         roots = np.sqrt(units.observed + 0.375) - np.sqrt(mean + 0.125)
         return 2.0 * roots / np.sqrt(mean), 1.0 / mean
 
+    def reached(self, size: np.ndarray, level: float, deviation: np.ndarray) -> np.ndarray:
+        """Return O / E at a deviation."""
+        mean = size * level
+        root = np.sqrt(mean + 0.125) + deviation * np.sqrt(mean) / 2.0
+        return np.maximum(np.maximum(root, 0.0) ** 2 - 0.375, 0.0) / size
+
     def lower(self, x, size, level, variance) -> np.ndarray:
         """P(X <= x)."""
         x, mean, shape, z = self._shaped(x, size, level, variance)
         k = np.maximum(x, 0.0) + 1.0
-        found = np.where(
-            variance > 0, special.betaincc(k, shape, z), special.gammaincc(k, mean)
-        )
+        found = np.where(variance > 0, special.betaincc(k, shape, z), special.gammaincc(k, mean))
         return np.where(x < 0, 0.0, found)
 
     def upper(self, x, size, level, variance) -> np.ndarray:
@@ -112,6 +119,11 @@ class BetaBinomialLaw:
         rate = (units.observed + 0.375) / (units.size + 0.75)
         angle = np.arcsin(np.sqrt(rate)) - np.arcsin(np.sqrt(level))
         return 2.0 * angle, 1.0 / (units.size + 0.5)
+
+    def reached(self, size: np.ndarray, level: float, deviation: np.ndarray) -> np.ndarray:
+        """Return O / n at a deviation."""
+        angle = np.clip(np.arcsin(np.sqrt(level)) + deviation / 2.0, 0.0, np.pi / 2.0)
+        return np.clip(np.sin(angle) ** 2 * (size + 0.75) - 0.375, 0.0, size) / size
 
     def lower(self, x, size, level, variance) -> np.ndarray:
         """P(X <= x)."""

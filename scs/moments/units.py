@@ -58,9 +58,7 @@ class Units:
             )
 
     @classmethod
-    def from_arrays(
-        cls, observed: Any, size: Any, clusters: Any, family: str = "poisson"
-    ) -> Units:
+    def from_arrays(cls, observed: Any, size: Any, clusters: Any, family: str = "poisson") -> Units:
         """Check the counts of rows, and sum them by cluster.
 
         Parameters
@@ -87,13 +85,18 @@ class Units:
 
     @classmethod
     def summed(
-        cls, observed: np.ndarray, size: np.ndarray, codes: np.ndarray, labels: np.ndarray,
+        cls,
+        observed: np.ndarray,
+        size: np.ndarray,
+        codes: np.ndarray,
+        labels: np.ndarray,
         family: str,
     ) -> Units:
         """Sum checked rows by cluster; ``codes`` are indices into ``labels``."""
         n = len(labels)
-        sums = (np.bincount(codes, weights=w, minlength=n) for w in (observed, size))
-        return cls(*sums, labels, family, len(codes))
+        counted = np.bincount(codes, weights=observed, minlength=n)
+        sized = np.bincount(codes, weights=size, minlength=n)
+        return cls(counted, sized, labels, family, len(codes))
 
     def __add__(self, other: Units) -> Units:
         if self.family != other.family:
@@ -101,8 +104,9 @@ class Units:
         refuse_other_kind(self.labels, other.labels)
         labels = joined_labels([self.labels, other.labels])
         codes, labels = as_clusters(labels, len(labels))
-        both = (np.concatenate(each) for each in zip(*((u.observed, u.size) for u in (self, other))))
-        found = Units.summed(*both, codes, labels, self.family)
+        observed = np.concatenate([self.observed, other.observed])
+        size = np.concatenate([self.size, other.size])
+        found = Units.summed(observed, size, codes, labels, self.family)
         return Units(found.observed, found.size, labels, self.family, self.n_rows + other.n_rows)
 
     @property

@@ -52,7 +52,7 @@ class Losses(Protocol):
         """By how much h_k(t) + h_k'(t) d can be wrong for |d| <= reach, shape (K,)."""
 
     def level(self, t: float) -> float:
-        """The common ratio of observed to expected, or the common rate."""
+        """Return the common ratio of observed to expected, or the common rate."""
 
 
 def losses(units: Units, background: float = 0.0) -> Losses:
