@@ -19,6 +19,7 @@ if TYPE_CHECKING:  # for type checkers, and for those who look where a name come
     from scs.data.labels import LabelWarning
     from scs.estimators.fitted import FittedModel
     from scs.estimators.formula import fit
+    from scs.estimators.loading import load
     from scs.estimators.sklearn import SignificantClusterRegressor, SignificantClusterRegressorCV
     from scs.inference.outliers import Outliers, detect_outliers
     from scs.moments.moments import Moments, SlopeMoments
@@ -44,6 +45,7 @@ __all__ = [
     "fit",
     "lmm_gaussian",
     "lmm_laplace",
+    "load",
     "load_mice",
     "load_student",
     "ols",
@@ -72,6 +74,7 @@ _WHERE = {
     "fit": "scs.estimators.formula",
     "lmm_gaussian": "scs.baselines",
     "lmm_laplace": "scs.baselines",
+    "load": "scs.estimators.loading",
     "load_mice": "scs.paper.datasets",
     "load_student": "scs.paper.datasets",
     "ols": "scs.baselines",

@@ -21,6 +21,7 @@ from scs.data.frames import check_column
 from scs.data.labels import LabelWarning
 from scs.data.rows import INTERCEPT, ModelRows, model_rows, new_rows
 from scs.estimators.fitted import FittedModel, budget_grid
+from scs.estimators.robust import RobustCovariance
 from scs.estimators.selection import (
     Selection,
     Settings,
@@ -30,6 +31,7 @@ from scs.estimators.selection import (
     checked_theta,
     select,
 )
+from scs.estimators.smoother import Smoother
 from scs.estimators.standard import Standard
 from scs.inference.bootstrap import Bootstrap
 from scs.inference.bootstrap import bootstrap as resample
@@ -210,6 +212,14 @@ def fit(
     by_rows, by_clusters = _resampled(
         rows, standard, found, solution, settings, bootstrap, level, say
     )
+    support = found.solution.support
+    robust = None
+    if not slopes and not settings.ridge_fixed:
+        smoother = Smoother.of(
+            inner, support, theta=solution.theta, ridge=found.ridge, ridge_fixed=0.0
+        )
+        solved_in = standard.design(rows.design)
+        robust = RobustCovariance.of(solved_in, found.solution.beta, smoother, len(support))
     return FittedModel(
         formula=formula,
         groups=groups,
@@ -227,6 +237,7 @@ def fit(
         boot_clusters=by_clusters,
         rows=as_read if len(rows.design.y) <= _TREE_ROWS else _sampled(rows, seed),
         seed=settings.seed,
+        robust=robust,
     )
 
 

@@ -242,7 +242,7 @@ def _mixed_model(model: FittedModel) -> str:
 def _new_rows(model: FittedModel) -> str:
     if model.tree is None:
         return paragraph("No covariate tells new rows apart: they get the clusters' mean effect.")
-    sampled = len(model.rows.design.y)
+    sampled = int(model.tree.tree_.n_node_samples[0])
     grown = f", grown on {sampled:,} rows drawn from all" if sampled < model.moments.n_rows else ""
     intro = (
         "Rows of no known cluster get an effect from a classification tree: the mean effect of the "
