@@ -70,6 +70,7 @@ def add_parser(commands: argparse._SubParsersAction) -> None:
         help="on the effects (default: next to none; 1 without a background, but by --budget fdr)",
     )
     add("--ridge-fixed", type=float, default=0.0, metavar="MU", help=_RIDGE_FIXED)
+    add("--min-rows", type=int, default=1, metavar="N", help="set smaller clusters apart, unnamed")
     add("--missing", choices=["refuse", "drop"], default="refuse", help="rows that miss a value")
     add("--bootstrap", type=int, default=0, metavar="N", help=_BOOTSTRAP)
     add("--gap", type=float, default=1e-6, help="gap to prove (default: 1e-6)")
@@ -151,6 +152,7 @@ def _run(
         bootstrap=arguments.bootstrap,
         seed=arguments.seed,
         random=arguments.random,
+        min_rows=arguments.min_rows,
         verbose=sys.stderr.isatty(),
     )
     if report is not None:  # first: whoever reads the output may stop reading

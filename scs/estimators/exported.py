@@ -40,11 +40,18 @@ def document(model: FittedModel, *, source: str = "", notes: Sequence[str] = ())
         "model": records(model.glance())[0],
         "coefficients": records(model.tidy().assign(std_error_cr2=robust)),
         "clusters": records(model.tidy("clusters")),
+        "set_apart": _set_apart(model),
         "data": [list(pair) for pair in summary.data_notes(model)],
         "certificate": [list(pair) for pair in summary.certificate_notes(model)],
         "remarks": summary.remarks(model),
         "notes": list(notes),
     }
+
+
+def _set_apart(model: FittedModel) -> list[dict[str, Any]]:
+    if model.apart is None or model.rows.slopes is not None:
+        return []
+    return records(model.set_apart.rename_axis("cluster").reset_index())
 
 
 def as_json(value: Any) -> str:

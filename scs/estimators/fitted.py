@@ -71,6 +71,10 @@ class FittedModel(FitRecord):
         Cluster-robust covariances of the coefficients; None with random slopes or a ridge on them.
     grown : ClusterTree or None
         The tree for new rows of a model that was loaded, which holds no rows to grow it on.
+    min_rows : int
+        Clusters of fewer rows were set apart.
+    apart : Moments or None
+        Of these clusters.
     """
 
     @property

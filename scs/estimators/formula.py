@@ -31,6 +31,7 @@ from scs.estimators.selection import (
     checked_theta,
     select,
 )
+from scs.estimators.small import checked_min_rows, without_small
 from scs.estimators.smoother import Smoother
 from scs.estimators.standard import Standard
 from scs.inference.bootstrap import Bootstrap
@@ -64,6 +65,7 @@ def fit(
     random: str | None = None,
     validation: Any = None,
     method: str = "auto",
+    min_rows: int = 1,
     verbose: bool = False,
 ) -> FittedModel:
     """Fit a regression, and name the clusters that differ by more than clusters do.
@@ -140,6 +142,10 @@ def fit(
     validation : data frame, optional
         The paper's labelled validation rows, which choose the budget; used in the final fit too.
     method : see `scs.solve`
+    min_rows : int
+        Clusters of fewer rows are set apart, as packages for profiling do: they are no part of the
+        fit and cannot be named; ``set_apart`` has their deviations from it. With few rows a cluster
+        is named for a large error as easily as for a large effect.
     verbose : bool
         Say on stderr what is being done.
 
@@ -179,7 +185,11 @@ def fit(
         raise ValueError(f"bootstrap must be a whole number, 0 or more, got {bootstrap!r}.")
     say = partial(_tell, verbose)
     groups = column_name(groups, "groups")
+    min_rows = checked_min_rows(min_rows)
+    if min_rows > 1 and validation is not None:
+        raise ValueError("min_rows with validation: leave small clusters out of both tables.")
     as_read = model_rows(formula, data, groups, missing=missing, random=random)
+    as_read, apart = without_small(as_read, min_rows)
     rows = _in_order(as_read)  # what is computed must not depend on the order of rows
     slopes = rows.slopes is not None
     if slopes:
@@ -212,14 +222,6 @@ def fit(
     by_rows, by_clusters = _resampled(
         rows, standard, found, solution, settings, bootstrap, level, say
     )
-    support = found.solution.support
-    robust = None
-    if not slopes and not settings.ridge_fixed:
-        smoother = Smoother.of(
-            inner, support, theta=solution.theta, ridge=found.ridge, ridge_fixed=0.0
-        )
-        solved_in = standard.design(rows.design)
-        robust = RobustCovariance.of(solved_in, found.solution.beta, smoother, len(support))
     return FittedModel(
         formula=formula,
         groups=groups,
@@ -237,8 +239,22 @@ def fit(
         boot_clusters=by_clusters,
         rows=as_read if len(rows.design.y) <= _TREE_ROWS else _sampled(rows, seed),
         seed=settings.seed,
-        robust=robust,
+        robust=_robust(rows, standard, found, inner),
+        min_rows=min_rows,
+        apart=apart,
     )
+
+
+def _robust(
+    rows: ModelRows, standard: Standard, found: Selection, inner: Moments | SlopeMoments
+) -> RobustCovariance | None:
+    """Return cluster-robust covariances; None with random slopes or a ridge on coefficients."""
+    s = found.solution
+    if isinstance(inner, SlopeMoments) or (standard.transform is None and rows.design.names):
+        return None
+    smoother = Smoother.of(inner, s.support, theta=s.theta, ridge=found.ridge, ridge_fixed=0.0)
+    solved_in = standard.design(rows.design)
+    return RobustCovariance.of(solved_in, s.beta, smoother, len(s.support))
 
 
 def _tell(verbose: bool, what: str) -> None:

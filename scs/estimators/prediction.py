@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
-from scs.data.design import Design, find_labels
+from scs.data.design import find_labels
 from scs.data.frames import as_frame
 from scs.data.rows import new_outcome, new_rows
 from scs.inference.background import Between
@@ -41,16 +41,6 @@ def error_df(model: FittedModel) -> float:
     return float(df) if df.ndim == 0 else Between.from_moments(model.inner).df
 
 
-def solved_columns(model: FittedModel, X: np.ndarray) -> np.ndarray:
-    """Return rows of the design matrix in the columns solved in, the intercept's included."""
-    nothing = np.zeros(len(X), dtype=np.intp)
-    rows = Design(X, np.zeros(len(X)), nothing, nothing[:1], model.rows.design.names)
-    columns = model.standard.design(rows).X
-    if not model.rows.intercept:
-        return columns
-    return np.column_stack([np.ones(len(X)), columns])
-
-
 def known_clusters(model: FittedModel, new_data: Any) -> np.ndarray:
     """Return the cluster of each new row as an index into the labels, -1 for another or none."""
     frame = as_frame(new_data, "new_data")
@@ -71,7 +61,7 @@ def with_interval(model: FittedModel, new_data: Any, level: float) -> pd.DataFra
     X = new_rows(model.rows, new_data, "new_data")
     where = known_clusters(model, new_data)
     predicted = model.predict(new_data)
-    spread = model.smoother.variance(solved_columns(model, X), where)
+    spread = model.smoother.variance(model.standard.rows(X), where)
     variance = found.var_e * (1.0 + spread)
     new = where < 0
     if new.any():
@@ -135,7 +125,7 @@ def _of_fitted_rows(model: FittedModel) -> pd.DataFrame:
     effects, slopes = model.solution.cluster_effects[design.codes], model.rows.slopes
     if slopes is None:
         fitted = fixed + effects
-        leverage = model.smoother.leverage(solved_columns(model, design.X), design.codes)
+        leverage = model.smoother.leverage(model.standard.rows(design.X), design.codes)
     else:
         fitted = fixed + slopes.scale.added(slopes.Z, effects)
         leverage = np.full(len(fixed), np.nan)

@@ -44,6 +44,8 @@ class FitRecord:
     seed: int
     robust: RobustCovariance | None = field(default=None, repr=False)
     grown: ClusterTree | None = field(default=None, repr=False)
+    min_rows: int = 1
+    apart: Moments | None = field(default=None, repr=False)
 
     @property
     def chosen_by(self) -> str:
@@ -196,6 +198,35 @@ class FitRecord:
             return self.selection.inference.var_e
         free = self.inner.n_rows - self.inner.n_columns - np.count_nonzero(self.solution.gamma)
         return self.residual_squares / free if free > 0 else float("nan")
+
+    @property
+    def set_apart(self) -> pd.DataFrame:
+        """Clusters of fewer than ``min_rows`` rows, which are no part of the fit, by label.
+
+        ``rows``; ``deviation``, their mean residual before any effect; ``std_error``, its standard
+        deviation about the fit for a cluster like the others, background and all.
+
+        Raises
+        ------
+        ValueError
+            The model has random slopes.
+        """
+        self._intercept_alone("set_apart")
+        m, columns = self.apart, ["rows", "deviation", "std_error"]
+        if m is None:
+            return pd.DataFrame(columns=columns, index=pd.Index([], name=self.groups), dtype=float)
+        first = int(self.rows.intercept)
+        X = self.standard.rows(m.mean_x[:, first:])
+        nobody = np.full(len(m.n), -1, dtype=np.intp)
+        variance = self.smoother.variance(X, nobody) + 1.0 / m.n
+        return pd.DataFrame(
+            {
+                "rows": m.n.astype(int),
+                "deviation": m.mean_y - m.mean_x @ self._beta,
+                "std_error": np.sqrt(self.var_e * variance),
+            },
+            index=pd.Index(m.labels, name=self.groups, tupleize_cols=False),
+        )
 
     @property
     def residual_squares(self) -> float:

@@ -161,6 +161,16 @@ def _selections(model: FittedModel, top: int) -> list[tuple[str, pd.DataFrame, i
     return found
 
 
+def _set_apart(model: FittedModel, top: int) -> pd.DataFrame | None:
+    """Return the clusters set apart that deviate most in their standard errors, or None."""
+    if model.apart is None or model.rows.slopes is not None:
+        return None
+    table = model.set_apart
+    far = (table["deviation"] / table["std_error"]).abs()
+    kept = far.sort_values(ascending=False, kind="stable").index[:top]
+    return table[table.index.isin(kept)].rename(columns={"std_error": "s.d."})
+
+
 def _effect_title(name: str) -> str:
     return "intercept" if name == INTERCEPT else f"slope of {name}"
 
@@ -193,6 +203,9 @@ def data_notes(model: FittedModel) -> list[tuple[str, str]]:
             f"{m.n_clusters:,} by {model.groups}, {sizes} row{'' if largest == 1 else 's'} each",
         ),
     ]
+    if model.apart is not None:
+        few = f"{len(model.apart.n):,} clusters of fewer than {model.min_rows:,} rows"
+        notes.append(("set apart", f"{few} ({model.apart.n_rows:,} rows): not fitted, not named"))
     notes += [("read", text) for text in rows.notes]
     for coding in rows.codings:
         reference = f"reference {coding.reference}" if coding.reference else "no reference"
@@ -408,6 +421,8 @@ def as_text(model: FittedModel, *, top: int = 25) -> str:
     for title, shown, left in selections:
         table = _aligned(shown) if len(shown) else "  not shown" if left else "  none"
         parts += [title, table, line]
+    if (beside := _set_apart(model, top)) is not None:
+        parts += [f"Set apart (fewer than {model.min_rows:,} rows)", _aligned(beside), line]
     parts += ["Coefficients", _aligned(fixed_effects(model)), line]
     if model.lmm is not None:
         parts += ["Gaussian LMM (REML), for comparison", _aligned(variance_components(model))]
@@ -424,6 +439,10 @@ def as_html(model: FittedModel, *, top: int = 25) -> str:
         f"<p>{escape(finding(model))}</p>",
         pairs_html(data_notes(model) + certificate_notes(model), "Fit and certificate"),
         *(table_html(shown, title) for title, shown, _ in selections),
+    ]
+    if (beside := _set_apart(model, top)) is not None:
+        parts.append(table_html(beside, f"Set apart (fewer than {model.min_rows:,} rows)"))
+    parts += [
         table_html(fixed_effects(model), "Coefficients"),
     ]
     if model.lmm is not None:
