@@ -14,6 +14,12 @@ def add_parser(commands: argparse._SubParsersAction) -> None:
     add = parser.add_argument
     add("model", metavar="MODEL", help="a file that scs fit --save wrote")
     add("--top", type=int, default=25, metavar="N", help="selected clusters shown (default: 25)")
+    add(
+        "--style",
+        choices=["text", "markdown", "latex", "html"],
+        default="text",
+        help="what it is written for (default: text)",
+    )
     add("--json", action="store_true", help="one JSON document, as of scs fit --json")
     parser.set_defaults(command=run)
 
@@ -29,6 +35,9 @@ def run(arguments: argparse.Namespace) -> None:
         model, about = load(arguments.model), read_about(arguments.model)
         if arguments.json:
             print(as_json(document(model, source=about["note"])))
+            return
+        if arguments.style != "text":
+            print(model.summary(top=arguments.top, style=arguments.style))
             return
         by = f"saved by version {about['version']}"
         print(f"{about['note']}\n{by}" if about["note"] else by)

@@ -13,12 +13,13 @@ from sklearn.tree import DecisionTreeClassifier
 
 from scs.data._quiet import quiet
 from scs.data.rows import new_rows, new_slopes
-from scs.estimators import summary
 from scs.estimators.prediction import augmented, known_clusters, with_interval
 from scs.estimators.record import FitRecord
 from scs.estimators.saved import write_model
+from scs.estimators.summary import finding
 from scs.estimators.tidy import glanced, tidied
 from scs.estimators.trees import ClusterTree, tree_of_rows
+from scs.estimators.written import STYLES
 from scs.moments.moments import Moments
 from scs.solvers import check_budgets, solve_path
 
@@ -268,7 +269,7 @@ class FittedModel(FitRecord):
         """
         bare = replace(self, rows=self.rows.without_rows(), grown=self._tree)
         about = {"formula": self.formula, "groups": self.groups, "note": note}
-        write_model(path, bare, {**about, "found": summary.finding(self)})
+        write_model(path, bare, {**about, "found": finding(self)})
 
     def path(self, budgets: Any = None, *, gap: float = 1e-4, time_limit: float = 30.0):
         """Solve the same rows for other budgets.
@@ -312,21 +313,30 @@ class FittedModel(FitRecord):
         )
         return tuple(map(self.standard.solution, found))
 
-    def summary(self, *, top: int = 25) -> str:
-        """Return the fit as text: data, certificate, coefficients, selected clusters, the LMM.
+    def summary(self, *, top: int = 25, style: str = "text") -> str:
+        """Return the fit in words: data, certificate, coefficients, selected clusters, the LMM.
 
         Parameters
         ----------
         top : int
             Selected clusters shown at most, those of the largest effects.
+        style : {"text", "markdown", "latex", "html"}
+            What it is written for; LaTeX needs no package, HTML is a fragment.
+
+        Raises
+        ------
+        ValueError
+            Another style, or a negative ``top``.
         """
-        return summary.as_text(self, top=top)
+        if style not in STYLES:
+            raise ValueError(f"style must be one of {tuple(STYLES)}, got {style!r}.")
+        return STYLES[style](self, top=top)
 
     def __str__(self) -> str:
         return self.summary()
 
     def _repr_html_(self) -> str:
-        return summary.as_html(self)
+        return STYLES["html"](self)
 
     def _assigned(self, X: np.ndarray) -> np.ndarray:
         """Effects of rows of no known cluster: averages weighted by the tree's class shares."""

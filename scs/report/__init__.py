@@ -25,13 +25,11 @@ from scs.estimators.summary import (
     fixed_effects,
     icc_text,
     largest,
-    pairs_html,
     remarks,
     selected_clusters,
-    share,
-    table_html,
     variance_components,
 )
+from scs.estimators.tables import pairs_html, share, table_html
 from scs.report import charts
 from scs.report.caterpillar import caterpillar, caterpillar_text, everyone
 from scs.report.funnel import funnel_chart, funnel_of, funnel_text
