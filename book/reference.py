@@ -60,7 +60,16 @@ def directive(module: str, name: str) -> str:
         return f".. autodata:: {home}.{name}\n   :no-value:"
     if issubclass(thing, Warning):
         return f".. autoexception:: {full}"
-    return f".. autoclass:: {full}\n   :members:"
+    members = "\n   :members:" + (
+        "\n   :inherited-members: object" if module == "scs" and _inherits(thing) else ""
+    )
+    return f".. autoclass:: {full}{members}"
+
+
+def _inherits(thing: type) -> bool:
+    """Say whether an object has members of a base of ours that has no page of its own."""
+    bases = thing.__mro__[1:]
+    return any(b.__module__.startswith("scs.") and b.__name__ not in scs.__all__ for b in bases)
 
 
 def _page(title: str, directives: list[str]) -> str:

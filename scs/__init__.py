@@ -20,6 +20,7 @@ if TYPE_CHECKING:  # for type checkers, and for those who look where a name come
     from scs.estimators.fitted import FittedModel
     from scs.estimators.fitted_counts import FittedCounts
     from scs.estimators.formula import fit
+    from scs.estimators.loading import load
     from scs.estimators.sklearn import SignificantClusterRegressor, SignificantClusterRegressorCV
     from scs.inference.outliers import Outliers, detect_outliers
     from scs.moments.moments import Moments, SlopeMoments
@@ -46,6 +47,7 @@ __all__ = [
     "fit",
     "lmm_gaussian",
     "lmm_laplace",
+    "load",
     "load_mice",
     "load_student",
     "ols",
@@ -75,6 +77,7 @@ _WHERE = {
     "fit": "scs.estimators.formula",
     "lmm_gaussian": "scs.baselines",
     "lmm_laplace": "scs.baselines",
+    "load": "scs.estimators.loading",
     "load_mice": "scs.paper.datasets",
     "load_student": "scs.paper.datasets",
     "ols": "scs.baselines",

@@ -16,10 +16,14 @@ from importlib.metadata import version
 
 from scs import __distribution__
 from scs._loading import STOPPED
-from scs.cli import data, execute, fit, new_chapter, results, run
+from scs.cli import data, execute, fit, new_chapter, predict, results, run, show
 from scs.data.errors import UsageError
 
-_COMMANDS = (fit, run, execute, results, new_chapter, data)
+_CODES = (
+    "Exit codes: 0 done (that nobody can be named is an answer too), 2 something that you can "
+    "mend, said in one line with the remedy, 130 stopped by Ctrl-C."
+)
+_COMMANDS = (fit, predict, show, run, execute, results, new_chapter, data)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -55,7 +59,9 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="scs", description="Significant cluster selection.")
+    parser = argparse.ArgumentParser(
+        prog="scs", description="Significant cluster selection.", epilog=_CODES
+    )
     parser.add_argument("--version", action="version", version=f"scs {version(__distribution__)}")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     for each in _COMMANDS:

@@ -5,10 +5,8 @@ from __future__ import annotations
 import argparse
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    from scs.data.tables import Source
+from scs.cli.reading import opened
 
 # Options of regressions, with what they are when nobody gives them.
 _REGRESSION: dict[str, object] = {
@@ -22,6 +20,10 @@ _REGRESSION: dict[str, object] = {
     "ridge": None,
     "ridge_fixed": 0.0,
     "bootstrap": 0,
+    "min_rows": 1,
+    "save": None,
+    "csv": None,
+    "json": False,
 }
 
 
@@ -62,7 +64,7 @@ def counted_family(arguments: argparse.Namespace) -> str | None:
     return family
 
 
-def run_counts(arguments: argparse.Namespace, family: str, report: Path | None) -> None:
+def run_counts(arguments: argparse.Namespace, path: str, family: str, report: Path | None) -> None:
     """Read the columns of counts, fit, print, and write the report."""
     from scs.data.frames import check_column
     from scs.data.tables import read_columns
@@ -76,7 +78,7 @@ def run_counts(arguments: argparse.Namespace, family: str, report: Path | None) 
             raise ValueError(
                 f"--budget must be a whole number, fdr or auto with counts, got {budget!r}."
             ) from None
-    source = opened(arguments)
+    source = opened(arguments, path)
     print(source)
     columns = {}
     for option in ("cluster", "observed", "expected", "trials"):
@@ -107,20 +109,6 @@ def run_counts(arguments: argparse.Namespace, family: str, report: Path | None) 
     print(f"\n{model.summary(top=arguments.top)}")
     if report is not None:
         print(f"\nreport: {report.resolve().as_uri()}")
-
-
-def opened(arguments: argparse.Namespace) -> Source:
-    """Open the table as the options say."""
-    from scs.data.tables import open_table
-
-    return open_table(
-        arguments.table,
-        delimiter=arguments.delimiter,
-        decimal=arguments.decimal,
-        encoding=arguments.encoding,
-        missing=arguments.na,
-        keep_na_text=arguments.keep_na_text,
-    )
 
 
 def background(text: str) -> float | str:

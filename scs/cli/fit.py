@@ -3,22 +3,21 @@
 from __future__ import annotations
 
 import argparse
-import re
 import shlex
 import sys
-import warnings
-from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from scs._loading import loaded
-from scs.cli.counts import background, counted_family, opened, run_counts
+from scs.cli.counts import background, counted_family, run_counts
+from scs.cli.reading import add_reading, opened, said_in_one_line, table_at, target
 from scs.data.errors import UsageError
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
     from scs.data.tables import Source
+    from scs.estimators.fitted import FittedModel
 
 _BOOTSTRAP = "resamples beside: how often each is selected, intervals of coefficients (default: 0)"
 _BUDGET = (
@@ -56,7 +55,7 @@ def add_parser(commands: argparse._SubParsersAction) -> None:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     add = parser.add_argument
-    add("table", metavar="TABLE", help="a CSV or Parquet file")
+    add("table", metavar="TABLE", help="a CSV or Parquet file, or - for standard input")
     add("--outcome", metavar="COL", help="column to explain, a number")
     add("--cluster", metavar="COL", required=True, help="column of cluster labels")
     add("--covariates", metavar="COL", nargs="*", help="columns to allow for (default: all others)")
@@ -79,6 +78,7 @@ def add_parser(commands: argparse._SubParsersAction) -> None:
         help="on the effects (default: next to none; 1 without a background, but by --budget fdr)",
     )
     add("--ridge-fixed", type=float, default=0.0, metavar="MU", help=_RIDGE_FIXED)
+    add("--min-rows", type=int, default=1, metavar="N", help="set smaller clusters apart, unnamed")
     add("--missing", choices=["refuse", "drop"], default="refuse", help="rows that miss a value")
     add("--bootstrap", type=int, default=0, metavar="N", help=_BOOTSTRAP)
     add("--gap", type=float, default=1e-6, help="gap to prove (default: 1e-6)")
@@ -92,38 +92,30 @@ def add_parser(commands: argparse._SubParsersAction) -> None:
     add("--seed", type=int, default=0, help="of folds and resamples (default: 0)")
     add("--top", type=int, default=25, metavar="N", help="selected clusters shown (default: 25)")
     add("--report", metavar="FILE", help="write one self-contained HTML page")
-    add("--delimiter", default="", metavar="C", help="of a CSV file: one character, or tab")
-    add("--decimal", default="", metavar="C", help="of a CSV file: . or ,")
-    add("--encoding", default="", help="of a CSV file: utf-8, latin-1, ...")
-    add("--na", metavar="TEXT", nargs="+", default=[], help="also missing in a CSV file, such as .")
-    add("--keep-na-text", action="store_true", help="NA, null ... are text in columns of text")
+    add("--save", metavar="FILE", help="write the model, for scs predict and scs show")
+    add("--csv", metavar="FILE", help="write all clusters as CSV")
+    add("--json", action="store_true", help="print one JSON document, and nothing else")
+    add_reading(parser)
     parser.set_defaults(command=run)
 
 
 def run(arguments: argparse.Namespace) -> None:
     """Read, fit, print, and write the report."""
-    report = _report_path(arguments.report)
+    report = target("--report", arguments.report)
+    files = {name: target(f"--{name}", getattr(arguments, name)) for name in ("save", "csv")}
     if report is not None and _has_slopes(arguments):
         raise UsageError("--report: it shows a random intercept alone: leave out --random.")
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("always", UserWarning)  # each is shown once, by its text
-            warnings.showwarning = _show_once(set())
-            _run(arguments, report)
-    except KeyboardInterrupt:
-        raise UsageError(
-            "stopped: nothing was written. --budget N goes without the choice of a budget, "
-            "--bootstrap 0 without resamples."
-        ) from None
-    except (ValueError, TypeError) as error:
-        raise UsageError(_with_origin(str(error))) from error
-    except BrokenPipeError:
-        raise
-    except OSError as error:
-        raise UsageError(f"a file cannot be read or written ({error}): check it.") from error
+    stopped = (
+        "stopped: nothing was written. --budget N goes without the choice of a budget, "
+        "--bootstrap 0 without resamples."
+    )
+    with said_in_one_line(stopped) as notes, table_at(arguments.table) as path:
+        _run(arguments, path, {"report": report, **files}, notes)
 
 
-def _run(arguments: argparse.Namespace, report: Path | None) -> None:
+def _run(
+    arguments: argparse.Namespace, path: str, files: dict[str, Path | None], notes: list[str]
+) -> None:
     # Imported here: `scs --help` should not wait for the numerical libraries.
     from scs.data.frames import check_column
     from scs.data.tables import as_categories, read_columns
@@ -131,21 +123,23 @@ def _run(arguments: argparse.Namespace, report: Path | None) -> None:
     from scs.estimators.fitted import FittedModel
     from scs.estimators.formula import fit
 
+    report = files["report"]
     if report is not None:
         from scs.report import write_report
     loaded()
 
     family = counted_family(arguments)
     if family is not None:
-        run_counts(arguments, family, report)
+        run_counts(arguments, path, family, report)
         return
     if arguments.formula is not None:
         for option in ("outcome", "covariates", "exclude", "categorical"):
             if getattr(arguments, option):
                 raise ValueError(f"--{option}: --formula stands in its place: give one of them.")
     budget = _budget(arguments.budget)
-    source = opened(arguments)
-    print(source)
+    source = opened(arguments, path)
+    if not arguments.json:
+        print(source)
     check_column(arguments.cluster, source.names, "--cluster")
     formula = arguments.formula or _formula(arguments, source)
     cluster = arguments.cluster
@@ -171,14 +165,32 @@ def _run(arguments: argparse.Namespace, report: Path | None) -> None:
         bootstrap=arguments.bootstrap,
         seed=arguments.seed,
         random=arguments.random,
+        min_rows=arguments.min_rows,
         verbose=sys.stderr.isatty(),
     )
     assert isinstance(model, FittedModel)  # counts went another way
     if report is not None:  # first: whoever reads the output may stop reading
         write_report(model, report, source=str(source))
+    _write(model, files, str(source))
+    if arguments.json:
+        from scs.estimators.exported import as_json, document
+
+        print(as_json(document(model, source=str(source), notes=notes)))
+        return
     print(f"\n{model.summary(top=arguments.top)}")
     if report is not None:
         print(f"\nreport: {report.resolve().as_uri()}")
+
+
+def _write(model: FittedModel, files: dict[str, Path | None], source: str) -> None:
+    """Write the model and the table of all clusters where they are asked for."""
+    if files["save"] is not None:
+        model.save(files["save"], note=source)
+    if files["csv"] is not None:
+        from scs.data._whole import write_whole
+        from scs.estimators.exported import safe_csv
+
+        write_whole(files["csv"], safe_csv(model.tidy("clusters")))
 
 
 def _budget(text: str) -> int | str | list[int]:
@@ -213,20 +225,6 @@ def _doubt_row_numbers(table: pa.Table, arguments: argparse.Namespace) -> None:
 
 def _has_slopes(arguments: argparse.Namespace) -> bool:
     return arguments.random is not None and arguments.random.strip() != "1"
-
-
-def _report_path(text: str | None) -> Path | None:
-    """Check before the work, not after it, that the report can be written."""
-    if text is None:
-        return None
-    path = Path(text)
-    if not path.parent.is_dir():
-        raise UsageError(f"--report: no folder {str(path.parent)!r}: make it first.")
-    if path.is_dir():
-        raise UsageError(f"--report: {text!r} is a folder: name a file in it.")
-    if path.exists() and not path.is_file():
-        raise UsageError(f"--report: {text!r} is no plain file: name another one.")
-    return path
 
 
 def _formula(arguments: argparse.Namespace, source: Source) -> str:
@@ -266,22 +264,3 @@ def _formula(arguments: argparse.Namespace, source: Source) -> str:
         if name not in chosen:
             raise ValueError(f"--categorical: {name!r} is not among the covariates: add it there.")
     return f"{quoted(arguments.outcome)} ~ {' + '.join(map(quoted, chosen)) or '1'}"
-
-
-def _show_once(shown: set[str]) -> Callable[..., None]:
-    """Return a way to show each warning as a note, the first time only."""
-
-    def show(message, category, *_, **__) -> None:
-        # Ours are of users' data; those of numerical libraries are of their own insides.
-        if issubclass(category, UserWarning) and str(message) not in shown:
-            shown.add(str(message))
-            print(f"scs: note: {_with_origin(str(message))}", file=sys.stderr)
-
-    return show
-
-
-def _with_origin(message: str) -> str:
-    """Say where rows are counted from, in a message that names one: not the file's first line."""
-    if re.search(r"\brow \d", message) is None:
-        return message
-    return f"{message} (Rows are counted from 0, the first below the header.)"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import warnings
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import narwhals as nw
@@ -147,6 +147,12 @@ class ModelRows:
     written: Mapping[str, Convention] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
     outcome_note: str = ""
+
+    def without_rows(self) -> ModelRows:
+        """Return all that new rows need, without those that were fitted."""
+        d, slopes = self.design, self.slopes
+        design = Design(d.X[:0], d.y[:0], d.codes[:0], d.labels, d.names)
+        return replace(self, design=design, slopes=slopes and replace(slopes, Z=slopes.Z[:0]))
 
 
 def _outcome(left: Any, table: pd.DataFrame) -> np.ndarray:
@@ -306,6 +312,30 @@ def new_rows(rows: ModelRows, data: Any, name: str = "data") -> np.ndarray:
         A column is not there, holds missing values, or a category that fitting never saw.
     """
     return _new_matrix(rows.spec, rows.used, data, name, rows.intercept, rows.written)
+
+
+def new_outcome(rows: ModelRows, data: Any, name: str = "data") -> np.ndarray | None:
+    """Return the outcome of new rows, None where the table does not have its columns.
+
+    Raises
+    ------
+    ValueError, TypeError
+        It misses a value, or is no number.
+    """
+    frame = as_frame(data, name)
+    left, _ = parse(f"{rows.left} ~ 1", [])
+    try:
+        used = columns_of(left, list(frame.columns), name)
+    except ValueError:  # a column is not there
+        return None
+    table = as_pandas(frame, used)
+    counts = missing_counts(table)
+    if counts:
+        raise ValueError(
+            f"{name} has missing values ({listed(counts)}): fill them in, or leave these rows out."
+        )
+    table = read_by(table, rows.written)
+    return _outcome(left, table)
 
 
 def new_slopes(slopes: RandomSlopes, data: Any, name: str = "data") -> np.ndarray:

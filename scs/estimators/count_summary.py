@@ -8,15 +8,15 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
-from scs.estimators.summary import (
-    PROVED,
+from scs.estimators.summary import PROVED
+from scs.estimators.tables import (
     WIDTH,
-    _aligned,
-    _pairs,
-    _wrapped,
     number,
     pairs_html,
+    pairs_text,
     table_html,
+    table_text,
+    wrapped,
 )
 
 if TYPE_CHECKING:
@@ -191,11 +191,16 @@ def as_text(model: FittedCounts, *, top: int = 25) -> str:
     shown = furthest(model, table, top)
     title = f"Named clusters ({len(table)} of {model.units.n_units:,})"
     left = len(table) - len(shown)
-    text = _aligned(shown) if len(shown) else "  not shown" if left else "  none"
-    parts = ["Significant cluster selection", rule, _wrapped(finding(model)), line]
-    parts += [_pairs(data_notes(model)), line, "Certificate", _pairs(certificate_notes(model))]
+    text = table_text(shown) if len(shown) else "  not shown" if left else "  none"
+    parts = ["Significant cluster selection", rule, wrapped(finding(model)), line]
+    parts += [
+        pairs_text(data_notes(model)),
+        line,
+        "Certificate",
+        pairs_text(certificate_notes(model)),
+    ]
     parts += [line, title, text, line]
-    parts += [_wrapped(each) for each in remarks(model, left_out=left)]
+    parts += [wrapped(each) for each in remarks(model, left_out=left)]
     return "\n".join(parts)
 
 

@@ -2,35 +2,27 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, replace
 from functools import cached_property
-from math import ceil, log2
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 from sklearn.tree import DecisionTreeClassifier
 
-from scs.baselines import Fit
 from scs.data._quiet import quiet
-from scs.data.design import find_labels
-from scs.data.frames import as_frame
-from scs.data.rows import INTERCEPT, ModelRows, new_rows, new_slopes
-from scs.data.terms import repeated_columns
-from scs.estimators import summary
-from scs.estimators.selection import Selection
-from scs.estimators.standard import Standard
-from scs.estimators.trees import ClusterTree
-from scs.inference.bootstrap import Bootstrap
+from scs.data.rows import new_rows, new_slopes
+from scs.estimators.prediction import augmented, known_clusters, with_interval
+from scs.estimators.record import FitRecord
+from scs.estimators.saved import write_model
+from scs.estimators.summary import finding
+from scs.estimators.tidy import glanced, tidied
+from scs.estimators.trees import ClusterTree, tree_of_rows
+from scs.estimators.written import STYLES
 from scs.inference.effects import KINDS
 from scs.inference.fission import fission_intervals
-from scs.inference.folds import in_order
-from scs.inference.mundlak import WithinBetween, within_between
-from scs.moments.moments import Moments
-from scs.moments.rank import keep_columns
-from scs.solvers import Solution, Tuning, check_budgets, solve_path
-
-_TREE_CELLS = 10_000_000  # nodes x clusters: class shares that a tree keeps
+from scs.solvers import check_budgets, solve_path
 
 
 def budget_grid(n_clusters: int) -> list[int]:
@@ -44,7 +36,7 @@ def budget_grid(n_clusters: int) -> list[int]:
 
 
 @dataclass(frozen=True, eq=False)  # == of arrays is no truth value
-class FittedModel:
+class FittedModel(FitRecord):
     """A selection of clusters fitted from a formula.
 
     Attributes
@@ -77,105 +69,15 @@ class FittedModel:
         What was read, dropped and coded; its ``design`` is a sample of at most 50,000 rows.
     seed : int
         Of folds, resamples and tree.
+    robust : RobustCovariance or None
+        Cluster-robust covariances of the coefficients; None with random slopes or a ridge on them.
+    grown : ClusterTree or None
+        The tree for new rows of a model that was loaded, which holds no rows to grow it on.
+    min_rows : int
+        Clusters of fewer rows were set apart.
+    apart : Moments or None
+        Of these clusters.
     """
-
-    formula: str
-    groups: str
-    budget: int | dict[str, int]
-    selection: Selection = field(repr=False)
-    level: float
-    ridge_fixed: float
-    solution: Solution = field(repr=False)
-    moments: Moments = field(repr=False)
-    standard: Standard = field(repr=False)
-    inner: Moments = field(repr=False)
-    lmm: Fit | None = field(repr=False)
-    lmm_note: str
-    boot_rows: Bootstrap | None = field(repr=False)
-    boot_clusters: Bootstrap | None = field(repr=False)
-    rows: ModelRows = field(repr=False)
-    seed: int
-
-    @property
-    def chosen_by(self) -> str:
-        """How the budget was chosen, or "given"."""
-        return self.selection.chosen_by
-
-    @property
-    def tuning(self) -> Tuning | None:
-        """Held-out error by budget, where that chose the budget."""
-        return self.selection.tuning
-
-    @property
-    def ridge(self) -> float:
-        """On the effects."""
-        return self.selection.ridge
-
-    @property
-    def theta(self) -> float:
-        """The background's variance over the errors', 0 without a background."""
-        return self.solution.theta
-
-    @property
-    def fdr(self) -> float | None:
-        """The false discovery rate at which clusters were named; None by another rule."""
-        return None if self.selection.inference is None else self.selection.inference.q
-
-    @property
-    def coef(self) -> pd.Series:
-        """Coefficients by column of the design matrix, ``Intercept`` first where there is one.
-
-        NaN for a column that others determine: it was left out.
-        """
-        return pd.Series(self.solution.beta, index=self._columns, name="coef")
-
-    @property
-    def effects(self) -> pd.Series | pd.DataFrame:
-        """Effect v of every cluster by label, beyond the background; 0 outside the selection.
-
-        With random slopes a table, one column per effect, ``Intercept`` always the first: the level
-        at the mean of the slopes' columns, and slopes per unit of theirs.
-        """
-        index = pd.Index(self.solution.labels, name=self.groups, tupleize_cols=False)
-        if self.rows.slopes is None:
-            return pd.Series(self.solution.gamma, index=index, name="effect")
-        return pd.DataFrame(self.solution.gamma, index=index, columns=list(self.effect_names))
-
-    @property
-    def background_effects(self) -> pd.Series:
-        """The background's effect u of every cluster by label: small, normal, shrunken (BLUP).
-
-        What a row of a cluster differs by is ``effects + background_effects``.
-
-        Raises
-        ------
-        ValueError
-            The model has random slopes.
-        """
-        self._intercept_alone("background_effects")
-        u = self.solution.background
-        return pd.Series(
-            np.zeros(len(self.solution.gamma)) if u is None else u,
-            index=self.effects.index,
-            name="background",
-        )
-
-    @property
-    def pvalues(self) -> pd.Series:
-        """Two-sided p-values by label: that the background alone would reach so far.
-
-        Each at the fit in which the cluster is free. NaN where nothing tells the errors' variance.
-        """
-        return self._of_inference("pvalues", "pvalue")
-
-    @property
-    def qvalues(self) -> pd.Series:
-        """p-values adjusted for all clusters looked at (Benjamini and Hochberg), by label.
-
-        Given the list and the background: at another ``fdr`` the background is estimated anew, so
-        that a list at the rate q of a cluster need not be the one down to that cluster.
-        """
-        return self._of_inference("qvalues", "qvalue")
 
     @property
     def intervals(self) -> pd.DataFrame:
@@ -254,91 +156,18 @@ class FittedModel:
                 f"fission draws normal noise of one variance, and null={self.selection.null!r} "
                 "supposes other errors: take kind='conditional', or fit with null='normal'."
             )
+        budget = self.budget if self.fdr is None else None
+        assert not isinstance(budget, dict)  # those are of random slopes
         found = fission_intervals(
             self.inner,
             q=self.fdr,
-            budget=self.budget if self.fdr is None else None,
+            budget=budget,
             theta=None if self.selection.estimated else self.theta,
             level=level,
             seed=seed,
         )
         return pd.DataFrame(
             {"low": found.low, "high": found.high}, index=self.effects.index[found.support]
-        )
-
-    @cached_property
-    def within_between(self) -> WithinBetween | None:
-        """Coefficients within clusters and between those not named, and a test of their difference.
-
-        Where they differ, effects of clusters go with the covariates (Mundlak, Hausman). None
-        where nothing tells the errors' variance, or with random slopes.
-        """
-        if self.selection.inference is None:
-            return None
-        kept = keep_columns(self.moments, self.standard.rank)
-        return within_between(kept, self.theta, self.solution.support, robust=True)
-
-    @property
-    def std_errors(self) -> pd.Series:
-        """Standard errors of the coefficients, given the selection and the background.
-
-        NaN for columns left out, and throughout with a ridge on the coefficients.
-        """
-        found, columns = self.selection.inference, self._columns
-        if found is None or self.ridge_fixed:
-            return pd.Series(np.nan, index=columns, name="std_error")
-        covariance = self.standard.covariance(found.covariance, found.untold)
-        return pd.Series(np.sqrt(np.diag(covariance)), index=columns, name="std_error")
-
-    @property
-    def effect_names(self) -> tuple[str, ...]:
-        """Names of the effects that a cluster may have, ``Intercept`` first."""
-        return (INTERCEPT, *(self.rows.slopes.names if self.rows.slopes is not None else ()))
-
-    @property
-    def selected(self) -> np.ndarray | dict[str, np.ndarray]:
-        """Labels of the selected clusters, sorted; with random slopes by effect."""
-        if self.rows.slopes is None:
-            return self.solution.selected
-        return dict(zip(self.effect_names, self.solution.selected, strict=True))
-
-    @property
-    def var_e(self) -> float:
-        """The errors' variance: over a background from within clusters, which no effect touches.
-
-        Without one, the residual sum of squares over N - rank - (number selected).
-        """
-        if self.theta > 0 and self.selection.inference is not None:
-            return self.selection.inference.var_e
-        s, slopes = self.solution, self.rows.slopes
-        beta = self._beta[int(self.rows.intercept) :]
-        gamma = s.gamma if slopes is None else slopes.scale.standardised(s.gamma)
-        rss = s.objective - self.ridge * np.sum(gamma**2) - self.ridge_fixed * beta @ beta
-        free = self.inner.n_rows - self.inner.n_columns - np.count_nonzero(gamma)
-        return max(float(rss), 0.0) / free if free > 0 else float("nan")
-
-    @property
-    def deviations(self) -> pd.DataFrame:
-        """Mean residual of every cluster before its effect, and that mean's standard error.
-
-        DataFrame indexed by label: ``rows``, ``deviation``, ``std_error``, ``effect``, ``proved``.
-
-        Raises
-        ------
-        ValueError
-            The model has random slopes, which a mean does not show.
-        """
-        m = self.moments
-        self._intercept_alone("deviations")
-        return pd.DataFrame(
-            {
-                "rows": m.n.astype(int),
-                "deviation": m.mean_y - m.mean_x @ self._beta,
-                "std_error": np.sqrt(self.var_e / m.n),
-                "effect": self.solution.gamma,
-                "proved": self.solution.membership,
-            },
-            index=self.effects.index,
         )
 
     @property
@@ -353,18 +182,12 @@ class FittedModel:
 
     @cached_property
     def _tree(self) -> ClusterTree | None:
-        design, n_clusters = in_order(self.rows.design), self.moments.n_clusters
-        if design.X.shape[1] == 0 or n_clusters == 1:
-            return None
-        deepest = max(1, int(log2(_TREE_CELLS / n_clusters)) - 1)
-        depth = min(ceil(log2(n_clusters)), deepest)
-        tree = DecisionTreeClassifier(max_depth=depth, random_state=self.seed)
-        again = repeated_columns(self.rows.spec)
-        asked = np.array([name not in again for name in design.names])
-        return ClusterTree.of(tree, design.X, design.codes, asked)
+        if self.grown is not None or not len(self.rows.design.y):
+            return self.grown
+        return tree_of_rows(self.rows, self.seed)
 
     @quiet
-    def predict(self, new_data: Any) -> np.ndarray:
+    def predict(self, new_data: Any, interval: float | None = None) -> np.ndarray | pd.DataFrame:
         """Predict the outcome of new rows.
 
         Parameters
@@ -372,24 +195,27 @@ class FittedModel:
         new_data : data frame or dict of columns
             The covariates; with the cluster column, known clusters get their effect. Rows of other
             or missing clusters, and all rows without that column, get an effect from the tree.
+        interval : float, optional
+            Level in (0, 1): also return intervals that hold a row's outcome so often. They allow
+            for the error of the row, of coefficients and of effects, given the selection and the
+            background, for normal errors of one variance.
 
         Returns
         -------
-        ndarray, shape (N,)
+        ndarray, shape (N,); with ``interval`` a DataFrame
+            ``predicted``, ``low``, ``high``, with the row labels of a pandas data frame.
 
         Raises
         ------
         ValueError, TypeError
-            A column is not there, a value is missing, or a category was never seen in fitting.
+            A column is not there, a value is missing, a category was never seen in fitting, or an
+            interval that would not hold (random slopes, a ridge, another law of errors).
         """
+        if interval is not None:
+            return with_interval(self, new_data, interval)
         X = new_rows(self.rows, new_data, "new_data")
-        frame = as_frame(new_data, "new_data")
-        first = int(self.rows.intercept)
-        beta = self._beta
-        predicted = X @ beta[first:] + (beta[0] if first else 0.0)
-        where = np.full(len(X), -1, dtype=np.intp)
-        if self.groups in frame.columns:
-            where = find_labels(self.solution.labels, frame[self.groups])
+        predicted = self.fixed_part(X)
+        where = known_clusters(self, new_data)
         known = where >= 0
         effects = np.empty((len(X), *self.solution.gamma.shape[1:]))
         effects[known] = self.solution.cluster_effects[where[known]]
@@ -399,6 +225,96 @@ class FittedModel:
             return predicted + effects
         Z = new_slopes(self.rows.slopes, new_data, "new_data")
         return predicted + self.rows.slopes.scale.added(Z, effects)
+
+    def fixed_part(self, X: np.ndarray) -> np.ndarray:
+        """Return x'beta of rows of the design matrix, the intercept included."""
+        first = int(self.rows.intercept)
+        beta = self._beta
+        return X @ beta[first:] + (beta[0] if first else 0.0)
+
+    def tidy(
+        self, what: str = "coefficients", *, level: float | None = None, robust: str | None = None
+    ) -> pd.DataFrame:
+        """Return the fit as data, one row per coefficient or per cluster.
+
+        Parameters
+        ----------
+        what : {"coefficients", "clusters"}
+            "coefficients": ``term``, ``estimate``, ``std_error``, ``statistic``, ``pvalue``,
+            ``low``, ``high``. "clusters", all of them: ``cluster``, ``term``, ``n_rows``,
+            ``selected``, ``estimate`` (of the whole effect) with ``low``, ``high`` for those
+            selected, its parts ``effect`` and ``background``, ``deviation`` with ``std_error``,
+            ``pvalue``, ``qvalue``, ``proved``; with random slopes a row per effect.
+        level : float, optional
+            Of the intervals; that of the model if None.
+        robust : {"CR1", "CR2"}, optional
+            Cluster-robust standard errors instead, with K - 1 degrees of freedom.
+
+        Raises
+        ------
+        ValueError
+            Another ``what``, ``robust`` or level.
+        """
+        return tidied(self, what, level, robust)
+
+    def glance(self) -> pd.DataFrame:
+        """Return the fit as data, one row about the whole.
+
+        ``n_rows``, ``n_clusters``, ``n_selected``, ``fdr``, ``theta``, ``sigma`` and ``tau``
+        (standard deviations of errors and background), ``icc``, ``log_likelihood`` (marginal,
+        given the selection), ``df`` (coefficients, free effects, variances), ``aic``, ``bic``,
+        ``df_smoother`` (trace of the smoother), ``objective``, ``bound``, ``gap``,
+        ``status``, ``version``. AIC and BIC know nothing of the search among clusters: compare by
+        them models of one list only.
+        """
+        return glanced(self)
+
+    def augment(self, data: Any = None) -> pd.DataFrame:
+        """Return rows with what the model says of each.
+
+        Parameters
+        ----------
+        data : data frame or dict of columns, optional
+            None: the rows fitted, in the order read, those dropped left out.
+
+        Returns
+        -------
+        DataFrame
+            ``fitted`` (with the cluster's effect), ``fixed`` (without it), ``residual`` and
+            ``residual_fixed`` where there is an outcome; beside the columns of ``data``. Of the
+            rows fitted also ``leverage`` (d fitted / d outcome, given the selection) and
+            ``residual_standardised``.
+
+        Raises
+        ------
+        ValueError, TypeError
+            As `predict`; or None, and the model was loaded or holds a sample of many rows.
+        """
+        return augmented(self, data)
+
+    def save(self, path: str | Path, *, note: str = "") -> None:
+        """Write the model to one file, which `scs.load` and ``scs predict`` read.
+
+        No pickle: JSON and arrays with a checksum, so that reading it runs nothing. It holds no
+        rows of the data, but labels, means of clusters, and what was found.
+
+        Parameters
+        ----------
+        path : str or Path
+            Such as ``"hospitals.scs"``; replaced whole if it is there.
+        note : str
+            Kept with it, for example where the data came from; ``scs show`` prints it.
+
+        Raises
+        ------
+        TypeError
+            Labels or categories of a type that cannot be stored; the message names it.
+        OSError
+            The file cannot be written.
+        """
+        bare = replace(self, rows=self.rows.without_rows(), grown=self._tree)
+        about = {"formula": self.formula, "groups": self.groups, "note": note}
+        write_model(path, bare, {**about, "found": finding(self)})
 
     def path(self, budgets: Any = None, *, gap: float = 1e-4, time_limit: float = 30.0):
         """Solve the same rows for other budgets.
@@ -441,47 +357,41 @@ class FittedModel:
         )
         return tuple(map(self.standard.solution, found))
 
-    def summary(self, *, top: int = 25) -> str:
-        """Return the fit as text: data, certificate, coefficients, selected clusters, the LMM.
+    def summary(self, *, top: int = 25, style: str = "text") -> str:
+        """Return the fit in words: data, certificate, coefficients, selected clusters, the LMM.
 
         Parameters
         ----------
         top : int
             Selected clusters shown at most, those of the largest effects.
+        style : {"text", "markdown", "latex", "html"}
+            What it is written for; LaTeX needs no package, HTML is a fragment.
+
+        Raises
+        ------
+        ValueError
+            Another style, or a negative ``top``.
         """
-        return summary.as_text(self, top=top)
+        if style not in STYLES:
+            raise ValueError(f"style must be one of {tuple(STYLES)}, got {style!r}.")
+        return STYLES[style](self, top=top)
 
     def __str__(self) -> str:
         return self.summary()
 
     def _repr_html_(self) -> str:
-        return summary.as_html(self)
-
-    def _intercept_alone(self, what: str) -> None:
-        if self.rows.slopes is not None:
-            raise ValueError(
-                f"{what}: of models with a random intercept alone; see effects with random slopes."
-            )
-
-    def _of_inference(self, attribute: str, name: str) -> pd.Series:
-        self._intercept_alone(attribute)
-        found = self.selection.inference
-        values = np.nan if found is None else getattr(found, attribute)
-        return pd.Series(values, index=self.effects.index, name=name)
+        return STYLES["html"](self)
 
     def _assigned(self, X: np.ndarray) -> np.ndarray:
         """Effects of rows of no known cluster: averages weighted by the tree's class shares."""
+        return self._averaged(self.solution.gamma, X)
+
+    def spread_of_assigned(self, X: np.ndarray) -> np.ndarray:
+        """Return the variance of v among the clusters that a row of none known may be of."""
         gamma = self.solution.gamma
+        return self._averaged(gamma**2, X) - self._averaged(gamma, X) ** 2
+
+    def _averaged(self, values: np.ndarray, X: np.ndarray) -> np.ndarray:
         if self._tree is None:
-            return np.repeat([self.moments.n @ gamma / self.moments.n_rows], len(X), axis=0)
-        return self._tree.predict_proba(X) @ gamma[self._tree.classes_]
-
-    @property
-    def _beta(self) -> np.ndarray:
-        """Coefficients as they count in a prediction: 0 for columns left out."""
-        return np.nan_to_num(self.solution.beta)
-
-    @property
-    def _columns(self) -> pd.Index:
-        names = self.moments.names
-        return pd.Index((INTERCEPT, *names[1:]) if self.rows.intercept else names)
+            return np.repeat([self.moments.n @ values / self.moments.n_rows], len(X), axis=0)
+        return self._tree.predict_proba(X) @ values[self._tree.classes_]

@@ -24,6 +24,7 @@ from scs.data.rows import INTERCEPT, ModelRows, model_rows, new_rows
 from scs.estimators.counts import fit_counts
 from scs.estimators.fitted import FittedModel, budget_grid
 from scs.estimators.fitted_counts import FittedCounts
+from scs.estimators.robust import RobustCovariance
 from scs.estimators.selection import (
     Selection,
     Settings,
@@ -33,6 +34,8 @@ from scs.estimators.selection import (
     checked_theta,
     select,
 )
+from scs.estimators.small import checked_min_rows, without_small
+from scs.estimators.smoother import Smoother
 from scs.estimators.standard import Standard
 from scs.inference.bootstrap import Bootstrap
 from scs.inference.bootstrap import bootstrap as resample
@@ -68,6 +71,7 @@ def fit(
     family: str = "gaussian",
     expected: str | None = None,
     trials: str | None = None,
+    min_rows: int = 1,
     verbose: bool = False,
 ) -> FittedModel | FittedCounts:
     """Fit a regression, and name the clusters that differ by more than clusters do.
@@ -152,6 +156,10 @@ def fit(
         Poisson: column of expected numbers from a risk model, or of exposures.
     trials : str, optional
         Binomial: column of trials; None: every row is one, with an outcome of 0 or 1.
+    min_rows : int
+        Clusters of fewer rows are set apart, as packages for profiling do: they are no part of the
+        fit and cannot be named; ``set_apart`` has their deviations from it. With few rows a cluster
+        is named for a large error as easily as for a large effect.
     verbose : bool
         Say on stderr what is being done.
 
@@ -228,7 +236,11 @@ def fit(
         raise ValueError("bootstrap=1 gives no interval (--bootstrap): pass 0 for none, or 200.")
     say = partial(_tell, verbose)
     groups = column_name(groups, "groups")
+    min_rows = checked_min_rows(min_rows)
+    if min_rows > 1 and validation is not None:
+        raise ValueError("min_rows with validation: leave small clusters out of both tables.")
     as_read = model_rows(formula, data, groups, missing=missing, random=random)
+    as_read, apart = without_small(as_read, min_rows)
     rows = _in_order(as_read)  # what is computed must not depend on the order of rows
     slopes = rows.slopes is not None
     if slopes:
@@ -278,6 +290,9 @@ def fit(
         boot_clusters=by_clusters,
         rows=as_read if len(rows.design.y) <= _TREE_ROWS else _sampled(rows, seed),
         seed=settings.seed,
+        robust=_robust(rows, standard, found, inner),
+        min_rows=min_rows,
+        apart=apart,
     )
 
 
@@ -286,6 +301,18 @@ def _refuse_with_counts(family: str, given: Mapping[str, tuple[Any, Any]]) -> No
     for name, (value, default) in given.items():
         if value is not default and value != default:
             raise ValueError(f"{name}: it is of Gaussian fits: leave it out with {family!r}.")
+
+
+def _robust(
+    rows: ModelRows, standard: Standard, found: Selection, inner: Moments
+) -> RobustCovariance | None:
+    """Return cluster-robust covariances; None with random slopes or a ridge on coefficients."""
+    s = found.solution
+    if inner.slope_names or (standard.transform is None and rows.design.names):
+        return None
+    smoother = Smoother.of(inner, s.support, theta=s.theta, ridge=found.ridge, ridge_fixed=0.0)
+    solved_in = standard.design(rows.design)
+    return RobustCovariance.of(solved_in, s.beta, smoother, len(s.support))
 
 
 def _tell(verbose: bool, what: str) -> None:

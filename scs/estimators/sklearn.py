@@ -10,11 +10,13 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from sklearn import get_config
 from sklearn.base import (
     BaseEstimator,
     ClassifierMixin,
     RegressorMixin,
 )
+from sklearn.metrics import r2_score
 from sklearn.model_selection import check_cv
 from sklearn.tree import BaseDecisionTree, export_text
 from sklearn.utils import check_random_state
@@ -31,6 +33,7 @@ from scs.data.design import (
     refuse_other_kind,
     stacked,
 )
+from scs.data.labels import LabelWarning
 from scs.data.slopes import SlopeScale
 from scs.estimators.selection import checked_theta
 from scs.estimators.standard import Standard, slope_positions
@@ -54,6 +57,12 @@ from scs.solvers import (
 from scs.solvers.solution import unless_stopped
 
 ASSIGNMENTS = ("soft", "hard")
+_NOT_ROUTED = (
+    "score got no clusters, so that every row counts as one of a cluster not seen in fitting. A "
+    "search passes labels on only by sklearn.set_config(enable_metadata_routing=True) and "
+    "set_fit_request(clusters=True).set_score_request(clusters=True) of this estimator. If rows of "
+    "new clusters are meant: clusters=[None] * len(X)."
+)
 
 
 class SignificantClusterRegressor(RegressorMixin, BaseEstimator):
@@ -233,9 +242,15 @@ class SignificantClusterRegressor(RegressorMixin, BaseEstimator):
         return predicted
 
     def score(self, X: Any, y: Any, clusters: Any = None, sample_weight: Any = None) -> float:
-        """Return R^2 of the prediction, with cluster labels where they are known."""
-        from sklearn.metrics import r2_score
+        """Return R^2 of the prediction, with cluster labels where they are known.
 
+        Warns (`scs.LabelWarning`) where no labels come and no metadata routing could have brought
+        them: a search would score every row as one of a new cluster. Where that is meant, pass a
+        list of None.
+        """
+        check_is_fitted(self)
+        if clusters is None and np.any(self.solution_.gamma) and not _routes():
+            warnings.warn(_NOT_ROUTED, LabelWarning, stacklevel=2)
         refuse_other_rows(X=X, y=y, clusters=clusters, sample_weight=sample_weight)
         return r2_score(y, self.predict(X, clusters), sample_weight=sample_weight)
 
@@ -415,6 +430,10 @@ def _split(model: SignificantClusterRegressorCV, design: Design) -> list[tuple[M
         tuple(model._moments(take_rows(design, part)) for part in pair)
         for pair in splitter.split(design.X, design.codes)
     ]
+
+
+def _routes() -> bool:
+    return bool(get_config()["enable_metadata_routing"])
 
 
 def _options(model: SignificantClusterRegressor) -> dict[str, Any]:

@@ -73,8 +73,17 @@ class Standard:
         """Return the design in the columns to solve in."""
         if self.transform is None:
             return design
-        kept = self.kept(design)
-        return replace(kept, X=(kept.X - self.origin) @ self.transform)
+        return replace(self.kept(design), X=self._columns(design.X))
+
+    def rows(self, X: np.ndarray) -> np.ndarray:
+        """Return rows of the user's columns in those solved in, that of the intercept first."""
+        columns = self._columns(X)
+        return np.column_stack([np.ones(len(X)), columns]) if self.rank.intercept else columns
+
+    def _columns(self, X: np.ndarray) -> np.ndarray:
+        if self.transform is None:
+            return X
+        return (X[:, self.rank.kept] - self.origin) @ self.transform
 
     def solution(self, solution: Solution) -> Solution:
         """Return a solution with the coefficients of the user's columns."""

@@ -1,22 +1,21 @@
-"""A fitted model in words and tables: for the terminal, for a notebook, for the report."""
+"""A fitted model in words and tables, which `scs.estimators.written` and the report write."""
 
 from __future__ import annotations
 
-from html import escape
 from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
 
 from scs.data.rows import INTERCEPT
+from scs.estimators.prediction import SHRINKS
 from scs.estimators.selection import NEARLY_FREE
+from scs.estimators.tables import number, share
 from scs.inference.naming import penalised_number
 
 if TYPE_CHECKING:
     from scs.estimators.fitted import FittedModel
 
-WIDTH = 78
-_SHRINKS = 0.01  # ridge on the effects from which a cluster of few rows shows it
 
 # What the columns of the tables mean, for headings and legends.
 _ERRORS = {
@@ -29,30 +28,6 @@ PROVED = {
     "out": "in no best selection",
     "open": "not decided by the bounds",
 }
-
-
-def number(value: float, digits: int = 4) -> str:
-    """Write a number with a few significant digits; nothing for a missing one."""
-    if value is None or np.isnan(value):
-        return ""
-    if value == 0:
-        return "0"
-    size = abs(value)
-    if 1e-4 <= size < 1e9:
-        decimals = max(digits - 1 - int(np.floor(np.log10(size))), 0)
-        return f"{value:,.{decimals}f}"
-    return f"{value:.{digits - 1}e}"
-
-
-def share(value: float) -> str:
-    """Write a gap as what it is at most: one digit, rounded up, and no rounding error's digits."""
-    if not np.isfinite(value):
-        return "not known"
-    if value < 1e-9:
-        return "below 1e-9"
-    power = np.floor(np.log10(value))
-    digit = int(np.ceil(round(value / 10.0**power, 6)))
-    return f"at most {digit}e{int(power):d}" if digit < 10 else f"at most 1e{int(power) + 1:d}"
 
 
 def finding(model: FittedModel) -> str:
@@ -150,7 +125,7 @@ def selected_clusters(model: FittedModel, effect: str | None = None) -> pd.DataF
     return table.sort_values("effect", ascending=False, kind="stable")
 
 
-def _selections(model: FittedModel, top: int) -> list[tuple[str, pd.DataFrame, int]]:
+def selections(model: FittedModel, top: int) -> list[tuple[str, pd.DataFrame, int]]:
     """Return title, the largest ``top`` and the number of the rest for each effect allowed."""
     found = []
     if top < 0:
@@ -164,6 +139,16 @@ def _selections(model: FittedModel, top: int) -> list[tuple[str, pd.DataFrame, i
         shown = largest(table, top)
         found.append((title, shown, len(table) - len(shown)))
     return found
+
+
+def set_apart(model: FittedModel, top: int) -> pd.DataFrame | None:
+    """Return the clusters set apart that deviate most in their standard errors, or None."""
+    if model.apart is None or model.rows.slopes is not None:
+        return None
+    table = model.set_apart
+    far = (table["deviation"] / table["std_error"]).abs()
+    kept = far.sort_values(ascending=False, kind="stable").index[:top]
+    return table[table.index.isin(kept)].rename(columns={"std_error": "s.d."})
 
 
 def _effect_title(name: str) -> str:
@@ -198,6 +183,9 @@ def data_notes(model: FittedModel) -> list[tuple[str, str]]:
             f"{m.n_clusters:,} by {model.groups}, {sizes} row{'' if largest == 1 else 's'} each",
         ),
     ]
+    if model.apart is not None:
+        few = f"{len(model.apart.n):,} clusters of fewer than {model.min_rows:,} rows"
+        notes.append(("set apart", f"{few} ({model.apart.n_rows:,} rows): not fitted, not named"))
     notes += [("read", text) for text in rows.notes]
     for coding in rows.codings:
         reference = f"reference {coding.reference}" if coding.reference else "no reference"
@@ -322,7 +310,7 @@ def remarks(model: FittedModel, *, left_out: int = 0) -> list[str]:
         found.append(model.selection.note)
     if model.selection.inference is not None and model.solution.gamma.any():
         found.append(_about_intervals(model))
-    if model.selection.inference is not None and model.ridge >= _SHRINKS and model.budget:
+    if model.selection.inference is not None and model.ridge >= SHRINKS and model.budget:
         found.append(
             f"Effects are shrunk by the ridge of {model.ridge:g}; intervals are of what is shrunk."
         )
@@ -415,130 +403,7 @@ def icc_text(model: FittedModel) -> str:
     return f"ICC {icc:.3f}: {icc:.1%} of the variance left by the covariates lies between clusters"
 
 
-def as_text(model: FittedModel, *, top: int = 25) -> str:
-    """Return the whole summary as text, at most about 80 columns wide."""
-    line, rule = "-" * WIDTH, "=" * WIDTH
-    parts = ["Significant cluster selection", rule, _wrapped(finding(model)), line]
-    parts += [_pairs(data_notes(model)), line]
-    parts += ["Certificate", _pairs(certificate_notes(model)), line]
-    selections = _selections(model, top)
-    for title, shown, left in selections:
-        table = _aligned(shown) if len(shown) else "  not shown" if left else "  none"
-        parts += [title, table, line]
-    parts += ["Coefficients", _aligned(fixed_effects(model)), line]
-    if model.lmm is not None:
-        parts += ["Gaussian LMM (REML), for comparison", _aligned(variance_components(model))]
-        parts += [icc_text(model), line]
-    left_out = sum(n for *_, n in selections)
-    parts += [_wrapped(text) for text in remarks(model, left_out=left_out)]
-    return "\n".join(parts)
-
-
-def as_html(model: FittedModel, *, top: int = 25) -> str:
-    """Return the summary as an HTML fragment, for notebooks."""
-    selections = _selections(model, top)
-    parts = [
-        f"<p>{escape(finding(model))}</p>",
-        pairs_html(data_notes(model) + certificate_notes(model), "Fit and certificate"),
-        *(table_html(shown, title) for title, shown, _ in selections),
-        table_html(fixed_effects(model), "Coefficients"),
-    ]
-    if model.lmm is not None:
-        parts.append(table_html(variance_components(model), "Gaussian LMM (REML)"))
-        parts.append(f"<p>{escape(icc_text(model))}.</p>")
-    left_out = sum(n for *_, n in selections)
-    parts += [f"<p>{escape(text)}</p>" for text in remarks(model, left_out=left_out)]
-    return "\n".join(parts)
-
-
-def table_html(table: pd.DataFrame, caption: str) -> str:
-    """Return a table with caption and header cells, every text escaped."""
-    head = "".join(f'<th scope="col">{escape(str(c))}</th>' for c in _headed(table))
-    body = "\n".join(
-        f'<tr><th scope="row">{escape(str(label))}</th>'
-        + "".join(f"<td>{escape(cell)}</td>" for cell in cells)
-        + "</tr>"
-        for label, cells in zip(table.index, _cells(table), strict=True)
-    )
-    return (
-        f"<table><caption>{escape(caption)}</caption>\n<thead><tr>{head}</tr></thead>\n"
-        f"<tbody>\n{body}\n</tbody></table>"
-    )
-
-
-def pairs_html(pairs: list[tuple[str, str]], caption: str) -> str:
-    """Return pairs of heading and text as a table."""
-    body = "\n".join(
-        f'<tr><th scope="row">{escape(name)}</th><td class="text">{escape(text)}</td></tr>'
-        for name, text in pairs
-    )
-    return f"<table><caption>{escape(caption)}</caption>\n<tbody>\n{body}\n</tbody></table>"
-
-
 def largest(table: pd.DataFrame, top: int) -> pd.DataFrame:
     """Return the rows of so many largest effects, in the table's order."""
     kept = table["effect"].abs().sort_values(ascending=False, kind="stable").index[:top]
     return table[table.index.isin(kept)]
-
-
-def _headed(table: pd.DataFrame) -> list[str]:
-    return [str(table.index.name or ""), *map(str, table.columns)]
-
-
-def _cells(table: pd.DataFrame) -> list[list[str]]:
-    """Return a table's entries as text."""
-    columns = []
-    for name in table.columns:
-        values = table[name]
-        if name == "chosen":
-            columns.append(["" if np.isnan(v) else f"{v:.0%}" for v in values])
-        elif values.dtype.kind == "f":
-            digits = 2 if name in ("p", "q") else 4
-            columns.append([number(v, digits) for v in values])
-        elif values.dtype.kind in "iu":
-            columns.append([f"{v:,}" for v in values])
-        else:
-            columns.append([str(v) for v in values])
-    return [list(row) for row in zip(*columns, strict=True)]
-
-
-def _aligned(table: pd.DataFrame) -> str:
-    rows = [_headed(table)] + [
-        [str(label), *cells] for label, cells in zip(table.index, _cells(table), strict=True)
-    ]
-    rows = [[_short(row[0]), *row[1:]] for row in rows]
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    return "\n".join(
-        "  " + "  ".join([row[0].ljust(widths[0]), *map(str.rjust, row[1:], widths[1:])])
-        for row in rows
-    )
-
-
-def _printable(text: str) -> str:
-    """Replace line breaks and orders to the terminal, which a name may hold, by spaces."""
-    return "".join(c if c.isprintable() else " " for c in text)
-
-
-def _short(text: str, most: int = 30) -> str:
-    text = _printable(text)
-    return text if len(text) <= most else text[: most - 1] + "…"
-
-
-def _pairs(pairs: list[tuple[str, str]]) -> str:
-    width = max(len(name) for name, _ in pairs) + 2
-    return "\n".join(
-        _wrapped(text, first=f"  {name.ljust(width)}", rest=" " * (width + 2))
-        for name, text in pairs
-    )
-
-
-def _wrapped(text: str, first: str = "", rest: str = "") -> str:
-    import textwrap
-
-    return textwrap.fill(
-        _printable(text),
-        WIDTH,
-        initial_indent=first,
-        subsequent_indent=rest,
-        break_on_hyphens=False,
-    )

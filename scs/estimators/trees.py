@@ -14,8 +14,14 @@ from typing import Any
 import numpy as np
 from sklearn.base import ClassifierMixin, clone, is_classifier
 from sklearn.tree import DecisionTreeClassifier
+from sklearn.tree._tree import Tree
 
 from scs.data.rank import unit_columns
+from scs.data.rows import ModelRows
+from scs.data.terms import repeated_columns
+from scs.inference.folds import in_order
+
+_CELLS = 10_000_000  # nodes x clusters: class shares that a tree keeps
 
 
 @dataclass(frozen=True, eq=False)
@@ -70,6 +76,23 @@ class ClusterTree:
         return self.grown.predict((X - self.origin) / self.unit)
 
 
+def tree_of_rows(rows: ModelRows, seed: int) -> ClusterTree | None:
+    """Grow the tree of a formula's rows; None without covariates or with a single cluster.
+
+    It is shallower than the paper's where K is in the thousands, and asks nothing about products
+    and powers of covariates that are there themselves.
+    """
+    design, n_clusters = in_order(rows.design), len(rows.design.labels)
+    if design.X.shape[1] == 0 or n_clusters == 1:
+        return None
+    deepest = max(1, int(log2(_CELLS / n_clusters)) - 1)
+    depth = min(ceil(log2(n_clusters)), deepest)
+    again = repeated_columns(rows.spec)
+    asked = np.array([name not in again for name in design.names])
+    tree = DecisionTreeClassifier(max_depth=depth, random_state=seed)
+    return ClusterTree.of(tree, design.X, design.codes, asked)
+
+
 def cluster_tree(n_clusters: int, random_state: int | None = None) -> DecisionTreeClassifier:
     """Return the paper's classifier of clusters, unfitted: a tree of depth ceil(log2 K).
 
@@ -103,6 +126,68 @@ def grow(
         return None, clone(classifier).fit(X, codes)
     tree = ClusterTree.of(cluster_tree(n_clusters, random_state), X, codes)
     return tree, tree.tree
+
+
+_NODES = ("left_child", "right_child", "feature", "threshold", "impurity")
+_COUNTS = ("n_node_samples", "weighted_n_node_samples")
+
+
+def plain_tree(tree: ClusterTree) -> dict[str, Any]:
+    """Return what makes a tree as arrays and numbers."""
+    grown, nodes = tree.grown, tree.grown.tree_.__getstate__()["nodes"]
+    return {
+        "origin": tree.origin,
+        "unit": tree.unit,
+        "classes": grown.classes_,
+        "depth": int(grown.tree_.max_depth),
+        "options": {"max_depth": grown.max_depth, "random_state": grown.random_state},
+        "nodes": {name: np.ascontiguousarray(nodes[name]) for name in (*_NODES, *_COUNTS)},
+        "thresholds": tree.tree.tree_.threshold,
+        "shares": grown.tree_.value,
+    }
+
+
+def tree_of(plain: dict[str, Any]) -> ClusterTree:
+    """Return the tree that `plain_tree` took apart.
+
+    Raises
+    ------
+    ValueError
+        Its nodes are no tree: nothing is asked of them then.
+    """
+    nodes, shares, classes = plain["nodes"], plain["shares"], plain["classes"]
+    size, n_features = len(nodes["left_child"]), len(plain["origin"])
+    left, right = nodes["left_child"], nodes["right_child"]
+    inner, at = left >= 0, np.arange(size)
+    children = np.sort(np.concatenate([left[inner], right[inner]]))
+    sound = (
+        shares.shape == (size, 1, len(classes))
+        and all(len(each) == size for each in (*nodes.values(), plain["thresholds"]))
+        and np.array_equal(inner, right >= 0)
+        and np.array_equal(children, at[1:])  # every node but the first is the child of one
+        and bool(np.all((left > at)[inner] & (right > at)[inner]))
+        and bool(np.all((nodes["feature"][inner] >= 0) & (nodes["feature"][inner] < n_features)))
+    )
+    if not sound:
+        raise ValueError("its tree for new rows is none")
+    standard = _sklearn_tree(plain, nodes)
+    shown = _sklearn_tree(plain, {**nodes, "threshold": plain["thresholds"]})
+    return ClusterTree(plain["origin"], plain["unit"], standard, shown)
+
+
+def _sklearn_tree(plain: dict[str, Any], nodes: dict[str, np.ndarray]) -> DecisionTreeClassifier:
+    """Return a fitted tree of scikit-learn's from its nodes."""
+    n_features, classes = len(plain["origin"]), plain["classes"]
+    tree = Tree(n_features, np.array([len(classes)], dtype=np.intp), 1)
+    whole = np.zeros(len(nodes["left_child"]), dtype=tree.__getstate__()["nodes"].dtype)
+    for name in (*_NODES, *_COUNTS):
+        whole[name] = nodes[name]
+    state = {"max_depth": plain["depth"], "node_count": len(whole), "nodes": whole}
+    tree.__setstate__({**state, "values": np.ascontiguousarray(plain["shares"])})
+    found = DecisionTreeClassifier(**plain["options"])
+    found.tree_, found.classes_, found.n_classes_ = tree, classes, len(classes)
+    found.n_outputs_, found.n_features_in_, found.max_features_ = 1, n_features, n_features
+    return found
 
 
 def check_classifier(classifier: Any, assignment: str) -> None:

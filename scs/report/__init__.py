@@ -25,13 +25,11 @@ from scs.estimators.summary import (
     fixed_effects,
     icc_text,
     largest,
-    pairs_html,
     remarks,
     selected_clusters,
-    share,
-    table_html,
     variance_components,
 )
+from scs.estimators.tables import pairs_html, share, table_html
 from scs.report import charts
 from scs.report.caterpillar import caterpillar, caterpillar_text, everyone
 from scs.report.funnel import funnel_chart, funnel_of, funnel_text
@@ -242,7 +240,7 @@ def _mixed_model(model: FittedModel) -> str:
 def _new_rows(model: FittedModel) -> str:
     if model.tree is None:
         return paragraph("No covariate tells new rows apart: they get the clusters' mean effect.")
-    sampled = len(model.rows.design.y)
+    sampled = int(model.tree.tree_.n_node_samples[0])
     grown = f", grown on {sampled:,} rows drawn from all" if sampled < model.moments.n_rows else ""
     intro = (
         "Rows of no known cluster get an effect from a classification tree: the mean effect of the "

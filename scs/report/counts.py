@@ -21,7 +21,7 @@ from scs.estimators.count_summary import (
     ratio_name,
     remarks,
 )
-from scs.estimators.summary import number, pairs_html, table_html
+from scs.estimators.tables import number, pairs_html, table_html
 from scs.report import MOST_ROWS, MOST_SHOWN, _closed, _versions, charts
 from scs.report.count_charts import (
     count_caterpillar,

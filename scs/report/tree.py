@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from scs.estimators.summary import number
+from scs.estimators.tables import number
 
 if TYPE_CHECKING:
     from scs.estimators.fitted import FittedModel

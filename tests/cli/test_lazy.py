@@ -46,7 +46,16 @@ def _loaded_by(code: str) -> set[str]:
         "import scs",
         *(
             _COMMAND.format(arguments=[*command, "--help"])
-            for command in ([], ["fit"], ["run"], ["execute"], ["results"], ["data"])
+            for command in (
+                [],
+                ["fit"],
+                ["predict"],
+                ["show"],
+                ["run"],
+                ["execute"],
+                ["results"],
+                ["data"],
+            )
         ),
     ],
 )

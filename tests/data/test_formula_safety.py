@@ -414,7 +414,7 @@ def test_the_command_takes_names_as_data(table, name, capsys):
     ]
     assert main(arguments) == 0
     plain = scs.fit("y ~ x", table, "g", 1)
-    assert scs.estimators.summary.number(plain.coef["x"]) in capsys.readouterr().out
+    assert scs.estimators.tables.number(plain.coef["x"]) in capsys.readouterr().out
 
 
 @pytest.mark.parametrize("name", ["x\\", "x\\\\\\", "a`b", f"`+{_OPEN}+`"])

@@ -171,7 +171,7 @@ def test_thousands_are_read_where_they_can_be_read_in_one_way(form, tmp_path, ca
         assert main(given) == 0
         captured = capsys.readouterr()
         assert "read as numbers" in captured.err
-        shown = scs.estimators.summary.number(scs.fit("y ~ value", base, "g", 1).coef["value"])
+        shown = scs.estimators.tables.number(scs.fit("y ~ value", base, "g", 1).coef["value"])
         assert shown in captured.out
 
 

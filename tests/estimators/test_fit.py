@@ -18,7 +18,7 @@ import scs
 from scs.book.charts.funnel import funnel_chart
 from scs.cli import main
 from scs.estimators.formula import budget_grid
-from scs.estimators.summary import share
+from scs.estimators.tables import share
 from scs.paper.hospitals import funnel_scores, review_lists, simulate_hospitals
 
 

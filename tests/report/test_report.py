@@ -11,7 +11,7 @@ from browser import CHROMIUM, DESKTOP, NO_CHROMIUM, PHONE, Log, chromium, offlin
 
 import scs
 from scs.cli import main
-from scs.estimators.summary import share
+from scs.estimators.tables import share
 from scs.report import report_html
 from scs.report.tree import tree_html
 

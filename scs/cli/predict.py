@@ -1,0 +1,129 @@
+"""``scs predict``: the outcome of new rows by a saved model."""
+
+from __future__ import annotations
+
+import argparse
+from typing import TYPE_CHECKING
+
+from scs._loading import loaded
+from scs.cli.reading import add_reading, opened, said_in_one_line, table_at, target
+
+if TYPE_CHECKING:
+    import pandas as pd
+    import pyarrow as pa
+
+    from scs.estimators.fitted import FittedModel
+
+_EPILOG = """\
+examples:
+  scs fit patients.csv --outcome days --cluster hospital --save patients.scs
+  scs predict patients.scs new.csv --interval .95 > predicted.csv
+
+Prints CSV, a line for each row of TABLE in its order: row (from 1), the cluster where TABLE has its
+column, known (whether the model has seen that cluster), predicted and, with --interval, low and
+high. Text that begins with = + - @ gets an apostrophe before it, so that no spreadsheet runs it.
+"""
+
+
+def add_parser(commands: argparse._SubParsersAction) -> None:
+    """Add the command's arguments."""
+    parser = commands.add_parser(
+        "predict",
+        help="predict new rows by a saved model (scs fit --save)",
+        epilog=_EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    add = parser.add_argument
+    add("model", metavar="MODEL", help="a file that scs fit --save wrote")
+    add("table", metavar="TABLE", help="a CSV or Parquet file, or - for standard input")
+    add("--interval", type=float, metavar="LEVEL", help="intervals of a row's outcome, such as .95")
+    add("--json", action="store_true", help="a JSON list instead of CSV")
+    add("--csv", metavar="FILE", help="write the CSV there instead")
+    add_reading(parser)
+    parser.set_defaults(command=run)
+
+
+def run(arguments: argparse.Namespace) -> None:
+    """Read, predict, print or write."""
+    file = target("--csv", arguments.csv)
+    with said_in_one_line("stopped: nothing was written."):
+        from scs.data._whole import write_whole
+        from scs.estimators.exported import as_json, records, safe_csv
+        from scs.estimators.loading import load
+
+        loaded()
+        model = load(arguments.model)
+        with table_at(arguments.table) as path:
+            found = _predicted(model, _table(model, arguments, path), arguments.interval)
+        if file is not None:
+            write_whole(file, safe_csv(found))
+        if arguments.json:
+            print(as_json(records(found)))
+        elif file is None:
+            print(safe_csv(found), end="")
+
+
+def _table(model: FittedModel, arguments: argparse.Namespace, path: str) -> pa.Table:
+    """Read the columns that the model needs, as they were read in fitting."""
+    import pyarrow.types as kinds
+
+    from scs.data.frames import check_column
+    from scs.data.tables import as_categories, read_columns
+    from scs.data.terms import as_they_are
+
+    rows, source = model.rows, opened(arguments, path)
+    used = [*rows.used, *(rows.slopes.used if rows.slopes is not None else ())]
+    for name in used:
+        check_column(name, source.names, "table")
+    labels = [model.groups] if model.groups in source.names else []
+    if not used and not labels:
+        used = list(source.names[:1])  # a model without covariates wants the number of rows
+    table = read_columns(source, [*used, *labels], labels=labels)
+    coded = {factor.expr for factor in rows.spec.factor_contrasts}
+    numbers = [
+        name
+        for name in as_they_are(rows.spec)
+        if name in coded and not _is_text(table.schema.field(name).type)
+    ]
+    table = as_categories(table, [n for n in numbers if not kinds.is_null(table[n].type)])
+    return _labels_alike(table, model) if labels else table
+
+
+def _is_text(kind: pa.DataType) -> bool:
+    import pyarrow.types as kinds
+
+    return kinds.is_string(kind) or kinds.is_large_string(kind) or kinds.is_dictionary(kind)
+
+
+def _labels_alike(table: pa.Table, model: FittedModel) -> pa.Table:
+    """Return the labels in the type of the model's: a file's are numbers if all of them are."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+    import pyarrow.types as kinds
+
+    column, whole = table[model.groups], model.solution.labels.dtype.kind in "iu"
+    if whole and kinds.is_string(column.type):  # one new name makes a column of numbers text
+        plain = pc.match_substring_regex(column, r"^(0|-?[1-9]\d{0,17})$")
+        column = pc.if_else(plain, column, pa.scalar(None, pa.string())).cast(pa.int64())
+    elif not whole and kinds.is_integer(column.type):
+        column = column.cast(pa.string())
+    return table.set_column(table.column_names.index(model.groups), model.groups, column)
+
+
+def _predicted(model: FittedModel, table: pa.Table, level: float | None) -> pd.DataFrame:
+    import numpy as np
+    import pandas as pd
+
+    from scs.estimators.prediction import known_clusters
+
+    found = pd.DataFrame({"row": np.arange(1, table.num_rows + 1)})
+    if model.groups in table.column_names:
+        found[model.groups] = pd.Series(table[model.groups].to_pylist(), dtype=object)
+    found["known"] = known_clusters(model, table) >= 0
+    if level is None:
+        found["predicted"] = model.predict(table)
+    else:
+        intervals = model.predict(table, interval=level)
+        assert isinstance(intervals, pd.DataFrame)
+        found = found.join(intervals)
+    return found

@@ -1,0 +1,119 @@
+"""What commands on a user's table share: options of its file, standard input, notes and errors."""
+
+from __future__ import annotations
+
+import argparse
+import re
+import sys
+import tempfile
+import warnings
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from scs.data.errors import UsageError
+
+if TYPE_CHECKING:
+    from scs.data.tables import Source
+
+STDIN = "standard input"
+
+
+def add_reading(parser: argparse.ArgumentParser) -> None:
+    """Add the options that say how a file is written."""
+    add = parser.add_argument
+    add("--delimiter", default="", metavar="C", help="of a CSV file: one character, or tab")
+    add("--decimal", default="", metavar="C", help="of a CSV file: . or ,")
+    add("--encoding", default="", help="of a CSV file: utf-8, latin-1, ...")
+    add("--na", metavar="TEXT", nargs="+", default=[], help="also missing in a CSV file, such as .")
+    add("--keep-na-text", action="store_true", help="NA, null ... are text in columns of text")
+
+
+@contextmanager
+def table_at(text: str) -> Iterator[str]:
+    """Hand out the path of a table; for ``-`` that of a copy of standard input, gone afterwards."""
+    if text != "-":
+        yield text
+        return
+    with tempfile.TemporaryDirectory(prefix="scs-") as folder:
+        path = Path(folder) / STDIN  # the name that messages show
+        path.write_bytes(sys.stdin.buffer.read())
+        yield str(path)
+
+
+def opened(arguments: argparse.Namespace, path: str) -> Source:
+    """Find out how the table is to be read."""
+    from scs.data.tables import open_table
+
+    return open_table(
+        path,
+        delimiter=arguments.delimiter,
+        decimal=arguments.decimal,
+        encoding=arguments.encoding,
+        missing=arguments.na,
+        keep_na_text=arguments.keep_na_text,
+    )
+
+
+def target(option: str, text: str | None) -> Path | None:
+    """Check before the work, not after it, that a file can be written."""
+    if text is None:
+        return None
+    path = Path(text)
+    if not path.parent.is_dir():
+        raise UsageError(f"{option}: no folder {str(path.parent)!r}: make it first.")
+    if path.is_dir():
+        raise UsageError(f"{option}: {text!r} is a folder: name a file in it.")
+    if path.exists() and not path.is_file():
+        raise UsageError(f"{option}: {text!r} is no plain file: name another one.")
+    return path
+
+
+@contextmanager
+def said_in_one_line(stopped: str) -> Iterator[list[str]]:
+    """Turn what the caller can mend into one line, and show each warning once.
+
+    Parameters
+    ----------
+    stopped : str
+        What to say after Ctrl-C.
+
+    Yields
+    ------
+    list of str
+        The notes shown so far.
+    """
+    notes: list[str] = []
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("always", UserWarning)  # each is shown once, by its text
+            warnings.showwarning = _show_once(notes)
+            yield notes
+    except KeyboardInterrupt:
+        raise UsageError(stopped) from None
+    except (ValueError, TypeError) as error:
+        raise UsageError(_with_origin(str(error))) from error
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        raise UsageError(f"a file cannot be read or written ({error}): check it.") from error
+
+
+def _show_once(notes: list[str]) -> Callable[..., None]:
+    """Return a way to show each warning as a note, the first time only."""
+
+    def show(message: Any, category: type[Warning], *_: Any, **__: Any) -> None:
+        # Ours are of users' data; those of numerical libraries are of their own insides.
+        if issubclass(category, UserWarning) and str(message) not in notes:
+            notes.append(str(message))
+            print(f"scs: note: {_with_origin(str(message))}", file=sys.stderr)
+
+    return show
+
+
+def _with_origin(message: str) -> str:
+    """Say where rows are counted from, in a message that names one: not the file's first line."""
+    if re.search(r"\brow \d", message) is None:
+        return message
+    return f"{message} (Rows are counted from 0, the first below the header.)"
