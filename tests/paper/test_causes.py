@@ -426,6 +426,7 @@ def test_pooling_is_that_of_all_replications_together(rows):
     assert cell.below == (values <= cell.published).sum()
     touched = pooled.reps > alone.reps
     assert touched.sum() == len(read_checks().more) + 18
+    pd.testing.assert_series_equal(pooled.first_z, alone.z, check_names=False)
     pd.testing.assert_frame_equal(alone[~touched], pooled[~touched])
 
 

@@ -49,7 +49,8 @@ def cells(
         One row per printed cell: ``table``, ``row``, ``regime``, ``dimension``, ``level``,
         ``method``, ``quantity``, ``score`` (a column of ``rows``), ``published``, ``unit`` (of the
         last printed digit), ``ours``, ``mc_se``, ``spread`` (standard deviation of one
-        replication), ``reps``, ``z``; ``low``, ``high`` (the range of our single replications), and
+        replication), ``reps``, ``z``, and ``first_z`` (of ``rows`` alone: new replications go to what
+        is doubtful, so that only this one may be counted against chance); ``low``, ``high`` (the range of our single replications), and
         ``below`` (how many of them are at or below the published value).
     """
     printed = pd.concat([_recovery(), _sparsity(), _icc()], ignore_index=True)
@@ -77,12 +78,17 @@ def cells(
     single = mine.merge(printed[[*keys, "published"]], on=keys)
     below = (single.value <= single.published).groupby([single[key] for key in keys]).sum()
     table = table.merge(below.rename("below"), on=keys)
+    table["first_z"] = _z(table)
     if checks is not None:
         table = _pooled(table, checks)
     table["mc_se"] = table.spread / np.sqrt(table.reps)
-    error = np.sqrt(table.mc_se**2 + table.spread**2 / PAPER_REPS + table.unit**2 / 12)
-    table["z"] = (table.published - table.ours) / error
+    table["z"] = _z(table)
     return table
+
+
+def _z(table: pd.DataFrame) -> pd.Series:
+    variance = table.spread**2 * (1 / table.reps + 1 / PAPER_REPS) + table.unit**2 / 12
+    return (table.published - table.ours) / np.sqrt(variance)
 
 
 def _pooled(table: pd.DataFrame, checks: Checks) -> pd.DataFrame:
