@@ -4,19 +4,30 @@ import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
-import pandas as pd
-
 from scs.data._whole import whole_file
 from scs.data.errors import UsageError
 from scs.paper import examples, scaling
 from scs.paper.experiment import METHODS, VARIANTS, read_stored, run_experiment, write_stored
-from scs.paper.ledger import VERDICTS, ledger, moved, read_ledger, write_ledger
+from scs.paper.ledger import (
+    BOOK_REPS,
+    BOOK_SEED,
+    VERDICTS,
+    cells,
+    doubtful,
+    ledger,
+    moved,
+    read_cells,
+    read_checks,
+    read_ledger,
+    store_checks,
+    write_ledger,
+)
+from scs.paper.ledger.candidates import store_candidates
 from scs.paper.naming import store_naming
 from scs.paper.simulate import icc_scenarios, scenarios
 
 #: The parts of `make_results`, in the order in which they are made.
-PARTS = ("scaling", "coverage", "naming", "examples", "simulation", "ledger")
-_REPS, _SEED = 100, 0  # the paper's number of replications
+PARTS = ("scaling", "coverage", "naming", "examples", "simulation", "checks", "ledger")
 _LARGEST = 1_000_000  # clusters of the scaling table
 
 
@@ -48,6 +59,7 @@ def make_results(root: Path, parts: tuple[str, ...] = PARTS, *, n_jobs: int = -1
         "naming": lambda: store_naming(folder, n_jobs=n_jobs),
         "examples": lambda: examples.store_examples(folder, n_jobs=n_jobs),
         "simulation": lambda: _simulation(root, folder, n_jobs),
+        "checks": lambda: _checks(folder),
         "ledger": lambda: _ledger(folder),
     }
     for part in PARTS:  # in this order: the ledger needs the others
@@ -66,27 +78,33 @@ def _simulation(root: Path, folder: Path, n_jobs: int) -> Iterator[str]:
     pieces = root / "_build" / "experiment"
     rows = run_experiment(
         scenarios() + icc_scenarios(),
-        _REPS,
-        seed=_SEED,
+        BOOK_REPS,
+        seed=BOOK_SEED,
         n_jobs=n_jobs,
         store=pieces,
         progress=True,
     )
-    write_stored(rows, reps=_REPS, seed=_SEED, methods=METHODS + VARIANTS, folder=folder)
+    write_stored(rows, reps=BOOK_REPS, seed=BOOK_SEED, methods=METHODS + VARIANTS, folder=folder)
     shutil.rmtree(pieces)  # the run is whole: the next one begins from nothing
     yield f"simulation.parquet: {len(rows)} fits, {int(rows.error.notna().sum())} failed"
 
 
+def _checks(folder: Path) -> Iterator[str]:
+    yield from store_checks(doubtful(cells(read_stored(folder).rows)), folder)
+    yield from store_candidates(folder)
+
+
 def _ledger(folder: Path) -> Iterator[str]:
     file = folder / "examples.csv"
-    cells = pd.read_csv(file, dtype={"table": str, "row": str}) if file.is_file() else None
-    if cells is None:
+    known = read_cells(file) if file.is_file() else None
+    if known is None:
         yield "examples.csv is not there: the ledger is without the data examples"
     try:
         old = read_ledger(folder)
     except FileNotFoundError:
         old = None
-    write_ledger(ledger(read_stored(folder).rows, cells), folder)
+    rows = read_stored(folder).rows
+    write_ledger(ledger(rows, known, read_checks(folder)), folder)
     new = read_ledger(folder)
     counts = new.verdict.value_counts()
     told = ", ".join(f"{counts.get(verdict, 0)} {verdict}" for verdict in VERDICTS)

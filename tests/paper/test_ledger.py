@@ -8,8 +8,9 @@ from scs import Moments
 from scs.paper.experiment import read_stored
 from scs.paper.ledger import (
     COLUMNS,
-    EXPLAINED,
+    INCOMPARABLE,
     LIMIT,
+    READING,
     REPRODUCED,
     UNEXPLAINED,
     VERDICTS,
@@ -21,6 +22,7 @@ from scs.paper.ledger import (
     ledger,
     misses,
     moved,
+    read_checks,
     read_ledger,
     same_law,
     write_ledger,
@@ -55,6 +57,7 @@ def made_up_run(rng, reps):
                         "replication": replication,
                         **dict.fromkeys(("beta_error", "gamma_error", "sparsity", "icc"), 0.0),
                         "true_positive_rate": 1.0,
+                        "budget": case.n_clusters,
                         "seconds": 1e-3,
                     }
                 )
@@ -166,20 +169,6 @@ def test_z_shows_on_which_side_of_the_limit_it_lies(z, text):
     assert z_text(z) == text
 
 
-def test_a_value_that_the_design_excludes_is_no_witness_against_another():
-    """Rows 90, 80 and 75 % of Low share a law and print 79, 70 and 60; 79 cannot be."""
-    rows = made_up_run(np.random.default_rng(0), reps=40)
-    rows["sparsity"] = np.where(rows.replication % 2, 0.5, 0.5 + 1e-3)
-    near = judged(rows, ["B7"]).set_index("row")
-    assert near.evidence["80%, low"].startswith("rows 80%, 75% share one law")
-    assert near.evidence["90%, low"].startswith("cannot be attained")
-    # A spread at which 79 and 60 would still be apart, but 70 and 60 are not.
-    rows["sparsity"] = np.where(rows.replication % 2, 0.25, 0.25 + 0.5)
-    wide = judged(rows, ["B7"]).set_index("row")
-    assert wide.verdict["80%, low"] != EXPLAINED
-    assert wide.verdict["90%, low"] == EXPLAINED
-
-
 def test_misses_are_counted_beside_chance():
     table = pd.DataFrame({"table": ["B1"] * 3 + ["B2"], "z": [-3.5, 2.5, 0.0, 2.0]})
     found = misses(table)
@@ -208,7 +197,7 @@ class TestStored:
         assert table.table.isin(TABLES).sum() == 541
         for name in TABLES:
             assert (table.table == name).sum() == len(published(name)), name
-        assert set(table.verdict) <= set(VERDICTS)
+        assert set(table.verdict) == set(VERDICTS)
         assert table.evidence.str.len().gt(3).all()
 
     def test_nothing_is_called_reproduced_beyond_three_standard_errors(self):
@@ -222,16 +211,16 @@ class TestStored:
     def test_it_follows_from_the_stored_run(self, tmp_path):
         stored = read_ledger()
         examples = stored[~stored.table.isin((*SIMULATED, "1"))]
-        again = write_ledger(ledger(read_stored().rows, examples), tmp_path)
+        again = write_ledger(ledger(read_stored().rows, examples, read_checks()), tmp_path)
         assert again.exists()
         derived = read_ledger(tmp_path)
         assert moved(stored, derived) == ["no verdict and no value moved"]
         pd.testing.assert_frame_equal(derived, stored, rtol=1e-3)
 
-    def test_what_cannot_be_attained_is_said_to_be_impossible(self):
+    def test_what_cannot_be_a_share_of_zeros_is_said_so(self):
         table = read_ledger()
-        part = table[(table.table == "B7") & table.evidence.str.startswith("cannot be attained")]
-        assert (part.verdict == EXPLAINED).all()
+        part = table[(table.table == "B7") & table.evidence.str.contains("smallest budget leaves")]
+        assert len(part)
         for cell in part.itertuples():
             assert cell.published - 0.5 > attainable_sparsity(cell.row.split(", ")[1])
 
@@ -264,7 +253,17 @@ class TestStored:
         [cell] = stored[
             (stored.table == "B2") & (stored.row == "90%") & (stored.method == "OLS")
         ].itertuples()
-        assert cell.verdict == UNEXPLAINED
+        assert cell.verdict == READING  # of the number of effects, not of few replications
+
+    def test_run_times_are_not_compared(self):
+        table = read_ledger()
+        assert ((table.verdict == INCOMPARABLE) == (table.table == "1")).all()
+
+    def test_what_is_left_unexplained_is_counted(self):
+        """Outside LMM (Laplace) ten at most; a change that adds one has to say so here."""
+        table = read_ledger()
+        left = table[(table.verdict == UNEXPLAINED) & (table.method != "LMM (Laplace)")]
+        assert 1 <= len(left) <= 10
 
     def test_a_cause_that_is_not_tested_explains_nothing(self):
         table = read_ledger()

@@ -106,6 +106,52 @@ def concordance_chart(
     )
 
 
+def coefficients_chart(
+    coefficients: pd.DataFrame, pairs: Sequence[tuple[str, str]], *, description: str
+) -> alt.FacetChart:
+    """Draw the coefficients of pairs of methods against each other, with the line of equality.
+
+    Parameters
+    ----------
+    coefficients : DataFrame
+        Indexed by covariate, one column per method.
+    pairs : sequence of (str, str)
+        Columns on the horizontal and the vertical axis of each panel.
+    description : str
+    """
+    table = pd.concat(
+        [
+            pd.DataFrame(
+                {
+                    "pair": f"{second} against {first}",
+                    "covariate": coefficients.index.astype(str),
+                    "x": coefficients[first].round(2).to_numpy(),
+                    "y": coefficients[second].round(2).to_numpy(),
+                }
+            )
+            for first, second in pairs
+        ],
+        ignore_index=True,
+    )
+    x, y = alt.X("x:Q", title=None), alt.Y("y:Q", title=None)
+    points = alt.Chart().mark_point(size=40, color=PALETTE[0])
+    points = points.encode(x=x, y=y, tooltip=["covariate:N", "x:Q", "y:Q"])
+    equal = alt.Chart().mark_line(strokeDash=[4, 3], color=PALETTE[-1]).encode(x=x, y="x:Q")
+    return (
+        alt.layer(equal, points, data=table)
+        .properties(height=150)
+        .facet(
+            row=alt.Row(
+                "pair:N",
+                title=None,
+                sort=list(dict.fromkeys(table["pair"])),
+                header=alt.Header(orient="top"),
+            )
+        )
+        .properties(description=description)
+    )
+
+
 def protein_chart(
     table: pd.DataFrame, *, unit: str, description: str, panels: str | None = None
 ) -> alt.LayerChart | alt.FacetChart:

@@ -23,6 +23,7 @@ _LAPLACE = "unexplained, LMM (Laplace)"  # most of what differs: a sign of its o
 VERDICT_COLOURS = {
     "reproduced": PALETTE[4],
     "differs, explained": PALETTE[5],
+    "a reading that fits": PALETTE[3],
     "differs, unexplained": PALETTE[1],
     _LAPLACE: METHOD_COLOURS["LMM (Laplace)"],
 }

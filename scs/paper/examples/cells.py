@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from scs.paper.ledger import VERDICTS
+from scs.paper.ledger import read_cells
 from scs.paper.published import data_folder
 
 # Read off Figure 5 of the revised manuscript (Figure 4 of the arXiv version): correlations over
@@ -45,11 +45,6 @@ FIGURE_C1 = {
 }
 
 
-def verdict(agrees: bool, explained: bool) -> str:
-    """Return one of `scs.paper.ledger.VERDICTS`."""
-    return VERDICTS[0 if agrees else 1 if explained else 2]
-
-
 def results_folder() -> Path:
     """Return data/results, where aggregates are stored; it need not exist."""
     return data_folder() / "results"
@@ -66,4 +61,6 @@ def read_results(name: str) -> pd.DataFrame:
     path = results_folder() / f"{name}.csv"
     if not path.is_file():
         raise FileNotFoundError(f"{path} is missing: run `scs results` to make it.")
-    return pd.read_csv(path, dtype={"row": str, "evidence": str})
+    if name == "examples":
+        return read_cells(path)
+    return pd.read_csv(path)
