@@ -181,6 +181,8 @@ class SignificantClusterRegressor(RegressorMixin, BaseEstimator):
         ------
         ValueError, TypeError
             See `scs.data.design.Design.from_table` and `scs.solve`.
+        KeyboardInterrupt
+            Ctrl-C came during the search: nothing is fitted.
         """
         design = in_order(_read(self, X, y, clusters))
         standard = _standard(self, design)

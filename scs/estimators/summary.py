@@ -15,7 +15,10 @@ from scs.inference.naming import penalised_number
 
 if TYPE_CHECKING:
     from scs.estimators.fitted import FittedModel
+    from scs.solvers import Solution
 
+
+_EXPECTED = ", a hard case: expect a gap"  # how `scs.solve` warns of many directions to split
 
 # What the columns of the tables mean, for headings and legends.
 _ERRORS = {
@@ -252,7 +255,7 @@ def certificate_notes(model: FittedModel) -> list[tuple[str, str]]:
             "gap",
             f"{share(s.gap)} of the objective, {share(s.selection_gap)} of what selecting explains",
         ),
-        ("status", f"{s.status}; {s.method}"),
+        ("status", f"{s.status}; {_method_text(s)}"),
     ]
     if model.rows.slopes is None and len(s.support):
         notes.insert(0, ("list", _list_text(model)))
@@ -267,6 +270,13 @@ def certificate_notes(model: FittedModel) -> list[tuple[str, str]]:
         noun = "other" if selected.any() else "cluster"
         notes.append((f"{n:,} {noun}{'' if n == 1 else 's'}", count(others)))
     return notes
+
+
+def _method_text(solution: Solution) -> str:
+    """Say by which method; what it expected of a hard case is no news once there is a proof."""
+    if solution.status != "optimal":
+        return solution.method
+    return solution.method.replace(_EXPECTED, "")
 
 
 def _list_text(model: FittedModel) -> str:

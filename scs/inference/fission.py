@@ -149,7 +149,8 @@ def fission_intervals(
     between = Between.from_moments(moments)
     first, second = halves(between, np.random.default_rng(seed), share)
     given = None if theta is None else theta / (1.0 + share)
-    if q is not None:
+    if budget is None:
+        assert q is not None
         names = names_between(first, q, given)
         support, background = names.support, names.background
     else:

@@ -10,7 +10,7 @@ from interrupts import ctrl_c, python_takes_ctrl_c
 
 import scs
 from scs.cli import main
-from scs.estimators.summary import finding, remarks
+from scs.estimators.summary import certificate_notes, finding, remarks
 from scs.solvers import alternating
 
 
@@ -91,3 +91,25 @@ def test_the_penalty_speaks_only_where_it_disagrees():
     found = replace(model.selection.inference, pvalues=pvalues, support=np.arange(6))
     other = replace(model, selection=replace(model.selection, inference=found))
     assert "would stop at 1: the others pass only" in " ".join(remarks(other))
+
+
+def test_a_proof_does_not_warn_of_the_gap_that_it_closed():
+    rng = np.random.default_rng(2)
+    rows = table(2, 40, 10)
+    names = [f"level{j}" for j in range(9)]  # constant within clusters: each a direction to split
+    levels = pd.DataFrame(rng.normal(size=(40, 9)), columns=names).loc[np.repeat(np.arange(40), 10)]
+    rows = pd.concat([rows, levels.reset_index(drop=True)], axis=1)
+    rows["y"] += 5.0 * (rows["ward"] == "w04")
+    model = scs.fit(f"y ~ x + {' + '.join(names)}", rows, "ward")
+    assert model.solution.status == "optimal"
+    assert "expect a gap" in model.solution.method
+    assert (
+        dict(certificate_notes(model))["status"] == "optimal; exact (auto: 10 directions to split)"
+    )
+
+
+def test_one_other_cluster_is_no_plural():
+    model = scs.fit("y ~ x", table(), "ward", 11, background="none")
+    assert "1 other" in dict(certificate_notes(model))
+    nobody = scs.fit("y ~ x", table(), "ward", 0)
+    assert "12 clusters" in dict(certificate_notes(nobody))
