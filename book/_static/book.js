@@ -7,6 +7,20 @@
     summary.setAttribute("aria-label", `pages below ${chapter ?? "this one"}`);
   });
 
+  // The formula on this page that a link leads to.
+  function formula(link) {
+    if (!link.hash || link.pathname !== location.pathname) return null;
+    const target = document.getElementById(decodeURIComponent(link.hash.slice(1)));
+    return target?.matches("div.math") ? target : null;
+  }
+
+  // The typeset formula once more; its targets stay where they are.
+  function copied(math) {
+    const copy = (math.querySelector("mjx-container") ?? math).cloneNode(true);
+    for (const each of [copy, ...copy.querySelectorAll("[id]")]) each.removeAttribute("id");
+    return copy;
+  }
+
   // A link's title is seen by a pointer alone. As a box it is there for the keyboard too, and stays while
   // the pointer is on it; Escape closes it.
   function preview() {
@@ -20,7 +34,8 @@
 
     function open(link) {
       keep();
-      box.textContent = link.dataset.preview;
+      const math = formula(link);
+      box.replaceChildren(math ? copied(math) : link.dataset.preview);
       box.hidden = false;
       const [at, own] = [link.getBoundingClientRect(), box.getBoundingClientRect()];
       const left = Math.min(at.left, document.documentElement.clientWidth - own.width - 8);
@@ -29,7 +44,8 @@
       box.style.top = `${(isBelow ? at.bottom + 4 : at.top - own.height - 4) + scrollY}px`;
     }
 
-    for (const link of document.querySelectorAll("a.reference.internal[title]")) {
+    for (const link of document.querySelectorAll("a.reference.internal")) {
+      if (!link.title && !formula(link)) continue;
       link.dataset.preview = link.title;
       link.removeAttribute("title");
       link.setAttribute("aria-describedby", box.id);

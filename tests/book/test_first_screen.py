@@ -7,6 +7,7 @@ from collections.abc import Iterator
 
 import nbformat
 import numpy as np
+import pandas as pd
 import pytest
 from browser import (
     CHROMIUM,
@@ -290,6 +291,27 @@ def test_all_choices_are_tried_while_a_slider_moves(page):
       return (performance.now() - begin) / 1000;
     }""")
     assert seconds < 2
+
+
+def test_the_ends_of_the_league_table_are_near_the_line_as_the_caption_says(moments):
+    found = scs.solve(moments, 3, ridge_fixed=0)
+    residuals = moments.mean_y - moments.mean_x @ found.beta
+    ends = [np.argmax(moments.mean_y), np.argmin(moments.mean_y)]
+    assert 3 * np.abs(residuals[ends]).max() < np.abs(found.gamma[found.support]).min()
+    places = np.argsort(np.argsort(moments.mean_y))[found.support]
+    assert places.min() > 4 and places.max() < 26, "in the middle of the table"
+
+
+def test_the_sample_report_is_on_the_table_beside_it():
+    if not (HTML / "index.html").exists():
+        pytest.fail("the book is not built: run `make book` first")
+    pupils = pd.read_csv(HTML / "_static" / "thirty-schools.csv")
+    _, truth = simulate_schools()
+    model = scs.fit("score ~ prior", pupils, groups="school")
+    assert sorted(model.selected) == sorted(truth.index[truth != 0])
+    report = (HTML / "_static" / "sample-report.html").read_text(encoding="utf-8")
+    assert all(f"{name} {model.effects[name]:+.3g}" in report for name in model.selected)
+    assert "://" not in report.replace("http://www.w3.org/", "")
 
 
 def test_the_built_first_page_has_it(browser):

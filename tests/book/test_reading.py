@@ -70,6 +70,19 @@ def test_a_term_says_what_it_means_to_pointer_and_keyboard(page):
 
 
 @pytest.mark.slow
+def test_an_equation_of_the_page_is_shown_typeset(page):
+    assert show(page, "book/method") == ""
+    box = page.get_by_role("tooltip", include_hidden=True)
+    targets = page.evaluate("() => [...document.querySelectorAll('[id]')].map(e => e.id)")
+    page.locator('p a[href="#eq-5"]').first.focus()
+    assert box.is_visible() and box.locator("mjx-container").count() == 1
+    formula = "e => e.querySelector('mjx-math').innerHTML.replace(/ id=\"[^\"]*\"/g, '')"
+    assert box.evaluate(formula) == page.locator("#eq-5").evaluate(formula)
+    same = page.evaluate("() => [...document.querySelectorAll('[id]')].map(e => e.id)")
+    assert sorted(same) == sorted(targets), "a target is there twice"
+
+
+@pytest.mark.slow
 def test_a_figure_and_a_source_are_previewed_too(page):
     assert show(page, "notebooks/00_schools") == ""
     box = page.get_by_role("tooltip", include_hidden=True)
