@@ -169,7 +169,12 @@ def remarks(model: FittedCounts, *, left_out: int = 0) -> list[str]:
             "Expected numbers are taken as known. What they leave out of the risks is in the "
             "ratios, and in the background."
         )
-    if model.fdr is not None:
+    if model.fdr is not None and model.theta == 0 and not model.inference.rule.estimated:
+        found.append(
+            "The error rate holds if all clusters that are not named are alike, which was asked "
+            "for (background='none'); mostly they differ a little."
+        )
+    elif model.fdr is not None:
         law = "gamma law of ratios" if poisson else "beta law of rates"
         found.append(
             f"The error rate holds for a {law} among clusters that do not differ by more: of that "
