@@ -169,6 +169,23 @@ def fit(
     >>> scs.fit("y ~ 1", table, "school", budget=1).selected.tolist()
     ['c']
     """
+    options = {
+        "budget": budget,
+        "fdr": fdr,
+        "background": background,
+        "null": null,
+        "ridge": ridge,
+        "ridge_fixed": ridge_fixed,
+        "gap": gap,
+        "time_limit": time_limit,
+        "missing": missing,
+        "bootstrap": bootstrap,
+        "level": level,
+        "seed": seed,
+        "random": random,
+        "method": method,
+        "min_rows": min_rows,
+    }
     settings = _settings(
         budget=budget,
         fdr=fdr,
@@ -242,6 +259,7 @@ def fit(
         robust=_robust(rows, standard, found, inner),
         min_rows=min_rows,
         apart=apart,
+        options=options,
     )
 
 
