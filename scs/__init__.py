@@ -17,6 +17,7 @@ if TYPE_CHECKING:  # for type checkers, and for those who look where a name come
     from scs.baselines import Fit, lmm_gaussian, lmm_laplace, ols
     from scs.data.design import DesignWarning
     from scs.data.labels import LabelWarning
+    from scs.estimators.again import compare, refit, update
     from scs.estimators.fitted import FittedModel
     from scs.estimators.fitted_counts import FittedCounts
     from scs.estimators.formula import fit
@@ -43,6 +44,7 @@ __all__ = [
     "SignificantClusterRegressorCV",
     "SlopeMoments",
     "Solution",
+    "compare",
     "detect_outliers",
     "fit",
     "lmm_gaussian",
@@ -52,12 +54,14 @@ __all__ = [
     "load_student",
     "ols",
     "published",
+    "refit",
     "run_experiment",
     "scenarios",
     "simulate",
     "simulate_slopes",
     "solve",
     "solve_path",
+    "update",
 ]
 
 _WHERE = {
@@ -73,6 +77,7 @@ _WHERE = {
     "SignificantClusterRegressorCV": "scs.estimators.sklearn",
     "SlopeMoments": "scs.moments.moments",
     "Solution": "scs.solvers",
+    "compare": "scs.estimators.again",
     "detect_outliers": "scs.inference.outliers",
     "fit": "scs.estimators.formula",
     "lmm_gaussian": "scs.baselines",
@@ -82,12 +87,14 @@ _WHERE = {
     "load_student": "scs.paper.datasets",
     "ols": "scs.baselines",
     "published": "scs.paper.published",
+    "refit": "scs.estimators.again",
     "run_experiment": "scs.paper.experiment",
     "scenarios": "scs.paper.simulate",
     "simulate": "scs.paper.simulate",
     "simulate_slopes": "scs.paper.simulate",
     "solve": "scs.solvers",
     "solve_path": "scs.solvers",
+    "update": "scs.estimators.again",
 }
 
 

@@ -55,7 +55,7 @@ def add_parser(commands: argparse._SubParsersAction) -> None:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     add = parser.add_argument
-    add("table", metavar="TABLE", help="a CSV or Parquet file, or - for standard input")
+    add("table", metavar="TABLE", help="a CSV, Parquet or Excel file, or - for standard input")
     add("--outcome", metavar="COL", help="column to explain, a number")
     add("--cluster", metavar="COL", required=True, help="column of cluster labels")
     add("--covariates", metavar="COL", nargs="*", help="columns to allow for (default: all others)")
@@ -109,7 +109,7 @@ def run(arguments: argparse.Namespace) -> None:
         "stopped: nothing was written. --budget N goes without the choice of a budget, "
         "--bootstrap 0 without resamples."
     )
-    with said_in_one_line(stopped) as notes, table_at(arguments.table) as path:
+    with said_in_one_line(stopped) as notes, table_at(arguments) as path:
         _run(arguments, path, {"report": report, **files}, notes)
 
 

@@ -35,7 +35,7 @@ def add_parser(commands: argparse._SubParsersAction) -> None:
     )
     add = parser.add_argument
     add("model", metavar="MODEL", help="a file that scs fit --save wrote")
-    add("table", metavar="TABLE", help="a CSV or Parquet file, or - for standard input")
+    add("table", metavar="TABLE", help="a CSV, Parquet or Excel file, or - for standard input")
     add("--interval", type=float, metavar="LEVEL", help="intervals of a row's outcome, such as .95")
     add("--json", action="store_true", help="a JSON list instead of CSV")
     add("--csv", metavar="FILE", help="write the CSV there instead")
@@ -53,7 +53,7 @@ def run(arguments: argparse.Namespace) -> None:
 
         loaded()
         model = load(arguments.model)
-        with table_at(arguments.table) as path:
+        with table_at(arguments) as path:
             found = _predicted(model, _table(model, arguments, path), arguments.interval)
         if file is not None:
             write_whole(file, safe_csv(found))

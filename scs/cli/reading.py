@@ -23,6 +23,7 @@ STDIN = "standard input"
 def add_reading(parser: argparse.ArgumentParser) -> None:
     """Add the options that say how a file is written."""
     add = parser.add_argument
+    add("--sheet", default="", metavar="NAME", help="of an Excel file with several")
     add("--delimiter", default="", metavar="C", help="of a CSV file: one character, or tab")
     add("--decimal", default="", metavar="C", help="of a CSV file: . or ,")
     add("--encoding", default="", help="of a CSV file: utf-8, latin-1, ...")
@@ -31,14 +32,26 @@ def add_reading(parser: argparse.ArgumentParser) -> None:
 
 
 @contextmanager
-def table_at(text: str) -> Iterator[str]:
-    """Hand out the path of a table; for ``-`` that of a copy of standard input, gone afterwards."""
-    if text != "-":
+def table_at(arguments: argparse.Namespace) -> Iterator[str]:
+    """Hand out the path of the table; of a copy, gone afterwards, for a sheet or standard input.
+
+    The name of a copy is what messages show.
+    """
+    from scs.data.sheets import is_workbook, sheet_as_csv
+
+    text, sheet = arguments.table, arguments.sheet
+    workbook = is_workbook(text)
+    if sheet and not workbook:
+        raise ValueError(f"--sheet: {text} is no Excel file: leave it out.")
+    if text != "-" and not workbook:
         yield text
         return
     with tempfile.TemporaryDirectory(prefix="scs-") as folder:
-        path = Path(folder) / STDIN  # the name that messages show
-        path.write_bytes(sys.stdin.buffer.read())
+        path = Path(folder) / (f"sheet of {Path(text).name}" if workbook else STDIN)
+        if workbook:
+            path.write_text(sheet_as_csv(text, sheet), encoding="utf-8", newline="")
+        else:
+            path.write_bytes(sys.stdin.buffer.read())
         yield str(path)
 
 

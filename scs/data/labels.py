@@ -28,7 +28,7 @@ _PLAIN_INTEGER = re.compile(r"0|-?[1-9][0-9]{0,19}")
 
 
 class LabelWarning(UserWarning):
-    """Cluster labels are nearly the same, or text such as NA was read as a missing value."""
+    """Labels are nearly the same, were read as missing (NA), or did not reach a score."""
 
 
 def as_clusters(clusters: Any, n_rows: int) -> tuple[np.ndarray, np.ndarray]:

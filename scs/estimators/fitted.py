@@ -77,6 +77,8 @@ class FittedModel(FitRecord):
         Clusters of fewer rows were set apart.
     apart : Moments or None
         Of these clusters.
+    options : dict
+        What `scs.fit` was asked for, which `scs.refit` and `scs.update` ask for again.
     """
 
     @property

@@ -193,6 +193,7 @@ def fit(
             "random": (random, None),
             "validation": (validation, None),
             "method": (method, "auto"),
+            "min_rows": (min_rows, 1),
         }
         _refuse_with_counts(family, regression)
         return fit_counts(
@@ -215,6 +216,24 @@ def fit(
         raise ValueError(
             "expected and trials are of counts: say family='poisson' or family='binomial'."
         )
+
+    options = {
+        "budget": budget,
+        "fdr": fdr,
+        "background": background,
+        "null": null,
+        "ridge": ridge,
+        "ridge_fixed": ridge_fixed,
+        "gap": gap,
+        "time_limit": time_limit,
+        "missing": missing,
+        "bootstrap": bootstrap,
+        "level": level,
+        "seed": seed,
+        "random": random,
+        "method": method,
+        "min_rows": min_rows,
+    }
     settings = _settings(
         budget=budget,
         fdr=fdr,
@@ -293,6 +312,7 @@ def fit(
         robust=_robust(rows, standard, found, inner),
         min_rows=min_rows,
         apart=apart,
+        options=options,
     )
 
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -46,6 +48,7 @@ class FitRecord:
     grown: ClusterTree | None = field(default=None, repr=False)
     min_rows: int = 1
     apart: Moments | None = field(default=None, repr=False)
+    options: Mapping[str, Any] = field(default_factory=dict, repr=False)
 
     @property
     def chosen_by(self) -> str:

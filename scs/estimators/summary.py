@@ -68,7 +68,8 @@ def finding(model: FittedModel) -> str:
 def fixed_effects(model: FittedModel) -> pd.DataFrame:
     """Return coefficients by term.
 
-    ``estimate``, ``s.e.`` given the selection, with a bootstrap ``low`` and ``high``, LMM's beside.
+    ``estimate``, ``s.e.`` given the selection and a cluster-robust ``CR2 s.e.``, with a bootstrap
+    ``low`` and ``high``, LMM's beside.
     """
 
     def expand(values):  # no number for columns left out
@@ -77,6 +78,7 @@ def fixed_effects(model: FittedModel) -> pd.DataFrame:
     table = pd.DataFrame({"estimate": model.coef})
     if not model.std_errors.isna().all():
         table["s.e."] = model.std_errors
+        table["CR2 s.e."] = model.robust_errors("CR2")
     if model.boot_clusters is not None:
         intervals = model.boot_clusters.coefficients()
         table["low"], table["high"] = expand(intervals["low"]), expand(intervals["high"])
@@ -329,6 +331,7 @@ def remarks(model: FittedModel, *, left_out: int = 0) -> list[str]:
             f"Chosen: the share of {model.boot_rows.reps} resamples, of rows within clusters, that "
             "select the cluster too. Intervals of coefficients are from whole clusters drawn."
         )
+    found += _about_errors(model)
     if model.tuning is not None and model.budget == model.moments.n_clusters:
         found.append(
             "Held-out rows are predicted best with an effect for every cluster: no few of them "
@@ -387,6 +390,15 @@ def _about_covariates(model: FittedModel) -> list[str]:
         f"{number(beside.between[worst])} between): effects of clusters go with the covariates. "
         "Put cluster means among the covariates to part the two (in Python, model.within_between "
         "has all columns)."
+    ]
+
+
+def _about_errors(model: FittedModel) -> list[str]:
+    if model.std_errors.isna().all():
+        return []
+    return [
+        "CR2 s.e. of coefficients allow for whatever rows of a cluster have in common, s.e. for "
+        "the background alone."
     ]
 
 

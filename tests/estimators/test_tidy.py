@@ -1,5 +1,7 @@
 """Results as data: against statsmodels where the models are equal, else against dense algebra."""
 
+from pathlib import Path
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -266,3 +268,13 @@ def test_slopes_as_data(table):
     np.testing.assert_array_equal(shown[list(model.effect_names)], model.effects)
     np.testing.assert_allclose(model.augment()["fitted"], model.predict(table), atol=1e-9)
     assert np.isnan(model.glance()["aic"][0])
+
+
+def test_a_file_of_the_first_format_still_opens(table, least_squares):
+    """Stored in November 2026: what it says must stay what least squares says."""
+    model = scs.load(Path(__file__).with_name("format-1.scs"))
+    np.testing.assert_allclose(model.predict(table), least_squares[0].fittedvalues, atol=1e-7)
+    assert sorted(model.selected) == ["c03", "c08"]
+    assert "2 of 14 clusters (g) are selected" in " ".join(model.summary().split())
+    unknown = model.predict(table.drop(columns=["y", "g"]))
+    assert np.isfinite(unknown).all()
