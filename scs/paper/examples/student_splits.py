@@ -62,12 +62,12 @@ def split_scores(
         )
         row = {("C1", name, ""): population_mse(moments, fit.beta) for name, fit in mixed.items()}
         for table, values in (("Fig. 4", gamma), ("Fig. C2", beta)):
-            together = values.corr()
+            methods, together = list(values), values.corr().to_numpy()
             row |= {
-                (table, first, second): together.loc[first, second]
-                for first in together
-                for second in together
-                if first != second
+                (table, first, second): float(together[i, j])
+                for i, first in enumerate(methods)
+                for j, second in enumerate(methods)
+                if i != j
             }
         found.append(row)
     return pd.DataFrame(found)

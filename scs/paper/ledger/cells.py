@@ -49,9 +49,10 @@ def cells(
         One row per printed cell: ``table``, ``row``, ``regime``, ``dimension``, ``level``,
         ``method``, ``quantity``, ``score`` (a column of ``rows``), ``published``, ``unit`` (of the
         last printed digit), ``ours``, ``mc_se``, ``spread`` (standard deviation of one
-        replication), ``reps``, ``z``, and ``first_z`` (of ``rows`` alone: new replications go to what
-        is doubtful, so that only this one may be counted against chance); ``low``, ``high`` (the range of our single replications), and
-        ``below`` (how many of them are at or below the published value).
+        replication), ``reps``, ``z``; ``low``, ``high`` (the range of our single replications),
+        ``below`` (how many of them are at or below the published value), and ``first_z``, that of
+        ``rows`` alone: new replications go to what is doubtful, so that only this one may be
+        counted against chance.
     """
     printed = pd.concat([_recovery(), _sparsity(), _icc()], ignore_index=True)
     if tables is not None:
