@@ -64,11 +64,11 @@ def update(model: FittedModel, formula: str, data: Any, **changes: Any) -> Fitte
     >>> table = {"y": [1, 2, 2, 3, 9, 8, 2, 1], "school": list("aabbccdd"), "x": [1, 2] * 4}
     >>> model = scs.fit("y ~ 1", table, "school", budget=1)
     >>> scs.update(model, "~ . + x", table).formula
-    'y ~ (1) + x'
+    'y ~ 1 + x'
     """
     old_left, old_right = _sides(model.formula)
     left, right = _sides(formula)
-    new = f"{_with(left or '.', old_left)} ~ {_with(right or '.', f'({old_right})')}"
+    new = f"{_with(left or '.', old_left)} ~ {_with(right or '.', old_right)}"
     return fit(new, data, model.groups, **{**model.options, **changes})
 
 
@@ -126,7 +126,13 @@ def _sides(formula: str) -> tuple[str, str]:
 
 
 def _with(side: str, old: str) -> str:
-    """Put the old side in the place of each dot that stands alone."""
+    """Put the old side in the place of each dot that stands alone, in brackets where it must."""
+
+    def placed(dot: re.Match[str]) -> str:
+        before, after = dot.string[: dot.start()].rstrip(), dot.string[dot.end() :].lstrip()
+        binds = before.endswith(tuple(":*/^-")) or after.startswith(tuple(":*/^"))
+        return f"({old})" if binds else old
+
     parts = re.split(r"(`[^`]*`)", side)
-    parts[::2] = [re.sub(r"(?<![\w.])\.(?![\w.])", lambda _: old, part) for part in parts[::2]]
+    parts[::2] = [re.sub(r"(?<![\w.])\.(?![\w.])", placed, part) for part in parts[::2]]
     return "".join(parts)
