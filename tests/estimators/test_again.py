@@ -71,3 +71,15 @@ def test_models_of_other_rows_are_not_compared(table, model):
         scs.compare(model, scs.refit(model, table.iloc[1:]))
     with pytest.raises(ValueError, match="two models or more"):
         scs.compare(model)
+
+
+def test_counts_are_refused_by_name(model, table):
+    units = {"deaths": [3, 9, 4, 30], "e": [4.0, 8.0, 5.0, 9.0], "h": list("abcd")}
+    counts = scs.fit("deaths ~ 1", units, "h", family="poisson", expected="e")
+    for call in (
+        lambda: scs.refit(counts, units),
+        lambda: scs.update(counts, "~ .", units),
+        lambda: scs.compare(model, counts),
+    ):
+        with pytest.raises(TypeError, match="FittedCounts: refit, update and compare take what"):
+            call()
