@@ -22,14 +22,32 @@ from scs.report import write_report
 REPORT, TABLE = "sample-report.html", "thirty-schools.csv"
 _DIGITS = 3  # of the table
 
+Address = Callable[[str], str]  # from the path of a page, without ending, to what a link says
+
+
+def sample_html(address: Address) -> str:
+    """Show the sample report in the page, and offer it and its table."""
+    report = address(f"_static/{Path(REPORT).stem}")  # pages too have this ending
+    table = report.replace(REPORT, TABLE)
+    return "\n".join(
+        [
+            f'<p><a href="{report}" download>Download the sample report</a> \u00b7',
+            f'<a href="{table}" download>Download its table</a>, for the colleague who tries</p>',
+            f'<iframe class="sample-report" src="{report}" loading="lazy"',
+            ' title="The sample report on thirty schools"></iframe>',
+        ]
+    )
+
+
 # The class that a picture has in a page, its style and its script.
 SCRIPTS = {
     "scs-schools": ("schools.css", "schools.js"),
     "scs-steps": ("steps.css", "steps.js"),
     "scs-flow": ("steps.css", None),
 }
-PICTURES: dict[str, Callable[[Callable[[str], str]], str]] = {
+PICTURES: dict[str, Callable[[Address], str]] = {
     "flow": flow_html,
+    "sample": sample_html,
     "steps": lambda _: steps_html(),
 }
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -38,7 +39,7 @@ def refit(model: FittedModel, data: Any, **changes: Any) -> FittedModel:
     >>> scs.refit(model, table, budget=0).selected.tolist()
     []
     """
-    return fit(model.formula, data, model.groups, **{**model.options, **changes})
+    return _fitted(model, _regression(model).formula, data, changes)
 
 
 def update(model: FittedModel, formula: str, data: Any, **changes: Any) -> FittedModel:
@@ -64,12 +65,27 @@ def update(model: FittedModel, formula: str, data: Any, **changes: Any) -> Fitte
     >>> table = {"y": [1, 2, 2, 3, 9, 8, 2, 1], "school": list("aabbccdd"), "x": [1, 2] * 4}
     >>> model = scs.fit("y ~ 1", table, "school", budget=1)
     >>> scs.update(model, "~ . + x", table).formula
-    'y ~ (1) + x'
+    'y ~ 1 + x'
     """
-    old_left, old_right = _sides(model.formula)
+    old_left, old_right = _sides(_regression(model).formula)
     left, right = _sides(formula)
-    new = f"{_with(left or '.', old_left)} ~ {_with(right or '.', f'({old_right})')}"
-    return fit(new, data, model.groups, **{**model.options, **changes})
+    new = f"{_with(left or '.', old_left)} ~ {_with(right or '.', old_right)}"
+    return _fitted(model, new, data, changes)
+
+
+def _fitted(model: FittedModel, formula: str, data: Any, changes: Mapping[str, Any]) -> FittedModel:
+    options = {**_regression(model).options, **changes}
+    return _regression(fit(formula, data, model.groups, **options))
+
+
+def _regression(model: Any) -> FittedModel:
+    """Return the model, which must be one of a Gaussian outcome."""
+    if isinstance(model, FittedModel):
+        return model
+    raise TypeError(
+        f"model is a {type(model).__name__}: refit, update and compare take what scs.fit returns "
+        "for a Gaussian outcome. Call scs.fit again."
+    )
 
 
 def compare(*models: FittedModel) -> pd.DataFrame:
@@ -97,10 +113,10 @@ def compare(*models: FittedModel) -> pd.DataFrame:
         raise ValueError("compare wants two models or more.")
     first = models[0]
     for model in models:
-        if model.rows.slopes is not None:
+        if _regression(model).rows.slopes is not None:
             raise ValueError("compare: of models with a random intercept alone.")
         m, n = model.moments, first.moments
-        if m.n_rows != n.n_rows or not np.isclose(m.yty, n.yty, rtol=1e-9):  # type: ignore[union-attr]
+        if m.n_rows != n.n_rows or not np.isclose(m.yty, n.yty, rtol=1e-9):
             raise ValueError(
                 f"compare: {model.formula!r} is of other rows or another outcome than "
                 f"{first.formula!r}: fit both to the same table."
@@ -126,7 +142,13 @@ def _sides(formula: str) -> tuple[str, str]:
 
 
 def _with(side: str, old: str) -> str:
-    """Put the old side in the place of each dot that stands alone."""
+    """Put the old side in the place of each dot that stands alone, in brackets where it must."""
+
+    def placed(dot: re.Match[str]) -> str:
+        before, after = dot.string[: dot.start()].rstrip(), dot.string[dot.end() :].lstrip()
+        binds = before.endswith(tuple(":*/^-")) or after.startswith(tuple(":*/^"))
+        return f"({old})" if binds else old
+
     parts = re.split(r"(`[^`]*`)", side)
-    parts[::2] = [re.sub(r"(?<![\w.])\.(?![\w.])", lambda _: old, part) for part in parts[::2]]
+    parts[::2] = [re.sub(r"(?<![\w.])\.(?![\w.])", placed, part) for part in parts[::2]]
     return "".join(parts)

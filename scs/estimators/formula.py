@@ -319,7 +319,8 @@ def fit(
 def _refuse_with_counts(family: str, given: Mapping[str, tuple[Any, Any]]) -> None:
     """Refuse options of regressions, which a fit of counts would pass over in silence."""
     for name, (value, default) in given.items():
-        if value is not default and value != default:
+        plain = isinstance(value, (str, Real))  # a data frame is no truth value
+        if value is not default and not (plain and value == default):
             raise ValueError(f"{name}: it is of Gaussian fits: leave it out with {family!r}.")
 
 

@@ -34,6 +34,7 @@ WHAT = "scs fitted model"
 _ABOUT, _MODEL, _SUM = "about.json", "model.json", "SHA256"
 _LIBRARIES = ("numpy", "pandas", "scipy", "scikit-learn", "formulaic")
 _WHEN = (1980, 1, 1, 0, 0, 0)  # the same model makes the same bytes
+_MOST = 1 << 34  # bytes that a file may unpack to: models of ten million clusters have less
 _AGAIN = "use another copy of it, or fit and save again"
 
 
@@ -123,6 +124,8 @@ def _entries(path: Path) -> dict[str, bytes]:
     try:
         with zipfile.ZipFile(path) as file:
             names = file.namelist()
+            if sum(each.file_size for each in file.infolist()) > _MOST:
+                raise zipfile.BadZipFile("it unpacks to more than a model holds")
             entries = {name: file.read(name) for name in names}
         about = json.loads(entries[_ABOUT])
         ours = about["what"] == WHAT

@@ -35,6 +35,8 @@ def test_refit_asks_for_the_same_again(table, model, tmp_path):
         (". ~ . + z + kind", "y ~ x + z + kind"),
         ("log(. + 1e4) ~ . - x", "log(y + 1e4) ~ 1"),
         ("z ~ .:kind", "z ~ x:kind"),
+        ("~ .*kind", "y ~ x*kind"),
+        ("~ z - .", "y ~ z"),
         ("~ I(z > .5) + .", "y ~ I(z > .5) + x"),
     ],
 )
@@ -47,7 +49,7 @@ def test_update_puts_the_old_sides_in(change, full, table, model):
 
 def test_a_dot_in_a_name_stays_what_it_is(table, model):
     found = scs.update(model, "~ . + `a.b ~`:z", table)
-    assert found.formula == "y ~ (x) + `a.b ~`:z"
+    assert found.formula == "y ~ x + `a.b ~`:z"
     with pytest.raises(ValueError, match="has no tilde"):
         scs.update(model, "x + z", table)
 
@@ -59,7 +61,7 @@ def test_aic_differs_as_that_of_least_squares(table, model):
     narrow = smf.ols("y ~ x + own", own).fit()
     wide = smf.ols("y ~ x + kind + own", own).fit()
     assert found["same_names"].all()
-    difference = found.loc["y ~ x", "aic"] - found.loc["y ~ (x) + kind", "aic"]
+    difference = found.loc["y ~ x", "aic"] - found.loc["y ~ x + kind", "aic"]
     assert difference == pytest.approx(narrow.aic - wide.aic, abs=1e-6)
     assert found["delta_aic"].iloc[0] == 0 and found["delta_aic"].iloc[1] == abs(difference)
 
@@ -69,3 +71,15 @@ def test_models_of_other_rows_are_not_compared(table, model):
         scs.compare(model, scs.refit(model, table.iloc[1:]))
     with pytest.raises(ValueError, match="two models or more"):
         scs.compare(model)
+
+
+def test_counts_are_refused_by_name(model, table):
+    units = {"deaths": [3, 9, 4, 30], "e": [4.0, 8.0, 5.0, 9.0], "h": list("abcd")}
+    counts = scs.fit("deaths ~ 1", units, "h", family="poisson", expected="e")
+    for call in (
+        lambda: scs.refit(counts, units),
+        lambda: scs.update(counts, "~ .", units),
+        lambda: scs.compare(model, counts),
+    ):
+        with pytest.raises(TypeError, match="FittedCounts: refit, update and compare take what"):
+            call()

@@ -165,6 +165,7 @@ def test_nobody_is_named_where_nobody_differs():
         ({}, {"family": "gaussian"}, r"of counts: say family="),
         ({}, {"ridge": 1.0}, r"ridge: it is of Gaussian fits"),
         ({}, {"random": "1 + expected"}, r"random: it is of Gaussian fits"),
+        ({}, {"validation": pd.DataFrame({"a": [1]})}, r"validation: it is of Gaussian fits"),
         ({}, {"bootstrap": 10}, r"bootstrap: it is of Gaussian fits"),
         ({}, {"budget": "predict"}, r"budget must be a whole number, 'fdr' or 'auto' with counts"),
         ({}, {"budget": -1}, r"budget must not be negative"),

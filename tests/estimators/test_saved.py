@@ -213,6 +213,12 @@ def test_an_edited_model_is_refused(path, tmp_path):
         scs.load(target)
 
 
+def test_a_file_that_unpacks_to_more_than_a_model_is_not_unpacked(path, monkeypatch):
+    monkeypatch.setattr(saved, "_MOST", 1000)
+    with pytest.raises(ValueError, match="unpacks to more than a model holds"):
+        scs.load(path)
+
+
 def test_a_newer_file_says_which_version_reads_it(path, tmp_path):
     target = tmp_path / "newer.scs"
 

@@ -33,6 +33,7 @@ from scs.paper.examples import (
     mouse_splits,
     near_printed_threshold,
     read_results,
+    results_folder,
     split_rows,
     student_cells,
 )
@@ -40,6 +41,7 @@ from scs.paper.examples.cells import FIGURE_4, FIGURE_C1, FIGURE_C2
 from scs.paper.examples.coverage import draw_clusters, intervals_of
 from scs.paper.examples.mice import SETTINGS, covariates_of, least_squares
 from scs.paper.examples.student import population_mse
+from scs.paper.ledger import read_cells
 
 KEYS = ["setting", "protein", "split", "method", "rows", "prediction"]
 
@@ -54,7 +56,7 @@ def needs(name):
 
 @pytest.fixture(scope="module")
 def cells():
-    return read_results("examples")
+    return read_cells(results_folder() / "examples.csv")
 
 
 # --- the stored verdicts, with or without the data ----------------------------------------------

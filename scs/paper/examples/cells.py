@@ -6,7 +6,6 @@ from pathlib import Path
 
 import pandas as pd
 
-from scs.paper.ledger import read_cells
 from scs.paper.published import data_folder
 
 # Read off Figure 5 of the revised manuscript (Figure 4 of the arXiv version): correlations over
@@ -61,6 +60,4 @@ def read_results(name: str) -> pd.DataFrame:
     path = results_folder() / f"{name}.csv"
     if not path.is_file():
         raise FileNotFoundError(f"{path} is missing: run `scs results` to make it.")
-    if name == "examples":
-        return read_cells(path)
-    return pd.read_csv(path)
+    return pd.read_csv(path, dtype={"row": str, "evidence": str})

@@ -62,7 +62,8 @@ def split_scores(
         )
         row = {("C1", name, ""): population_mse(moments, fit.beta) for name, fit in mixed.items()}
         for table, values in (("Fig. 4", gamma), ("Fig. C2", beta)):
-            methods, together = list(values), values.corr().to_numpy()
+            methods = [str(method) for method in values]
+            together = values.corr().to_numpy()
             row |= {
                 (table, first, second): float(together[i, j])
                 for i, first in enumerate(methods)

@@ -77,8 +77,8 @@ def cells(
             "all scenarios and of icc_scenarios(), or name the tables."
         )
     single = mine.merge(printed[[*keys, "published"]], on=keys)
-    below = (single.value <= single.published).groupby([single[key] for key in keys]).sum()
-    table = table.merge(below.rename("below"), on=keys)
+    single["below"] = _numbers(single, "value") <= _numbers(single, "published")
+    table = table.merge(single.groupby(keys, as_index=False)["below"].sum(), on=keys)
     table["first_z"] = _z(table)
     if checks is not None:
         table = _pooled(table, checks)
@@ -87,9 +87,11 @@ def cells(
     return table
 
 
-def _z(table: pd.DataFrame) -> pd.Series:
-    variance = table.spread**2 * (1 / table.reps + 1 / PAPER_REPS) + table.unit**2 / 12
-    return (table.published - table.ours) / np.sqrt(variance)
+def _z(table: pd.DataFrame) -> np.ndarray:
+    variance = _numbers(table, "spread") ** 2
+    variance = variance / _numbers(table, "reps") + variance / PAPER_REPS
+    variance = variance + _numbers(table, "unit") ** 2 / 12
+    return (_numbers(table, "published") - _numbers(table, "ours")) / np.sqrt(variance)
 
 
 def _pooled(table: pd.DataFrame, checks: Checks) -> pd.DataFrame:
@@ -100,21 +102,25 @@ def _pooled(table: pd.DataFrame, checks: Checks) -> pd.DataFrame:
     keys = [*SETTING, "method", "score"]
     new = pd.concat([checks.more, _new_icc(table, checks.icc)], ignore_index=True)
     new = table[keys].merge(new, on=keys, how="left")
-    has = new.reps.notna().to_numpy()
-    table, new = table.copy(), new[has]
-    old = table[has]
-    n, m = old.reps.to_numpy(), new.reps.to_numpy()
-    shift = new["mean"].to_numpy() - old.ours.to_numpy()
-    squares = (
-        (n - 1) * old.spread**2 + (m - 1) * new["std"].to_numpy() ** 2 + n * m / (n + m) * shift**2
-    )
-    table.loc[has, "ours"] = old.ours + shift * m / (n + m)
-    table.loc[has, "spread"] = np.sqrt(squares / (n + m - 1))
-    table.loc[has, "reps"] = n + m.astype(int)
-    table.loc[has, "low"] = np.minimum(old.low, new.low.to_numpy())
-    table.loc[has, "high"] = np.maximum(old.high, new.high.to_numpy())
-    table.loc[has, "below"] = old.below + new.below.to_numpy()
+    has = new["reps"].notna().to_numpy()
+    table, old, new = table.copy(), table[has], new[has]
+    n, m = _numbers(old, "reps"), _numbers(new, "reps")
+    shift = _numbers(new, "mean") - _numbers(old, "ours")
+    within = (n - 1) * _numbers(old, "spread") ** 2
+    within += (m - 1) * _numbers(new, "std") ** 2
+    between = n * m / (n + m) * shift**2
+    table.loc[has, "ours"] = _numbers(old, "ours") + shift * m / (n + m)
+    table.loc[has, "spread"] = np.sqrt((within + between) / (n + m - 1))
+    table.loc[has, "low"] = np.minimum(_numbers(old, "low"), _numbers(new, "low"))
+    table.loc[has, "high"] = np.maximum(_numbers(old, "high"), _numbers(new, "high"))
+    for count in ("reps", "below"):
+        both = _numbers(old, count) + _numbers(new, count)
+        table.loc[has, count] = both.astype(int)
     return table
+
+
+def _numbers(frame: pd.DataFrame, column: str) -> np.ndarray:
+    return frame[column].to_numpy(dtype=float)
 
 
 def _new_icc(table: pd.DataFrame, icc: pd.DataFrame) -> pd.DataFrame:
@@ -122,14 +128,14 @@ def _new_icc(table: pd.DataFrame, icc: pd.DataFrame) -> pd.DataFrame:
     rows = []
     for cell in table[(table.table == "B14") & table.method.isin(ICC_COLUMNS)].itertuples():
         mine = icc[(icc.true == int(cell.row.rstrip("%"))) & (icc.replication >= cell.reps)]
-        values = 100 * mine[ICC_COLUMNS[cell.method]]
+        values = 100 * _numbers(mine, ICC_COLUMNS[cell.method])
         rows.append(
             {
                 **{key: getattr(cell, key) for key in (*SETTING, "method", "score")},
                 "first": cell.reps,
                 "reps": len(values),
                 "mean": values.mean(),
-                "std": values.std(),
+                "std": values.std(ddof=1),
                 "low": values.min(),
                 "high": values.max(),
                 "below": int((values <= cell.published).sum()),
