@@ -101,8 +101,11 @@ def add_parser(commands: argparse._SubParsersAction) -> None:
 
 def run(arguments: argparse.Namespace) -> None:
     """Read, fit, print, and write the report."""
-    report = target("--report", arguments.report)
-    files = {name: target(f"--{name}", getattr(arguments, name)) for name in ("save", "csv")}
+    report = target("--report", arguments.report, arguments.table)
+    files = {
+        name: target(f"--{name}", getattr(arguments, name), arguments.table)
+        for name in ("save", "csv")
+    }
     if report is not None and _has_slopes(arguments):
         raise UsageError("--report: it shows a random intercept alone: leave out --random.")
     stopped = (

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import warnings
 from typing import TYPE_CHECKING
 
 from scs._loading import loaded
@@ -45,7 +46,7 @@ def add_parser(commands: argparse._SubParsersAction) -> None:
 
 def run(arguments: argparse.Namespace) -> None:
     """Read, predict, print or write."""
-    file = target("--csv", arguments.csv)
+    file = target("--csv", arguments.csv, arguments.table, arguments.model)
     with said_in_one_line("stopped: nothing was written."):
         from scs.data._whole import write_whole
         from scs.estimators.exported import as_json, records, safe_csv
@@ -54,7 +55,8 @@ def run(arguments: argparse.Namespace) -> None:
         loaded()
         model = load(arguments.model)
         with table_at(arguments) as path:
-            found = _predicted(model, _table(model, arguments, path), arguments.interval)
+            table, labels = _table(model, arguments, path)
+            found = _predicted(model, table, labels, arguments.interval)
         if file is not None:
             write_whole(file, safe_csv(found))
         if arguments.json:
@@ -63,8 +65,10 @@ def run(arguments: argparse.Namespace) -> None:
             print(safe_csv(found), end="")
 
 
-def _table(model: FittedModel, arguments: argparse.Namespace, path: str) -> pa.Table:
-    """Read the columns that the model needs, as they were read in fitting."""
+def _table(
+    model: FittedModel, arguments: argparse.Namespace, path: str
+) -> tuple[pa.Table, list | None]:
+    """Read the columns that the model needs, as in fitting; and the labels as the file has them."""
     import pyarrow.types as kinds
 
     from scs.data.frames import check_column
@@ -86,7 +90,9 @@ def _table(model: FittedModel, arguments: argparse.Namespace, path: str) -> pa.T
         if name in coded and not _is_text(table.schema.field(name).type)
     ]
     table = as_categories(table, [n for n in numbers if not kinds.is_null(table[n].type)])
-    return _labels_alike(table, model) if labels else table
+    if not labels:
+        return table, None
+    return _labels_alike(table, model), table[model.groups].to_pylist()
 
 
 def _is_text(kind: pa.DataType) -> bool:
@@ -101,24 +107,36 @@ def _labels_alike(table: pa.Table, model: FittedModel) -> pa.Table:
     import pyarrow.compute as pc
     import pyarrow.types as kinds
 
+    from scs.data.labels import LabelWarning
+
     column, whole = table[model.groups], model.solution.labels.dtype.kind in "iu"
     if whole and kinds.is_string(column.type):  # one new name makes a column of numbers text
         plain = pc.match_substring_regex(column, r"^(0|-?[1-9]\d{0,17})$")
+        odd = column.filter(pc.invert(pc.fill_null(plain, True)))
+        if len(odd):
+            warnings.warn(
+                f"column {model.groups!r}: {len(odd):,} labels are not written as the whole "
+                f"numbers that the model knows (first {odd[0].as_py()!r}): taken as new clusters.",
+                LabelWarning,
+                stacklevel=2,
+            )
         column = pc.if_else(plain, column, pa.scalar(None, pa.string())).cast(pa.int64())
     elif not whole and kinds.is_integer(column.type):
         column = column.cast(pa.string())
     return table.set_column(table.column_names.index(model.groups), model.groups, column)
 
 
-def _predicted(model: FittedModel, table: pa.Table, level: float | None) -> pd.DataFrame:
+def _predicted(
+    model: FittedModel, table: pa.Table, labels: list | None, level: float | None
+) -> pd.DataFrame:
     import numpy as np
     import pandas as pd
 
     from scs.estimators.prediction import known_clusters
 
     found = pd.DataFrame({"row": np.arange(1, table.num_rows + 1)})
-    if model.groups in table.column_names:
-        found[model.groups] = pd.Series(table[model.groups].to_pylist(), dtype=object)
+    if labels is not None:
+        found[model.groups] = pd.Series(labels, dtype=object)
     found["known"] = known_clusters(model, table) >= 0
     if level is None:
         found["predicted"] = model.predict(table)

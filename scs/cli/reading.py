@@ -69,11 +69,23 @@ def opened(arguments: argparse.Namespace, path: str) -> Source:
     )
 
 
-def target(option: str, text: str | None) -> Path | None:
-    """Check before the work, not after it, that a file can be written."""
+def target(option: str, text: str | None, *read: str) -> Path | None:
+    """Check before the work, not after it, that a file can be written.
+
+    Parameters
+    ----------
+    option : str
+        What named it, for messages.
+    text : str or None
+    *read : str
+        Files that the command reads, none of which it may write over.
+    """
     if text is None:
         return None
     path = Path(text)
+    for other in read:
+        if path.exists() and Path(other).exists() and path.samefile(other):
+            raise UsageError(f"{option}: {text!r} is read by this command: name another file.")
     if not path.parent.is_dir():
         raise UsageError(f"{option}: no folder {str(path.parent)!r}: make it first.")
     if path.is_dir():

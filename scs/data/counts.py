@@ -87,8 +87,9 @@ def count_rows(
     names = list(frame.columns)
     groups = column_name(groups, "groups")
     columns = [observed] if size is None else [observed, size]
-    for argument, name in zip(("observed", "size", "groups"), (*columns, groups)):
-        check_column(name, names, argument)
+    for argument, name in zip(("observed", "expected or trials"), columns):
+        check_column(column_name(name, argument), names, argument)
+    check_column(groups, names, "groups")
     if len({*columns, groups}) < len(columns) + 1:
         raise ValueError(
             f"the columns {', '.join(map(repr, [*columns, groups]))} must differ: counts, what "

@@ -153,16 +153,19 @@ def list_text(model: FittedCounts) -> str:
 
 def remarks(model: FittedCounts, *, left_out: int = 0) -> list[str]:
     """Return what a reader should know beside the numbers."""
-    poisson, found = model.family == "poisson", []
+    poisson, estimated = model.family == "poisson", model.inference.rule.estimated
+    found = []
     if left_out:
-        found.append(f"{left_out} more are named; those of the smallest p-values are shown.")
+        found.append(f"{left_out} more {'is' if left_out == 1 else 'are'} named: see `top`.")
     if len(model.solution.support):
         what = "Ratio: observed over expected." if poisson else "Rate: observed over trials."
         found.append(
             f"{what} Intervals: {model.level:.0%}, by the law of the counts, given that the "
             "cluster was named: what passes a threshold is overstated, and the interval takes that "
-            "back. p is two-sided and exact but for half of the chance of the count itself "
-            "(mid-p), over the background; q is p adjusted for all clusters looked at."
+            "back, so far that it can hold the common level. p is two-sided, of the law of the "
+            "counts (mid-p) over the background"
+            + (", and larger for the background being estimated" if estimated else "")
+            + "; q is p adjusted for all clusters looked at."
         )
     if poisson:
         found.append(

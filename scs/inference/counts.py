@@ -75,7 +75,8 @@ class CountRule:
         trials = np.maximum(sized - rest * u.size, 0.0)
         if u.family == "binomial":
             trials = trials + 2.0 * half
-        alone = trials <= 0  # one unit: nothing tells its common level
+        # One unit, or all of them free: nothing else tells a common level.
+        alone = (trials <= 0) | free.all()
         found = np.where(alone, level, events / np.where(alone, 1.0, trials))
         variance = law.rest_variance(events, np.where(alone, 1.0, trials))
         return found, np.where(alone, np.inf, variance)

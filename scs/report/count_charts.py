@@ -183,7 +183,8 @@ def count_funnel_text(model: FittedCounts) -> str:
     return (
         f"{whose} of {len(points):,} clusters{which} by {against}. The dashed line at "
         f"{number(model.common, 3)} is common to those not {what}. Within the inner lines lie "
-        f"{LIMIT:.0%} of clusters that differ as clusters do; {beyond:,} others lie beyond them "
+        f"{LIMIT:.0%} of clusters that differ as clusters do; "
+        f"{beyond:,} other{' lies' if beyond == 1 else 's lie'} beyond them "
         f"without being {what}. {outer} {int(named.sum()):,} "
         f"{'is' if named.sum() == 1 else 'are'} {what}."
     )

@@ -170,3 +170,34 @@ def test_exit_codes_are_in_the_help(capsys):
         main(["--help"])
     said = " ".join(capsys.readouterr().out.split())
     assert "Exit codes: 0 done" in said and "130 stopped" in said
+
+
+@pytest.mark.parametrize("option", ["--csv", "--save", "--report"])
+def test_no_output_is_written_over_the_table(folder, capsys, option):
+    before = (folder / "t.csv").read_bytes()
+    assert main([*FIT, option, "./t.csv"]) == 2
+    assert f"{option}: './t.csv' is read by this command" in capsys.readouterr().err
+    assert (folder / "t.csv").read_bytes() == before
+
+
+@pytest.mark.parametrize("read", ["t.csv", "m.scs"])
+def test_predictions_are_not_written_over_what_they_are_made_of(folder, capsys, read):
+    assert main([*FIT, "--save", "m.scs"]) == 0
+    before = (folder / read).read_bytes()
+    assert main(["predict", "m.scs", "t.csv", "--csv", read]) == 2
+    assert "is read by this command" in capsys.readouterr().err
+    assert (folder / read).read_bytes() == before
+
+
+def test_labels_that_are_no_plain_numbers_are_printed_as_they_are_and_said(folder, capsys):
+    rows(range(10)).to_csv("t.csv", index=False)
+    assert main([*FIT, "--save", "m.scs"]) == 0
+    (folder / "new.csv").write_text("x,ward,g\n1,1,03\n1,1,3\n1,1,3.0\n")
+    capsys.readouterr()
+    assert main(["predict", "m.scs", "new.csv"]) == 0
+    out, err = capsys.readouterr()
+    found = list(csv.DictReader(io.StringIO(out)))
+    assert [(row["g"], row["known"]) for row in found] == [
+        ("03", "False"), ("3", "True"), ("3.0", "False")
+    ]  # fmt: skip
+    assert "2 labels are not written as the whole numbers that the model knows (first '03')" in err

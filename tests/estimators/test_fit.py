@@ -2,6 +2,7 @@
 
 import gzip
 import itertools
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -20,6 +21,8 @@ from scs.cli import main
 from scs.estimators.formula import budget_grid
 from scs.estimators.tables import share
 from scs.paper.hospitals import funnel_scores, review_lists, simulate_hospitals
+
+README = Path(__file__).resolve().parents[2] / "README.md"
 
 
 def hospitals(seed: int = 0, n_clusters: int = 12) -> pd.DataFrame:
@@ -950,3 +953,15 @@ def test_standard_errors_at_any_background(table, theta):
 def test_random_slopes_without_a_budget_say_how_to_name_one(table):
     with pytest.raises(ValueError, match=r"name a number for each effect.*--budget 3,3"):
         scs.fit("days ~ age", table, "hospital", random="1 + age")
+
+
+def test_the_readme_says_what_its_example_prints():
+    text = " ".join(README.read_text(encoding="utf-8").split())
+    firms = sm.datasets.grunfeld.load_pandas().data
+    model = scs.fit("invest ~ value + capital", firms, groups="firm")
+    above, below = model.intervals.loc["US Steel"], -model.intervals.loc["General Electric"]
+    assert f"US Steel lies {model.effects['US Steel']:.0f} above" in text
+    assert f"give ({above.low:.0f} to {above.high:.0f})" in text
+    assert f"General Electric {-model.effects['General Electric']:.0f} below" in text
+    assert f"below ({below.high:.0f} to {below.low:.0f})" in text
+    assert f"standard deviation of {np.sqrt(model.theta * model.var_e):.1f}" in text

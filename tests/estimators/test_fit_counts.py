@@ -293,3 +293,21 @@ def test_the_command_names_and_prints_standardised_ratios(csv, tmp_path, capsys)
 def test_the_command_refuses_with_the_remedy(csv, capsys, options, message):
     assert main(f"fit {csv} --cluster hospital {options}".split()) == 2
     assert message in told(capsys)[1]
+
+
+@pytest.mark.parametrize(
+    ("family", "size"), [("poisson", {"expected": "expected"}), ("binomial", {"trials": "n"})]
+)
+def test_where_everybody_is_free_nothing_tells_a_common_level(family, size):
+    """No p-value below 1: there is nothing left that a unit could differ from."""
+    data = table(12).assign(n=1000)
+    model = scs.fit("deaths ~ 1", data, "hospital", 12, family=family, **size)
+    assert (model.pvalues == 1.0).all() and (model.qvalues == 1.0).all()
+    assert "Named clusters (12 of 12)" in model.summary()
+
+
+def test_a_column_that_is_not_there_is_named_by_its_argument():
+    with pytest.raises(ValueError, match=r"expected or trials: no column named 'nope'"):
+        fitted(expected="nope")
+    with pytest.raises(TypeError, match=r"expected or trials"):
+        fitted(expected=table()["expected"])
