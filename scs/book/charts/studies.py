@@ -11,6 +11,8 @@ import pandas as pd
 from scs.report.theme import METHOD_COLOURS, PALETTE
 
 _LEGEND = alt.Legend(labelLimit=300, symbolOpacity=1)
+# Marks of the verdicts are faint: those of the legend show their colours.
+_VERDICTS = alt.Legend(labelLimit=300, symbolOpacity=1, symbolSize=120, symbolStrokeWidth=3)
 #: The two arms keep these colours, no method's own.
 ARM_COLOURS = {"as published": PALETTE[5], "equal data": PALETTE[4]}
 VARIANT_COLOURS = {
@@ -19,7 +21,7 @@ VARIANT_COLOURS = {
     "MIO (refit)": PALETTE[5],
     "LMM (Laplace)": METHOD_COLOURS["LMM (Laplace)"],
 }
-_LAPLACE = "unexplained, LMM (Laplace)"  # most of what differs: a sign of its own
+_LAPLACE = "LMM (Laplace)"  # most of what differs: a sign of its own
 VERDICT_COLOURS = {
     "reproduced": PALETTE[4],
     "differs, explained": PALETTE[5],
@@ -173,7 +175,7 @@ def verdicts_chart(ledger: pd.DataFrame, *, description: str) -> alt.LayerChart:
     order = list(dict.fromkeys(cells.table))
     scale = alt.Scale(type="symlog", constant=3)
     ticks = [-100, -30, -10, -3, 0, 3, 10, 30, 100]
-    colour, shape = _signs(VERDICT_COLOURS, cells, "sign", legend=_LEGEND)
+    colour, shape = _signs(VERDICT_COLOURS, cells, "sign", legend=_VERDICTS)
     points = (
         alt.Chart(cells)
         .mark_point(size=30, opacity=0.6)
