@@ -12,7 +12,7 @@ from scs.report.theme import METHOD_COLOURS, PALETTE
 
 _LEGEND = alt.Legend(labelLimit=300, symbolOpacity=1)
 # Marks of the verdicts are faint: those of the legend show their colours.
-_VERDICTS = alt.Legend(labelLimit=300, symbolOpacity=1, symbolStrokeWidth=3, columns=2)
+_VERDICTS = alt.Legend(labelLimit=300, symbolOpacity=1, symbolStrokeWidth=3, columns=1)
 #: The two arms keep these colours, no method's own.
 ARM_COLOURS = {"as published": PALETTE[5], "equal data": PALETTE[4]}
 VARIANT_COLOURS = {
