@@ -95,5 +95,5 @@ def test_unexplained_laplace_cells_have_a_sign_of_their_own(cells):
     [points] = [layer for layer in spec["layer"] if "shape" in layer["encoding"]]
     assert points["encoding"]["shape"]["scale"]["domain"] == [
         "differs, unexplained",
-        "unexplained, LMM (Laplace)",
+        "LMM (Laplace)",
     ]
