@@ -42,7 +42,8 @@ examples:
 Without --covariates every other column is one. Columns of text become indicators against their
 first level; text that is numbers, dates or names of the rows is refused. Numbers (or such text)
 that stand for categories: --categorical. Formulas hold columns, arithmetic and functions such as
-log, sqrt, poly, bs, ns, cut, C; nothing else in them is run.
+log, sqrt, poly, bs, ns, cut, C; nothing else in them is run. Messages count rows from 1, the
+first below the header.
 """
 
 

@@ -205,6 +205,21 @@ def test_more_observed_than_trials_and_a_background_of_one():
         )
 
 
+@pytest.mark.parametrize("column", ["died", "n"])
+def test_text_among_counts_is_no_zero_or_one(column):
+    data = pd.DataFrame({"died": [3, 3, 2, 2], "n": [9, 9, 8, 8], "ward": list("abab")})
+    data = data.astype({column: object})
+    data[column] = ["two", "three"] * 2
+    with pytest.raises(
+        ValueError, match=rf"column '{column}' holds text .*correct the entr"
+    ) as said:
+        scs.fit("died ~ 1", data, "ward", family="binomial", trials="n")
+    assert "0 and 1" not in str(said.value)
+    outcome = data.assign(died=["yes", "no"] * 2)  # one trial a row: there it is the remedy
+    with pytest.raises(ValueError, match=r"outcome 'died' holds text .*code its two values as 0"):
+        scs.fit("died ~ 1", outcome, "ward", family="binomial")
+
+
 @pytest.mark.parametrize(
     ("formula", "message"),
     [
