@@ -18,9 +18,9 @@ from statsmodels.stats.multitest import multipletests
 import scs
 from scs.book.charts.funnel import funnel_chart
 from scs.cli import main
-from scs.estimators.formula import budget_grid
 from scs.estimators.tables import share
 from scs.paper.hospitals import funnel_scores, review_lists, simulate_hospitals
+from scs.solvers import budget_grid
 
 README = Path(__file__).resolve().parents[2] / "README.md"
 

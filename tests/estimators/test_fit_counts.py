@@ -1,5 +1,7 @@
 """Counts through `scs.fit` and the command: rows summed, names, and what is refused."""
 
+import inspect
+
 import numpy as np
 import pandas as pd
 import polars as pl
@@ -326,3 +328,19 @@ def test_a_column_that_is_not_there_is_named_by_its_argument():
         fitted(expected="nope")
     with pytest.raises(TypeError, match=r"expected or trials"):
         fitted(expected=table()["expected"])
+
+
+def test_each_option_of_fit_is_of_counts_or_refused_with_them():
+    """A new option that nobody sorts would be passed over in silence with counts."""
+    given = {"null": "residuals", "ridge": 2.0, "ridge_fixed": 1.0, "bootstrap": 20, "random": "1"}
+    given |= {"validation": table(), "method": "exact", "min_rows": 3}
+    for name, value in given.items():
+        with pytest.raises(ValueError, match=rf"^{name}: it is of Gaussian fits"):
+            fitted(table(), **{name: value})
+    options = dict(inspect.signature(scs.fit).parameters)
+    taken = set(inspect.signature(fit_counts).parameters)
+    places = {"formula", "data", "groups", "family", "seed"}  # the seed is never needed
+    assert set(options) - places == set(given) | (taken & set(options)) - places
+    for name in taken & set(options) - places:
+        here = inspect.signature(fit_counts).parameters[name].default
+        assert here == options[name].default, name
