@@ -213,42 +213,24 @@ def fit(
     as_read = model_rows(formula, data, groups, missing=missing, random=random)
     as_read, apart = without_small(as_read, min_rows)
     rows = _in_order(as_read)  # what is computed must not depend on the order of rows
-    if rows.slopes is None:
-        checked_budget(budget)
-    else:
-        budgets = slope_budgets(rows, budget)
-        refuse_with_slopes(bootstrap, validation, background)
+    budgets = _budgets(rows, given)
     held_out = None if validation is None else _held_out(rows, validation, groups)
     fitted = rows.design if held_out is None else in_order(stacked(rows.design, held_out))
     standard = Standard.of(fitted, intercept=rows.intercept, ridge_fixed=settings.ridge_fixed)
-    shown: int | dict[str, int]
-    if rows.slopes is None:
-        grid = budget_grid(len(rows.design.labels))
-        found, inner = select(
-            rows.design, held_out, standard, settings, grid, intercept=rows.intercept, say=say
-        )
-        shown = found.budget
-    else:
-        inner = _moments(rows, standard.design(rows.design))
-        found = select_slopes(inner, settings, budgets, say)
-        shown = budgets
+    found, inner = _selected(rows, held_out, standard, settings, budgets, say)
     if held_out is not None:
         as_read = replace(as_read, design=stacked(as_read.design, held_out))
         rows = _in_order(as_read)
     moments = _moments(rows, rows.design)
     solution = standard.solution(found.solution)
-    if rows.slopes is None:
-        lmm, lmm_note = _mixed_model(keep_columns(moments, standard.rank))
-    else:
+    if rows.slopes is not None:
         solution = replace(solution, gamma=rows.slopes.scale.per_unit(solution.gamma))
-        lmm, lmm_note = None, "it is fitted for a random intercept alone."
-    by_rows, by_clusters = _resampled(
-        rows, standard, found, solution, settings, bootstrap, level, say
-    )
+    lmm, lmm_note = _mixed_model(moments, standard)
+    boots = _resampled(rows, standard, found, solution, settings, bootstrap, level, say)
     return FittedModel(
         formula=formula,
         groups=groups,
-        budget=shown,
+        budget=found.budget if budgets is None else budgets,
         selection=found,
         level=level,
         ridge_fixed=settings.ridge_fixed,
@@ -258,8 +240,8 @@ def fit(
         inner=inner,
         lmm=lmm,
         lmm_note=lmm_note,
-        boot_rows=by_rows,
-        boot_clusters=by_clusters,
+        boot_rows=boots[0],
+        boot_clusters=boots[1],
         rows=as_read if len(rows.design.y) <= _TREE_ROWS else _sampled(rows, seed),
         seed=settings.seed,
         robust=_robust(rows, standard, found, inner),
@@ -280,6 +262,33 @@ def _fit_counts(given: Mapping[str, Any]) -> FittedCounts:
     observed = counted_column(given["formula"], given["data"])
     options = {name: given[name] for name in _OF_COUNTS}
     return fit_counts(given["data"], given["groups"], observed, family=family, **options)
+
+
+def _budgets(rows: ModelRows, given: Mapping[str, Any]) -> dict[str, int] | None:
+    """Check what was asked for, now that its effects are known; None: an intercept's alone."""
+    if rows.slopes is None:
+        checked_budget(given["budget"])
+        return None
+    budgets = slope_budgets(rows, given["budget"])
+    refuse_with_slopes(given["bootstrap"], given["validation"], given["background"])
+    return budgets
+
+
+def _selected(
+    rows: ModelRows,
+    held_out: Design | None,
+    standard: Standard,
+    settings: Settings,
+    budgets: dict[str, int] | None,
+    say: Callable[[str], None],
+) -> tuple[Selection, Moments]:
+    """Select clusters, and return what they were selected from, both in the columns solved in."""
+    if budgets is not None:
+        inner = _moments(rows, standard.design(rows.design))
+        return select_slopes(inner, settings, budgets, say), inner
+    design, intercept = rows.design, rows.intercept
+    grid = budget_grid(len(design.labels))
+    return select(design, held_out, standard, settings, grid, intercept=intercept, say=say)
 
 
 def _check_bootstrap(bootstrap: int) -> None:
@@ -379,10 +388,12 @@ def _moments(rows: ModelRows, design: Design) -> Moments:
     return Moments.from_design(design, Z, rows.slopes.names, intercept=rows.intercept)
 
 
-def _mixed_model(moments: Moments) -> tuple[Fit | None, str]:
+def _mixed_model(moments: Moments, standard: Standard) -> tuple[Fit | None, str]:
     """Fit the Gaussian LMM beside; where that cannot be done, say why instead of failing."""
+    if moments.slope_names:
+        return None, "it is fitted for a random intercept alone."
     try:
-        fitted = fit_gaussian(moments)
+        fitted = fit_gaussian(keep_columns(moments, standard.rank))
     except ValueError as error:
         return None, str(error)
     return fitted, fitted.message

@@ -23,7 +23,7 @@ from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from scs.data._quiet import quiet
-from scs.data.containers import refuse_other_rows
+from scs.data.containers import refuse_other_columns, refuse_other_rows
 from scs.data.design import (
     Design,
     as_matrix,
@@ -382,7 +382,7 @@ class SignificantClusterRegressorCV(SignificantClusterRegressor):
                 )
             refuse_other_rows(**{f"validation[{i}]": part for i, part in enumerate(validation)})
             held_out = Design.from_table(*validation)
-            _refuse_other_columns(design, held_out, named=hasattr(X, "columns"))
+            refuse_other_columns(design.names, held_out.names, named=hasattr(X, "columns"))
             refuse_other_kind(design.labels, held_out.labels)
             held_out = replace(held_out, names=design.names)
             parts = (design, held_out)
@@ -496,17 +496,3 @@ def _store(model, design: Design, solution: Solution):
     )
     model.column_names_ = design.names
     return model
-
-
-def _refuse_other_columns(design: Design, held_out: Design, *, named: bool) -> None:
-    if held_out.X.shape[1] != design.X.shape[1]:
-        raise ValueError(
-            f"validation X has {held_out.X.shape[1]} columns but X has {design.X.shape[1]}: pass "
-            "the same columns."
-        )
-    if named and held_out.names != design.names:
-        mine, theirs = next((a, b) for a, b in zip(design.names, held_out.names) if a != b)
-        raise ValueError(
-            f"validation X has column {theirs!r} where X has {mine!r}: pass the same columns in "
-            "the same order."
-        )
