@@ -339,9 +339,7 @@ def remarks(model: FittedModel, *, left_out: int = 0) -> list[str]:
         )
     if model.fdr is not None:
         found.append(_about_names(model))
-    check = model.selection.errors
-    if check is not None and check.advice and model.selection.null == "normal":
-        found.append(check.advice)
+    found += _about_law(model)
     found += _about_covariates(model)
     found.append(
         "The proof is that no other list fits these rows better, not that clusters differ: chance "
@@ -402,10 +400,33 @@ def _about_errors(model: FittedModel) -> list[str]:
     ]
 
 
+def _about_law(model: FittedModel) -> list[str]:
+    """Say which law of errors the p-values are of where it is not the normal one, or should not."""
+    selection, check = model.selection, model.selection.errors
+    if check is None or check.law == "normal":
+        return []
+    seen = check.seen[0].upper() + check.seen[1:]
+    if selection.null_chosen:
+        return [
+            f"{seen}: p-values are of {_ERRORS[selection.null]} (null={selection.null!r}, chosen "
+            "by null='auto'; null='normal' takes errors for normal and of one variance all the "
+            "same)."
+        ]
+    if selection.null != "normal":
+        return []
+    return [
+        f"{seen}: names are wrong more often than the rate says. null='auto' (--null auto) allows "
+        "for that."
+    ]
+
+
 def _about_names(model: FittedModel) -> str:
+    check, why = model.selection.errors, ""
+    if check is not None and check.law == "normal" and model.selection.null_chosen:
+        why = f", as the {check.seen}"
     text = (
-        f"The error rate supposes {_ERRORS[model.selection.null]}, and that clusters differ by a "
-        "normal law where they are not to be named. Few clusters hardly tell whether they do."
+        f"The error rate supposes {_ERRORS[model.selection.null]}{why}, and that clusters differ "
+        "by a normal law where they are not to be named. Few clusters hardly tell whether they do."
     )
     if not model.selection.consistent:
         text += " These names do not all keep to it, for the search was stopped."
