@@ -116,7 +116,7 @@ def fit(
         cluster's own, moderated by the others'. "auto" is the one that the residuals ask for:
         "unequal" where Brown and Forsythe's test has p < 0.001 and the variances' standard
         deviation is above a quarter of their mean, "residuals" where the excess kurtosis is above
-        1, else "normal". The summary says which, and why.
+        0.5, else "normal". The summary says which, and why.
     ridge : float, optional
         mu > 0 on the effects v: an effect of n rows is shrunk by n / (n + mu). None: 1, the
         paper's, without a background; next to nothing over one or with ``budget="fdr"``.

@@ -13,7 +13,7 @@ import numpy as np
 from scs.data.design import Design, DesignWarning, stacked
 from scs.estimators.standard import Standard
 from scs.inference.background import NoErrorVariance
-from scs.inference.certified import background_at, certified_names
+from scs.inference.certified import background_at, certified_names, rest_variance
 from scs.inference.effects import EffectInference
 from scs.inference.folds import choose_budget, in_order
 from scs.inference.naming import Null, name_clusters
@@ -92,7 +92,7 @@ class ErrorCheck:
     Attributes
     ----------
     kurtosis : float
-        Excess kurtosis; above 1 tails are taken for heavy.
+        Excess kurtosis; above 0.5 tails are taken for heavy.
     equal : EqualVariances
         Test of one variance in all clusters.
     spread : float
@@ -197,6 +197,9 @@ class Selection:
         The residuals chose it, not the user.
     estimated : bool
         The background was estimated, not given.
+    rest_variance : float
+        tau^2 by REML over all clusters that are not selected; NaN where the background is given or
+        cannot be told so.
     """
 
     solution: Solution
@@ -211,6 +214,7 @@ class Selection:
     null: str = "normal"
     null_chosen: bool = False
     estimated: bool = False
+    rest_variance: float = float("nan")
 
     def suppose_normal(self, what: str, remedy: str) -> None:
         """Refuse what supposes normal errors where another law was asked for; warn where found.
@@ -426,5 +430,12 @@ def _with_inference(
         note = found.note or f"No p-values and intervals: {error.reason}. {error.remedy}"
         return replace(found, note=note)
     return replace(
-        found, inference=inference, errors=law.errors, null=law.name, null_chosen=law.chosen
+        found,
+        inference=inference,
+        errors=law.errors,
+        null=law.name,
+        null_chosen=law.chosen,
+        rest_variance=(
+            rest_variance(moments, found.solution.support) if found.estimated else float("nan")
+        ),
     )

@@ -217,14 +217,27 @@ def _background_text(model: FittedModel) -> str:
     if model.theta == 0:
         told = model.selection.estimated and not model.selection.note
         found_none = "no more than chance would make clusters differ that are not named"
-        return f"none: {found_none if told else 'clusters that are not named are taken as alike'}"
+        none = f"none: {found_none if told else 'clusters that are not named are taken as alike'}"
+        return none + _rest_text(model)
     told = ", told from those within 2.5 of it," if model.selection.estimated else ""
     spread = number(np.sqrt(model.theta * model.var_e), 3)
     text = f"standard deviation {spread} between clusters{told}"
     if found is not None:
         text = f"{text.removesuffix(',')}; {number(np.sqrt(found.var_e), 3)} of the errors; "
         text += f"ICC {found.icc:.3f}"
-    return text
+    return text + _rest_text(model)
+
+
+def _rest_text(model: FittedModel) -> str:
+    """Say how far all differ that are not named, beside the spread that names and shrinks."""
+    variance = model.selection.rest_variance
+    if np.isnan(variance):
+        return ""
+    spread = number(np.sqrt(variance), 3)
+    return (
+        f"; REML over all that are not named says {spread}: the first is what names and shrinks, "
+        "because those far out do not widen it"
+    )
 
 
 def held_out_text(model: FittedModel) -> str:

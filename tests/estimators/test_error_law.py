@@ -86,3 +86,16 @@ def test_nobody_is_named_where_nobody_differs_though_errors_are_not_normal(law):
 def test_another_law_is_refused():
     with pytest.raises(ValueError, match=r"null must be one of .*'auto' is the default"):
         scs.fit("y ~ x", table("normal"), "g", null="cauchy")
+
+
+def test_where_nobody_is_named_the_spread_said_beside_is_the_mixed_models():
+    rng = np.random.default_rng(6)
+    k = np.repeat(np.arange(30), 8)
+    data = pd.DataFrame({"x": rng.normal(size=240), "g": k})
+    data["y"] = data["x"] + 0.8 * rng.normal(size=30)[k] + rng.normal(size=240)
+    model = scs.fit("y ~ x", data, "g")
+    assert not len(model.selected)
+    assert model.selection.rest_variance == pytest.approx(model.lmm.var_u, rel=1e-5)
+    said = f"REML over all that are not named says {np.sqrt(model.lmm.var_u):.3g}"
+    assert said in " ".join(model.summary().split())
+    assert np.isnan(scs.fit("y ~ x", data, "g", background=0.5).selection.rest_variance)
