@@ -28,7 +28,7 @@ _BACKGROUND = (
     "how much all clusters differ a little: auto (default, estimated), none (the paper's), or the "
     "ratio of variances"
 )
-_NULL = "law of the errors: normal (default), that of the residuals, or of unequal variances"
+_NULL = "law of the errors: auto (default, as they look), normal, residuals (theirs), or unequal"
 _FAMILY = "of the outcome: gaussian, or by --expected and --trials (default)"
 _RIDGE_FIXED = "on the coefficients (default: 0: units do not matter; the paper's: as --ridge)"
 # Options that `scs.fit` takes as they are.
@@ -83,7 +83,7 @@ def add_parser(commands: argparse._SubParsersAction) -> None:
     add("--budget", metavar="N", default="auto", help=_BUDGET)
     add("--fdr", type=float, default=0.10, metavar="Q", help="share of wrong names (default: .1)")
     add("--background", metavar="THETA", default="auto", help=_BACKGROUND)
-    add("--null", choices=["normal", "residuals", "unequal"], default="normal", help=_NULL)
+    add("--null", choices=["auto", "normal", "residuals", "unequal"], default="auto", help=_NULL)
     add(
         "--ridge",
         type=float,

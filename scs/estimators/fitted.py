@@ -116,7 +116,7 @@ class FittedModel(FitRecord):
         ------
         ValueError
             Random slopes, an unknown kind, or a level out of range; "fission" with ``beyond``, or
-            with another null than "normal".
+            with another null than "normal" asked for (where the residuals chose it, a warning).
         """
         self._intercept_alone("interval()")
         if kind not in (*KINDS, "fission"):
@@ -143,11 +143,7 @@ class FittedModel(FitRecord):
     def _by_fission(self, level: float, beyond: bool, seed: int) -> pd.DataFrame:
         if beyond:
             raise ValueError("fission measures the whole effect of a cluster: leave out beyond.")
-        if self.selection.null != "normal":
-            raise ValueError(
-                f"fission draws normal noise of one variance, and null={self.selection.null!r} "
-                "supposes other errors: take kind='conditional', or fit with null='normal'."
-            )
+        self.selection.suppose_normal("fission", "take kind='conditional'")
         budget = self.budget if self.fdr is None else None
         assert not isinstance(budget, dict)  # those are of random slopes
         found = fission_intervals(
@@ -201,7 +197,8 @@ class FittedModel(FitRecord):
         ------
         ValueError, TypeError
             A column is not there, a value is missing, a category was never seen in fitting, or an
-            interval that would not hold (random slopes, a ridge, another law of errors).
+            interval that would not hold (random slopes, a ridge, another law of errors asked for;
+            where the residuals chose the law, a warning).
         """
         if interval is not None:
             return with_interval(self, new_data, interval)

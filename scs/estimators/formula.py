@@ -68,7 +68,7 @@ def fit(
     *,
     fdr: float = 0.10,
     background: float | str = "auto",
-    null: str = "normal",
+    null: str = "auto",
     ridge: float | None = None,
     ridge_fixed: float | None = 0.0,
     gap: float = 1e-6,
@@ -122,10 +122,13 @@ def fit(
     background : "auto", "none" or float
         theta >= 0, the variance of u over the errors': estimated, 0 (the paper's method), or given.
         A random intercept alone has one.
-    null : {"normal", "residuals", "unequal"}
+    null : {"auto", "normal", "residuals", "unequal"}
         The law of errors that p-values are of: normal with one variance; that of the residuals
         within clusters themselves, for heavy tails or skewness; or normal with a variance of each
-        cluster's own, moderated by the others'. What the residuals ask for is said in the summary.
+        cluster's own, moderated by the others'. "auto" is the one that the residuals ask for:
+        "unequal" where Brown and Forsythe's test has p < 0.001 and the variances' standard
+        deviation is above a quarter of their mean, "residuals" where the excess kurtosis is above
+        0.5, else "normal". The summary says which, and why.
     ridge : float, optional
         mu > 0 on the effects v: an effect of n rows is shrunk by n / (n + mu). None: 1, the
         paper's, without a background; next to nothing over one or with ``budget="fdr"``.

@@ -78,11 +78,7 @@ def _refuse_interval(model: FittedModel) -> EffectInference:
         raise ValueError("interval: of models with a random intercept alone; leave it out.")
     if found is None:
         raise ValueError(f"interval: {model.selection.note or 'nothing tells the variance.'}")
-    if model.selection.null != "normal":
-        raise ValueError(
-            f"interval is for normal errors of one variance, not null={model.selection.null!r}: "
-            "leave it out, or fit with null='normal'."
-        )
+    model.selection.suppose_normal("interval", "leave it out")
     if model.ridge_fixed or (model.ridge >= SHRINKS and len(model.solution.support)):
         raise ValueError(
             f"interval: a ridge (ridge={model.ridge:g}, ridge_fixed={model.ridge_fixed:g}) shrinks "

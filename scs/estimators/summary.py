@@ -217,14 +217,27 @@ def _background_text(model: FittedModel) -> str:
     if model.theta == 0:
         told = model.selection.estimated and not model.selection.note
         found_none = "no more than chance would make clusters differ that are not named"
-        return f"none: {found_none if told else 'clusters that are not named are taken as alike'}"
+        none = f"none: {found_none if told else 'clusters that are not named are taken as alike'}"
+        return none + _rest_text(model)
     told = ", told from those within 2.5 of it," if model.selection.estimated else ""
     spread = number(np.sqrt(model.theta * model.var_e), 3)
     text = f"standard deviation {spread} between clusters{told}"
     if found is not None:
         text = f"{text.removesuffix(',')}; {number(np.sqrt(found.var_e), 3)} of the errors; "
         text += f"ICC {found.icc:.3f}"
-    return text
+    return text + _rest_text(model)
+
+
+def _rest_text(model: FittedModel) -> str:
+    """Say how far all differ that are not named, beside the spread that names and shrinks."""
+    variance = model.selection.rest_variance
+    if np.isnan(variance):
+        return ""
+    spread = number(np.sqrt(variance), 3)
+    return (
+        f"; REML over all that are not named says {spread}: the first is what names and shrinks, "
+        "because those far out do not widen it"
+    )
 
 
 def held_out_text(model: FittedModel) -> str:
@@ -339,9 +352,7 @@ def remarks(model: FittedModel, *, left_out: int = 0) -> list[str]:
         )
     if model.fdr is not None:
         found.append(_about_names(model))
-    check = model.selection.errors
-    if check is not None and check.advice and model.selection.null == "normal":
-        found.append(check.advice)
+    found += _about_law(model)
     found += _about_covariates(model)
     found.append(
         "The proof is that no other list fits these rows better, not that clusters differ: chance "
@@ -402,10 +413,33 @@ def _about_errors(model: FittedModel) -> list[str]:
     ]
 
 
+def _about_law(model: FittedModel) -> list[str]:
+    """Say which law of errors the p-values are of where it is not the normal one, or should not."""
+    selection, check = model.selection, model.selection.errors
+    if check is None or check.law == "normal":
+        return []
+    seen = check.seen[0].upper() + check.seen[1:]
+    if selection.null_chosen:
+        return [
+            f"{seen}: p-values are of {_ERRORS[selection.null]} (null={selection.null!r}, chosen "
+            "by null='auto'; null='normal' takes errors for normal and of one variance all the "
+            "same)."
+        ]
+    if selection.null != "normal":
+        return []
+    return [
+        f"{seen}: names are wrong more often than the rate says. null='auto' (--null auto) allows "
+        "for that."
+    ]
+
+
 def _about_names(model: FittedModel) -> str:
+    check, why = model.selection.errors, ""
+    if check is not None and check.law == "normal" and model.selection.null_chosen:
+        why = f", as the {check.seen}"
     text = (
-        f"The error rate supposes {_ERRORS[model.selection.null]}, and that clusters differ by a "
-        "normal law where they are not to be named. Few clusters hardly tell whether they do."
+        f"The error rate supposes {_ERRORS[model.selection.null]}{why}, and that clusters differ "
+        "by a normal law where they are not to be named. Few clusters hardly tell whether they do."
     )
     if not model.selection.consistent:
         text += " These names do not all keep to it, for the search was stopped."
