@@ -44,8 +44,8 @@ class Cut:
     slopes: np.ndarray  # (B, K), 0 at decided clusters
     residual: np.ndarray  # (B, K) at z
     box_loss: np.ndarray  # (B, P): tau_j (z_j - lo_j)(hi_j - z_j)
-    # (B,) each: the smallest of the -slopes that the bound takes, and the largest that it leaves; the
-    # price, for both, where there is one.
+    # (B,) each: the smallest of the -slopes that the bound takes, the largest that it leaves; with
+    # a price both are the price.
     last: np.ndarray
     following: np.ndarray
     delta: np.ndarray  # (B, K)
