@@ -9,8 +9,8 @@ rows left out the sum with weights, least over beta, is at least B (the search's
 is chosen so small that m R is a small part of the gap asked for. It also says where the
 coefficients of these trimmings lie, which replaces the ellipsoid that a small ridge makes far too
 wide; and which rows they all leave out: far rows, as a rule, which then never meet the arithmetic
-of the search. Before it `scs.inference.groups` bounds the problem, so that little is left open where
-the search has to stop early.
+of the search. Before it `scs.inference.groups` bounds the problem, so that little is left open
+where the search has to stop early.
 """
 
 from __future__ import annotations
