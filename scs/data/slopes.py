@@ -30,7 +30,14 @@ class SlopeScale:
     unit: np.ndarray
 
     @classmethod
-    def of(cls, Z: np.ndarray, names: tuple[str, ...], *, intercept: bool) -> SlopeScale:
+    def of(
+        cls,
+        Z: np.ndarray,
+        names: tuple[str, ...],
+        *,
+        intercept: bool,
+        frequency: np.ndarray | None = None,
+    ) -> SlopeScale:
         """Read centre and unit off the rows; no column is constant.
 
         Parameters
@@ -39,9 +46,16 @@ class SlopeScale:
         names : tuple of str, length Q
         intercept : bool
             Whether clusters may have an intercept of their own too.
+        frequency : ndarray, shape (N,), optional
+            How many rows each row stands for.
         """
-        centre = Z.mean(axis=0)
-        unit = unit_columns(Z, centre)[1] / np.sqrt(len(Z))
+        if frequency is None:
+            centre = Z.mean(axis=0)
+            unit = unit_columns(Z, centre)[1] / np.sqrt(len(Z))
+        else:
+            centre = frequency @ Z / frequency.sum()
+            counted = np.sqrt(frequency)[:, None] * (Z - centre)
+            unit = unit_columns(counted, None)[1] / np.sqrt(frequency.sum())
         if not intercept:
             beside = np.column_stack([Z, np.ones(len(Z))])
             levels = rank_of_rows(beside, (*names, ""), intercept=False)

@@ -395,5 +395,5 @@ class FittedModel(FitRecord):
 
     def _averaged(self, values: np.ndarray, X: np.ndarray) -> np.ndarray:
         if self._tree is None:
-            return np.repeat([self.moments.n @ values / self.moments.n_rows], len(X), axis=0)
+            return np.repeat([self.moments.counts @ values / self.moments.n_rows], len(X), axis=0)
         return self._tree.predict_proba(X) @ values[self._tree.classes_]

@@ -83,7 +83,9 @@ def _refuse_interval(model: FittedModel) -> EffectInference:
             f"interval is for normal errors of one variance, not null={model.selection.null!r}: "
             "leave it out, or fit with null='normal'."
         )
-    if model.ridge_fixed or (model.ridge >= SHRINKS and len(model.solution.support)):
+    if model.ridge_fixed or (
+        model.ridge >= SHRINKS * model.moments.mean_weight and len(model.solution.support)
+    ):
         raise ValueError(
             f"interval: a ridge (ridge={model.ridge:g}, ridge_fixed={model.ridge_fixed:g}) shrinks "
             "what it would be about: fit with ridge=1e-4 and ridge_fixed=0."
@@ -116,20 +118,22 @@ def augmented(model: FittedModel, data: Any) -> pd.DataFrame:
 def _of_fitted_rows(model: FittedModel) -> pd.DataFrame:
     """Return the rows that were fitted with residuals and leverage."""
     design = model.rows.design
-    if len(design.y) != model.moments.n_rows:
+    if design.n_rows != model.moments.n_rows:
         held = "none of its rows (it was loaded)" if not len(design.y) else "a sample of its rows"
         raise ValueError(f"augment(): the model holds {held}: pass the table, augment(data).")
     fixed = model.fixed_part(design.X)
     effects, slopes = model.solution.cluster_effects[design.codes], model.rows.slopes
     if slopes is None:
         fitted = fixed + effects
-        leverage = model.smoother.leverage(model.standard.rows(design.X), design.codes)
+        solved_in = model.standard.rows(design.X)
+        leverage = model.smoother.leverage(solved_in, design.codes, design.precision)
     else:
         fitted = fixed + slopes.scale.added(slopes.Z, effects)
         leverage = np.full(len(fixed), np.nan)
     residual = design.y - fitted
+    root = 1.0 if design.precision is None else np.sqrt(design.precision)
     with np.errstate(divide="ignore", invalid="ignore"):
-        standardised = residual / np.sqrt(model.var_e * (1.0 - leverage))
+        standardised = root * residual / np.sqrt(model.var_e * (1.0 - leverage))
     standardised[leverage > 1.0 - 1e-9] = np.nan  # the row fits itself, whatever its outcome
     return pd.DataFrame(
         {

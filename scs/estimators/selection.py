@@ -43,7 +43,8 @@ class Settings:
     background : float or None
         theta; None: estimated.
     ridge : float or None
-        None: 1, the paper's, without background; nearly 0 over one, and under an error rate.
+        None: 1, the paper's, without background; nearly 0 over one, and under an error rate. Both
+        are in rows of the mean precision.
     ridge_fixed, gap, time_limit, method, seed
         As in `scs.solve`.
     null : {"normal", "residuals", "unequal"}
@@ -67,16 +68,17 @@ class Settings:
             return "predict" if validation else "fdr"
         return self.budget if isinstance(self.budget, str) else "given"
 
-    def ridge_at(self, theta: float, rule: str) -> float:
-        """Return the ridge on the effects."""
+    def ridge_at(self, theta: float, rule: str, unit: float = 1.0) -> float:
+        """Return the ridge on the effects; ``unit`` is the rows' mean precision."""
         if self.ridge is not None:
             return float(self.ridge)
-        return NEARLY_FREE / (1.0 + theta) if theta > 0 or rule == "fdr" else 1.0
+        free = theta > 0 or rule == "fdr"
+        return unit * (NEARLY_FREE / (1.0 + unit * theta) if free else 1.0)
 
-    def options(self, theta: float, rule: str) -> dict[str, Any]:
+    def options(self, theta: float, rule: str, unit: float = 1.0) -> dict[str, Any]:
         """Return the options of `scs.solve` that say what is minimised, and how."""
         return {
-            "ridge": self.ridge_at(theta, rule),
+            "ridge": self.ridge_at(theta, rule, unit),
             "ridge_fixed": self.ridge_fixed,
             "background": theta,
             "method": self.method,
@@ -96,30 +98,35 @@ class ErrorCheck:
         Test of one variance in all clusters.
     spread : float
         Standard deviation of the clusters' error variances over their mean, beyond chance.
+    precise : bool
+        Rows have precision weights, with which errors have no common law to take from residuals.
     """
 
     kurtosis: float
     equal: EqualVariances
     spread: float
+    precise: bool = False
 
     @classmethod
     def of(cls, moments: Moments, design: Design) -> ErrorCheck:
         """Look at the residuals once more."""
-        rows = (design.X, design.y, design.codes, moments)
+        rows = _with_moments(design, moments)
         prior = UnequalNull.from_rows(*rows).prior[1]
         return cls(
             kurtosis=residual_histogram(*rows).excess_kurtosis,
             equal=equal_variances(*rows),
             spread=float(np.sqrt(2.0 / prior)),
+            precise=design.precision is not None,
         )
 
     @property
     def advice(self) -> str:
         """What to do about errors that the normal law does not fit; empty where it does."""
         if self.kurtosis > KURTOSIS_ADVICE:
+            null = "unequal" if self.precise else "residuals"
             return (
                 f"Errors have heavy tails (excess kurtosis {self.kurtosis:.1f}): small clusters "
-                "are named too easily. null='residuals' (--null residuals) allows for them."
+                f"are named too easily. null='{null}' (--null {null}) allows for them."
             )
         if self.equal.pvalue < _SURE and self.spread > _NOTABLE:
             return (
@@ -247,12 +254,14 @@ def select(
     else:
         tuning, chosen_by, budget = None, "given", settings.budget
         if rule == "predict":
-            tuning, chosen_by = _tuned(design, held_out, standard, settings, grid, intercept, say)
+            tuning, chosen_by = _tuned(
+                design, held_out, standard, settings, grid, intercept, inner.mean_weight, say
+            )
             budget = tuning.best
         budget = within(int(budget), inner.n_clusters)
         theta, note = _background(inner, settings, budget)
         say(f"selecting at most {budget} of {inner.n_clusters} clusters ...")
-        options = settings.options(theta, rule)
+        options = settings.options(theta, rule, inner.mean_weight)
         solution = solve(inner, budget, gap=settings.gap, time_limit=settings.time_limit, **options)
         found = Selection(solution, budget, options["ridge"], chosen_by, tuning, note=note)
     q = settings.fdr if rule == "fdr" else None
@@ -269,7 +278,7 @@ def _named(
 
     def solve_at(budget: int, theta: float) -> Solution:
         say(f"selecting at most {budget} of {n_clusters} clusters ...")
-        options = settings.options(theta, "fdr")
+        options = settings.options(theta, "fdr", moments.mean_weight)
         ridges.append(options["ridge"])
         return solve(moments, budget, gap=settings.gap, time_limit=settings.time_limit, **options)
 
@@ -306,10 +315,11 @@ def _tuned(
     settings: Settings,
     grid: list[int],
     intercept: bool,
+    unit: float,
     say: Callable[[str], None],
 ) -> tuple[Tuning, str]:
     """Choose the budget of least error on held-out rows (Section 2.2.1)."""
-    if held_out is None and np.bincount(design.codes).max() < 2:
+    if held_out is None and design.sizes.max() < 2:
         raise ValueError(
             "budget='predict' holds rows out of their clusters, but every cluster has a single "
             "row: name a budget (--budget N), or pass validation=."
@@ -323,7 +333,7 @@ def _tuned(
             theta = name_clusters(training, settings.fdr).background
         except ValueError:  # said where the selection is made
             theta = 0.0
-    options = settings.options(theta, "predict")
+    options = settings.options(theta, "predict", unit)
     with warnings.catch_warnings():
         # What is to be said of the columns is said of all the rows.
         warnings.simplefilter("ignore", DesignWarning)
@@ -345,7 +355,12 @@ def _null(moments: Moments, design: Design, settings: Settings) -> Null | None:
     kinds = {"residuals": ResidualNull, "unequal": UnequalNull}
     if settings.null not in kinds:
         return None
-    return kinds[settings.null].from_rows(design.X, design.y, design.codes, moments)
+    return kinds[settings.null].from_rows(*_with_moments(design, moments))
+
+
+def _with_moments(design: Design, moments: Moments) -> tuple[Any, ...]:
+    """Return what `residual_histogram` and its like take of rows."""
+    return design.X, design.y, design.codes, moments, design.frequency, design.precision
 
 
 def _with_inference(

@@ -10,7 +10,6 @@ import numpy as np
 
 from scs.data.rows import ModelRows, RandomSlopes
 from scs.data.slopes import SlopeScale
-from scs.inference.folds import take_rows
 from scs.moments.moments import Moments
 
 
@@ -45,7 +44,7 @@ def without_small(rows: ModelRows, min_rows: int) -> tuple[ModelRows, Moments | 
         No cluster has enough rows, or a column with slopes is constant in those that have.
     """
     design = rows.design
-    sizes = np.bincount(design.codes)
+    sizes = design.sizes
     small = sizes[design.codes] < min_rows
     if not small.any():
         return rows, None
@@ -56,8 +55,8 @@ def without_small(rows: ModelRows, min_rows: int) -> tuple[ModelRows, Moments | 
         )
     kept = np.flatnonzero(~small)
     slopes = rows.slopes and _slopes_of(rows.slopes, kept, min_rows)
-    apart = Moments.from_design(take_rows(design, np.flatnonzero(small)), intercept=rows.intercept)
-    return replace(rows, design=take_rows(design, kept), slopes=slopes), apart
+    apart = Moments.from_design(design.of_rows(np.flatnonzero(small)), intercept=rows.intercept)
+    return replace(rows, design=design.of_rows(kept), slopes=slopes), apart
 
 
 def _slopes_of(slopes: RandomSlopes, kept: np.ndarray, min_rows: int) -> RandomSlopes:

@@ -83,6 +83,12 @@ def threshold(found: EffectInference, spread: np.ndarray) -> np.ndarray:
     return stats.t.isf(found.q * max(len(found.support), 1) / (2 * n_clusters), at)
 
 
+def _sizes(model: FittedModel) -> str:
+    """Name what a cluster's deviation becomes more certain with."""
+    weighted = model.moments.rows is not None
+    return "sum of the cluster's weights" if weighted else "rows of the cluster"
+
+
 def limits(found: EffectInference, rows: np.ndarray) -> pd.DataFrame:
     """Return the upper limits at clusters of so many rows, the coefficients taken as known.
 
@@ -168,7 +174,7 @@ def funnel_chart(model: FittedModel, funnel: Funnel) -> Drawing:
         legend = alt.Legend(columns=columns, labelLimit=280)
         size = alt.X(
             "rows:Q",
-            title="rows of the cluster" + (" (log scale)" if funnel.log else ""),
+            title=_sizes(model) + (" (log scale)" if funnel.log else ""),
             scale=alt.Scale(
                 type="log" if funnel.log else "linear", domain=list(funnel.ends), nice=False
             ),
