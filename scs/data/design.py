@@ -166,7 +166,7 @@ class Design:
             return found, None
         if not len(kept) and not empty:
             names = " times ".join(name for name, values in given.items() if values is not None)
-            raise ValueError(f"{names} is 0 in every row: pass at least one weight above 0.")
+            raise ValueError(f"{names} is zero in every row: pass at least one weight above 0.")
         return found.of_rows(kept), kept
 
     @property
