@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from scs.data.rank import rank_of_rows, unit_columns
+from scs.data.rank import column_means, rank_of_rows, unit_columns
 
 
 @dataclass(frozen=True, eq=False)
@@ -49,13 +49,11 @@ class SlopeScale:
         frequency : ndarray, shape (N,), optional
             How many rows each row stands for.
         """
-        if frequency is None:
-            centre = Z.mean(axis=0)
-            unit = unit_columns(Z, centre)[1] / np.sqrt(len(Z))
-        else:
-            centre = frequency @ Z / frequency.sum()
-            counted = np.sqrt(frequency)[:, None] * (Z - centre)
-            unit = unit_columns(counted, None)[1] / np.sqrt(frequency.sum())
+        centre = column_means(Z, frequency)
+        columns, size, _ = unit_columns(Z, centre)
+        unit = size / np.sqrt(len(Z))
+        if frequency is not None:
+            unit = size * np.sqrt(frequency @ columns**2 / frequency.sum())
         if not intercept:
             beside = np.column_stack([Z, np.ones(len(Z))])
             levels = rank_of_rows(beside, (*names, ""), intercept=False)

@@ -17,6 +17,7 @@ from sklearn.tree import DecisionTreeClassifier
 from sklearn.tree._tree import Tree
 from sklearn.utils.validation import has_fit_parameter
 
+from scs.data.rank import unit_columns
 from scs.data.rows import ModelRows
 from scs.data.slopes import SlopeScale
 from scs.data.terms import repeated_columns
@@ -54,8 +55,13 @@ class ClusterTree:
         weights: np.ndarray | None = None,
     ) -> ClusterTree:
         """Grow a tree that is not fitted yet; ``asked`` says about which covariates."""
-        scale = SlopeScale.of(X, ("",) * X.shape[1], intercept=True, frequency=weights)
-        origin, unit = scale.centre, np.where(asked & (scale.unit > 0), scale.unit, np.inf)
+        if weights is None:
+            origin = X.mean(axis=0)
+            unit = unit_columns(X, origin)[1] / np.sqrt(len(X))
+        else:
+            scale = SlopeScale.of(X, ("",) * X.shape[1], intercept=True, frequency=weights)
+            origin, unit = scale.centre, scale.unit
+        unit = np.where(asked & (unit > 0), unit, np.inf)
         grown = tree.fit((X - origin) / unit, codes, sample_weight=weights)
         shown = deepcopy(grown)
         nodes = np.flatnonzero(shown.tree_.children_left >= 0)
