@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from numbers import Integral
 from typing import Any
@@ -26,7 +26,6 @@ from scs.data._quiet import quiet
 from scs.data.containers import refuse_other_rows
 from scs.data.design import (
     Design,
-    DesignWarning,
     as_clusters,
     as_matrix,
     find_labels,
@@ -36,14 +35,14 @@ from scs.data.design import (
 )
 from scs.data.labels import LabelWarning
 from scs.data.slopes import SlopeScale
-from scs.estimators.selection import checked_theta
+from scs.estimators.selection import checked_theta, tuned
 from scs.estimators.standard import Standard, slope_positions
 from scs.estimators.trees import (
     check_classifier,
     grow,
 )
 from scs.inference.certified import background_at
-from scs.inference.folds import choose_budget, in_order
+from scs.inference.folds import in_order
 from scs.inference.naming import name_clusters
 from scs.moments.moments import Moments
 from scs.solvers import (
@@ -52,7 +51,6 @@ from scs.solvers import (
     check_budgets,
     paper_budgets,
     solve,
-    tune_budget,
     within,
 )
 from scs.solvers.solution import unless_stopped
@@ -400,7 +398,7 @@ class SignificantClusterRegressorCV(SignificantClusterRegressor):
             The paper's labelled validation set; ``cv`` is not used then.
         """
         design, kept = _read(self, X, y, clusters, sample_weight)
-        folds = None
+        folds: Any = self.cv
         if validation is not None:
             if len(validation) not in (3, 4):
                 raise ValueError(
@@ -416,7 +414,7 @@ class SignificantClusterRegressorCV(SignificantClusterRegressor):
             parts = (design, held_out)
             design = stacked(design, held_out)
             standard = _standard(self, in_order(design))
-            folds = [tuple(self._moments(standard.kept(part)) for part in parts)]
+            folds = [tuple(standard.kept(part) for part in parts)]
         else:
             standard = _standard(self, in_order(design))
             if not isinstance(self.cv, Integral):
@@ -429,15 +427,8 @@ class SignificantClusterRegressorCV(SignificantClusterRegressor):
             raise ValueError("budgets is empty: pass at least one budget, or None for the grid.")
         theta, moments = checked_theta(self.background), self._moments(standard.design(design))
         first = name_clusters(moments).background if theta is None else theta
-        with warnings.catch_warnings():
-            # What is to be said of the columns is said of all the rows.
-            warnings.simplefilter("ignore", DesignWarning)
-            options = {**_options(self), "background": first}
-            if folds is None:
-                options["intercept"] = self.fit_intercept
-                tuning = choose_budget(standard.kept(design), grid, self.cv, **options)
-            else:
-                tuning = tune_budget(folds, grid, **options)
+        options = {**_options(self), "background": first, "intercept": self.fit_intercept}
+        tuning = tuned(standard.kept(design), folds, grid, **options)
         self.budget_ = tuning.best
         self.budgets_ = np.array(tuning.budgets)
         self.validation_mse_ = tuning.mse
@@ -457,16 +448,19 @@ def _split(
     X: Any,
     clusters: Any,
     kept: np.ndarray | None,
-) -> list[tuple[Moments, Moments]]:
-    """Return training and held-out moments by the user's own splitter, which counts all rows."""
-    codes = design.codes if kept is None else as_clusters(clusters, len(as_matrix(X)[0]))[0]
-    splitter = check_cv(model.cv, codes, classifier=True)
-    pairs = list(splitter.split(np.zeros((len(codes), 1)), codes))
-    if kept is not None:  # rows of weight 0 are no part of the design
-        where = np.full(len(codes), -1, dtype=np.intp)
-        where[kept] = np.arange(len(kept))
-        pairs = [tuple(where[part][where[part] >= 0] for part in pair) for pair in pairs]
-    return [tuple(model._moments(design.of_rows(part)) for part in pair) for pair in pairs]
+) -> Iterator[tuple[Design, ...]]:
+    """Return training and held-out rows by the user's own splitter, a pair at a time.
+
+    The splitter counts all rows, and those of weight 0 are no part of the design.
+    """
+    matrix, codes = design.X, design.codes
+    if kept is not None:
+        matrix = as_matrix(X)[0]
+        codes, _ = as_clusters(clusters, len(matrix))
+    where = np.full(len(codes), -1, dtype=np.intp)
+    where[slice(None) if kept is None else kept] = np.arange(len(design.y))
+    for pair in check_cv(model.cv, codes, classifier=True).split(matrix, codes):
+        yield tuple(design.of_rows(where[part][where[part] >= 0]) for part in pair)
 
 
 def _routes() -> bool:

@@ -60,7 +60,7 @@ class Funnel:
         if self.log:
             return low / 1.2, high * 1.5
         room = max(0.15 * (high - low), 0.1 * high)
-        return max(low - room, 0.5), high + 2 * room
+        return max(low - room, min(0.5, low / 2)), high + 2 * room
 
 
 def threshold(found: EffectInference, spread: np.ndarray) -> np.ndarray:

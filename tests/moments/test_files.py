@@ -183,10 +183,10 @@ def test_missing_rows_are_refused_or_dropped_and_counted(tmp_path):
     path = write(frame, tmp_path / "a.parquet", row_group_size=100)
     whole = write(frame.drop(index=7), tmp_path / "b.parquet", row_group_size=100)
     with pytest.raises(
-        ValueError, match=r"a.parquet has a missing value in column 'school', row 7 "
+        ValueError, match=r"a.parquet has a missing value in column 'school', row 8 "
     ):
         Moments.from_files(path, **NAMES, batch_rows=10)
-    with pytest.raises(ValueError, match=r"column 'x1', row 149 .*missing='drop'"):
+    with pytest.raises(ValueError, match=r"column 'x1', row 150 .*missing='drop'"):
         Moments.from_files(whole, **NAMES, batch_rows=100)
     with pytest.warns(DesignWarning, match=r"^3 of 300 rows .*'x1': 2, 'school': 2"):
         found = Moments.from_files(path, **NAMES, missing="drop", batch_rows=64)
@@ -201,7 +201,7 @@ def test_missing_categories_are_missing_and_no_level(tmp_path):
     frame.loc[:50, "region"], frame.loc[3, "region"] = "east", None
     path = write(frame, tmp_path / "a.parquet")
     some = {"covariates": ["x1", "region"], "categories": ["region"]}
-    with pytest.raises(ValueError, match="missing value in column 'region', row 3 "):
+    with pytest.raises(ValueError, match="missing value in column 'region', row 4 "):
         Moments.from_files(path, **NAMES, **some)
     with pytest.warns(DesignWarning, match="1 of 200 rows"):
         found = Moments.from_files(path, **NAMES, **some, missing="drop")
@@ -214,7 +214,7 @@ def test_infinite_values_are_never_dropped(tmp_path):
     frame = table()
     frame.loc[33, "y"] = np.inf
     path = write(frame, tmp_path / "a.parquet")
-    with pytest.raises(ValueError, match=r"infinite value \(inf\) in column 'y', row 33"):
+    with pytest.raises(ValueError, match=r"infinite value \(inf\) in column 'y', row 34"):
         Moments.from_files(path, **NAMES, missing="drop", batch_rows=20)
 
 
@@ -402,7 +402,7 @@ def test_what_is_wrong_with_a_csv_file_is_said(tmp_path):
     with pytest.raises(ValueError, match=r"a.csv stops being readable .*Row #9002.*'oops'"):
         Moments.from_files(path, **NAMES, csv={"block_size": 8192})
     path.write_text("y,x1,school\n1,2,a\n1,,b\n")
-    with pytest.raises(ValueError, match="missing value in column 'x1', row 1 "):
+    with pytest.raises(ValueError, match="missing value in column 'x1', row 2 "):
         Moments.from_files(path, **NAMES)
 
 
