@@ -72,6 +72,8 @@ class Design:
         f_i, whole numbers above 0: how many equal rows each row stands for; None: 1.
     precision : ndarray of float, shape (N,), optional
         w_i > 0: the errors' variance is sigma^2 / w_i; None: 1.
+    offset : ndarray of float, shape (N,), optional
+        What was taken off the outcome; None: nothing.
     """
 
     X: np.ndarray
@@ -81,6 +83,7 @@ class Design:
     names: tuple[str, ...]
     frequency: np.ndarray | None = None
     precision: np.ndarray | None = None
+    offset: np.ndarray | None = None
 
     @classmethod
     def from_table(
@@ -190,14 +193,18 @@ class Design:
 
     def at(self, rows: np.ndarray) -> Design:
         """Return some rows, in any order, with all the labels."""
-        frequency, precision = self.frequency, self.precision
+        frequency, precision, offset = (
+            None if values is None else values[rows]
+            for values in (self.frequency, self.precision, self.offset)
+        )
         return replace(
             self,
             X=self.X[rows],
             y=self.y[rows],
             codes=self.codes[rows],
-            frequency=None if frequency is None else frequency[rows],
-            precision=None if precision is None else precision[rows],
+            frequency=frequency,
+            precision=precision,
+            offset=offset,
         )
 
     def of_rows(self, rows: np.ndarray) -> Design:
@@ -225,19 +232,24 @@ def stacked(a: Design, b: Design) -> Design:
     codes, labels = as_clusters(labels[at], len(at))
     note_alike(labels)
     X, y = np.vstack([a.X, b.X]), np.concatenate([a.y, b.y])
-    frequency = _joined(a.frequency, b.frequency, len(a.y), len(b.y))
-    precision = _joined(a.precision, b.precision, len(a.y), len(b.y))
-    return Design(X, y, codes, labels, a.names, frequency, precision)
+    sizes = len(a.y), len(b.y)
+    frequency = _joined((a.frequency, b.frequency), sizes, 1.0)
+    precision = _joined((a.precision, b.precision), sizes, 1.0)
+    offset = _joined((a.offset, b.offset), sizes, 0.0)
+    return Design(X, y, codes, labels, a.names, frequency, precision, offset)
 
 
-def _joined(a: np.ndarray | None, b: np.ndarray | None, n_a: int, n_b: int) -> np.ndarray | None:
-    """Join weights; rows without have the weight 1."""
-    if a is None and b is None:
+def _joined(
+    parts: tuple[np.ndarray | None, ...], sizes: tuple[int, ...], usual: float
+) -> np.ndarray | None:
+    """Join what rows have beside; those without have the ``usual`` number."""
+    if all(part is None for part in parts):
         return None
-    return np.concatenate([np.ones(n_a) if a is None else a, np.ones(n_b) if b is None else b])
+    each = zip(parts, sizes, strict=True)
+    return np.concatenate([np.full(n, usual) if part is None else part for part, n in each])
 
 
-def as_weights(values: Any, n_rows: int, name: str) -> np.ndarray | None:
+def as_weights(values: Any, n_rows: int, name: str, numbers: Any = None) -> np.ndarray | None:
     """Return weights of ``n_rows`` rows as float64, None for None.
 
     Parameters
@@ -245,6 +257,8 @@ def as_weights(values: Any, n_rows: int, name: str) -> np.ndarray | None:
     values : array-like, shape (N,), or None
     n_rows : int
     name : {"frequency_weights", "precision_weights"}
+    numbers : sequence, optional
+        Of the rows, for messages; None: 0, 1, ...
 
     Raises
     ------
@@ -254,7 +268,7 @@ def as_weights(values: Any, n_rows: int, name: str) -> np.ndarray | None:
     if values is None:
         return None
     weights = as_numbers(values, n_rows, name)
-    refuse_weights(weights, name)
+    refuse_weights(weights, name, numbers)
     return weights
 
 

@@ -10,7 +10,8 @@ from scipy import stats
 
 from scs.data.design import find_labels
 from scs.data.frames import as_frame
-from scs.data.rows import new_outcome, new_rows
+from scs.data.new_rows import new_offset, new_outcome, new_rows, new_weights
+from scs.data.roles import PRECISION
 from scs.inference.background import Between
 from scs.inference.effects import EffectInference
 
@@ -60,7 +61,9 @@ def with_interval(model: FittedModel, new_data: Any, level: float) -> pd.DataFra
     where = known_clusters(model, new_data)
     predicted = model.predict(new_data)
     spread = model.smoother.variance(model.standard.rows(X), where)
-    variance = found.var_e * (1.0 + spread)
+    precision = new_weights(model.rows, new_data, "new_data", (PRECISION,))
+    of_row = 1.0 / precision[PRECISION] if precision else 1.0
+    variance = found.var_e * (of_row + spread)
     new = where < 0
     if new.any():
         variance[new] += model.spread_of_assigned(X[new])
@@ -101,7 +104,9 @@ def augmented(model: FittedModel, data: Any) -> pd.DataFrame:
     if isinstance(data, pd.DataFrame):
         frame.index = data.index
     X = new_rows(model.rows, data, "data")
-    fixed = model.fixed_part(X)
+    fixed, offset = model.fixed_part(X), new_offset(model.rows, data, "data")
+    if offset is not None:
+        fixed = fixed + offset
     fitted = np.asarray(model.predict(data))
     found = {"fitted": fitted, "fixed": fixed}
     outcome = new_outcome(model.rows, data, "data")
@@ -130,7 +135,7 @@ def _of_fitted_rows(model: FittedModel) -> pd.DataFrame:
     else:
         fitted = fixed + slopes.scale.added(slopes.Z, effects)
         leverage = np.full(len(fixed), np.nan)
-    residual = design.y - fitted
+    residual, known = design.y - fitted, 0.0 if design.offset is None else design.offset
     root = 1.0 if design.precision is None else np.sqrt(design.precision)
     with np.errstate(divide="ignore", invalid="ignore"):
         standardised = root * residual / np.sqrt(model.var_e * (1.0 - leverage))
@@ -138,9 +143,9 @@ def _of_fitted_rows(model: FittedModel) -> pd.DataFrame:
     return pd.DataFrame(
         {
             model.groups: design.labels[design.codes],
-            model.rows.outcome: design.y,
-            "fitted": fitted,
-            "fixed": fixed,
+            model.rows.outcome: design.y + known,
+            "fitted": fitted + known,
+            "fixed": fixed + known,
             "residual": residual,
             "residual_fixed": design.y - fixed,
             "leverage": leverage,

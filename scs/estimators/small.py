@@ -54,12 +54,14 @@ def without_small(rows: ModelRows, min_rows: int) -> tuple[ModelRows, Moments | 
             "rows: lower it."
         )
     kept = np.flatnonzero(~small)
-    slopes = rows.slopes and _slopes_of(rows.slopes, kept, min_rows)
+    slopes = rows.slopes and _slopes_of(rows.slopes, kept, design.at(kept).frequency, min_rows)
     apart = Moments.from_design(design.of_rows(np.flatnonzero(small)), intercept=rows.intercept)
     return replace(rows, design=design.of_rows(kept), slopes=slopes), apart
 
 
-def _slopes_of(slopes: RandomSlopes, kept: np.ndarray, min_rows: int) -> RandomSlopes:
+def _slopes_of(
+    slopes: RandomSlopes, kept: np.ndarray, frequency: np.ndarray | None, min_rows: int
+) -> RandomSlopes:
     """Return the columns of slopes for some rows, about their own mean in their own unit."""
     Z = slopes.Z[kept]
     for j in np.flatnonzero(np.ptp(Z, axis=0) == 0):
@@ -67,5 +69,5 @@ def _slopes_of(slopes: RandomSlopes, kept: np.ndarray, min_rows: int) -> RandomS
             f"min_rows={min_rows} leaves {slopes.names[j]!r} constant, which has random slopes: "
             "lower it."
         )
-    scale = SlopeScale.of(Z, slopes.names, intercept=slopes.intercept)
+    scale = SlopeScale.of(Z, slopes.names, intercept=slopes.intercept, frequency=frequency)
     return replace(slopes, Z=Z, scale=scale)

@@ -188,6 +188,7 @@ def data_notes(model: FittedModel) -> list[tuple[str, str]]:
             f"{m.n_clusters:,} by {model.groups}, {sizes} row{'' if largest == 1 else 's'} each",
         ),
     ]
+    notes += _weights_text(model)
     if model.apart is not None:
         few = f"{len(model.apart.n):,} clusters of fewer than {model.min_rows:,} rows"
         notes.append(("set apart", f"{few} ({model.apart.n_rows:,} rows): not fitted, not named"))
@@ -210,6 +211,21 @@ def data_notes(model: FittedModel) -> list[tuple[str, str]]:
     text = f"{mu} on {on}, {model.ridge_fixed:g} on coefficients, 0 on the intercept"
     notes.append(("ridge", text))
     return notes
+
+
+def _weights_text(model: FittedModel) -> list[tuple[str, str]]:
+    """Say what weights and offset the rows have."""
+    rows = model.rows
+    found: list[tuple[str, str]] = []
+    for role, column in rows.weights.items():
+        kind = role.removesuffix("_weights")
+        what = "equal rows" if kind == "frequency" else "1 / variance of the error"
+        found.append(("weights", f"{kind}, column {column}: {what}"))
+    if rows.n_weightless:
+        found.append(("weights", f"{rows.n_weightless:,} rows of weight 0 are left out"))
+    if rows.offset is not None:
+        found.append(("offset", f"{' + '.join(rows.offset.column_names)}, off the outcome"))
+    return found
 
 
 def _background_text(model: FittedModel) -> str:

@@ -38,11 +38,6 @@ def in_order(design: Design) -> Design:
     return design.at(content_order(design, design.X, design.names))
 
 
-def reordered(design: Design, order: np.ndarray) -> Design:
-    """Return a design with its rows in another order."""
-    return design.at(order)
-
-
 def content_order(design: Design, table: np.ndarray, names: tuple[str, ...]) -> np.ndarray:
     """Return the row numbers in the order of outcome, cluster and the columns of a table.
 

@@ -72,11 +72,12 @@ def read_arrays(
     matrix, names = as_matrix(rows["X"], min_columns=min_columns)
     outcome, offset = as_outcome(rows["y"], len(matrix)), rows.get("offset")
     if offset is not None:
-        outcome = outcome - as_numbers(offset, len(matrix), "offset")
+        offset = as_numbers(offset, len(matrix), "offset")
+        outcome = outcome - offset
     codes, labels = as_codes(rows["clusters"], len(matrix))
     Z = rows.get("Z")
     slopes, slope_names = (None, ()) if Z is None else as_slopes(Z, len(matrix))
-    design, kept = Design(matrix, outcome, codes, labels, names).weighted(
+    design, kept = Design(matrix, outcome, codes, labels, names, offset=offset).weighted(
         rows.get("frequency_weights"), rows.get("precision_weights"), empty=empty
     )
     if slopes is not None and kept is not None:
