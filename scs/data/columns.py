@@ -12,9 +12,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from pyarrow import types
 
+from scs.data.csv_format import near
 from scs.data.files import index_columns
 from scs.data.labels import coded_labels
-from scs.data.sources import near
 
 
 @dataclass(frozen=True)

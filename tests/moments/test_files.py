@@ -2,6 +2,7 @@
 
 import bz2
 import gzip
+import warnings
 
 import numpy as np
 import pandas as pd
@@ -17,6 +18,7 @@ from scs import DesignWarning, Moments
 from scs.data import sources as large_sources
 from scs.data.columns import choose_columns
 from scs.data.sources import open_source
+from scs.data.tables import open_table, read_columns
 from scs.moments.files import read_batches, read_files
 
 NAMES = {"outcome": "y", "cluster": "school"}
@@ -384,14 +386,14 @@ def test_what_is_wrong_with_a_csv_file_is_said(tmp_path):
     path = tmp_path / "a.csv"
     frame.to_csv(path, index=False, sep=";")
     with pytest.raises(ValueError, match=r"the only column is 'x1;x2.*csv=\{'delimiter': ';'\}"):
-        Moments.from_files(path, **NAMES)
+        Moments.from_files(path, **NAMES, csv={"delimiter": ","})
     with pytest.raises(
         ValueError, match=r"csv has no option 'delimeter': did you mean 'delimiter'"
     ):
         Moments.from_files(path, **NAMES, csv={"delimeter": ";"})
-    frame.to_csv(path, index=False, sep=";", decimal=",")
-    with pytest.raises(TypeError, match=r"covariate 'x1' .*decimal_point"):
-        Moments.from_files(path, **NAMES, csv={"delimiter": ";"})
+    frame.assign(x1="5 kg").to_csv(path, index=False, sep=";")
+    with pytest.raises(TypeError, match=r"covariate 'x1' .*take units .*decimal_point"):
+        Moments.from_files(path, **NAMES)
     path.write_text("")
     with pytest.raises(ValueError, match=r"a.csv cannot be read as csv \(.*Empty CSV"):
         Moments.from_files(path, **NAMES)
@@ -479,3 +481,81 @@ def test_a_packed_file_that_is_not_called_so_is_refused(tmp_path, pack, ending):
     path.write_bytes(pack(ROWS.to_csv(index=False).encode()))
     with pytest.raises(ValueError, match=rf"a\.csv is packed by .* add the ending {ending} to"):
         Moments.from_files(path, outcome="y", cluster="g")
+
+
+def dialect_table() -> pd.DataFrame:
+    rng = np.random.default_rng(8)
+    n = 300
+    return pd.DataFrame(
+        {
+            "y": rng.normal(size=n).round(3),
+            "x": rng.normal(size=n).round(2),
+            "g": rng.choice(["é1", "ü2", "007", "NA-d"], n),
+        }
+    )
+
+
+DIALECTS = {
+    "comma": ({}, "utf-8", ""),
+    "semicolon, decimal comma": ({"sep": ";", "decimal": ","}, "utf-8-sig", ""),
+    "tab, Latin-1": ({"sep": "\t"}, "cp1252", ""),
+    "bar, UTF-16": ({"sep": "|"}, "utf-16", ""),
+    "title, quotes": ({"sep": ";", "decimal": ",", "quoting": 1}, "utf-8", "A title\n"),
+    "Excel's line": ({"sep": ";", "decimal": ","}, "cp1252", "sep=;\n"),
+}
+
+
+@pytest.mark.parametrize("batch_rows", [7, 1 << 17])
+@pytest.mark.parametrize("dialect", DIALECTS)
+def test_a_csv_file_in_batches_is_read_as_it_is_at_once(dialect, batch_rows, tmp_path):
+    """Nobody says how the file is written; marks of missing values are among its numbers."""
+    options, encoding, above = DIALECTS[dialect]
+    table = dialect_table()
+    odd = table.astype({"x": object})
+    odd["x"] = [str(v).replace(".", options.get("decimal", ".")) for v in table["x"]]
+    odd.loc[[4, 250], "x"] = "-"
+    odd.loc[60, "x"] = "NA"
+    path = tmp_path / "t.csv"
+    path.write_bytes((above + odd.to_csv(index=False, **options)).encode(encoding))
+    files = {"outcome": "y", "cluster": "g", "missing": "drop", "intercept": True}
+    with warnings.catch_warnings(record=True) as in_batches:
+        warnings.simplefilter("always")
+        found = Moments.from_files(path, **files, batch_rows=batch_rows)
+    with warnings.catch_warnings(record=True) as at_once:
+        warnings.simplefilter("always")
+        whole = read_columns(open_table(path), ["y", "x", "g"], labels=["g"])
+    kept = np.setdiff1d(np.arange(len(table)), [4, 60, 250])
+    known = table.iloc[kept]
+    plain = Moments.from_arrays(known[["x"]], known["y"], known["g"], intercept=True)
+    assert found.labels.tolist() == plain.labels.tolist() == sorted(set(table["g"]))
+    for name in ("n", "mean_x", "mean_y", "within_xx", "within_xy"):
+        np.testing.assert_allclose(getattr(found, name), getattr(plain, name), atol=1e-12)
+    np.testing.assert_array_equal(whole["x"].to_numpy()[kept], known["x"])
+    said = [str(w.message) for w in at_once]
+    assert said == ["column 'x': '-' is read as missing (2 rows), for all else in it is numbers."]
+    assert [str(w.message) for w in in_batches][:1] == said
+
+
+def test_commas_that_can_be_read_in_two_ways_are_judged_by_all_rows(tmp_path):
+    path = tmp_path / "t.csv"
+    thousands = ["1,234", "2,500", "7,001"] * 20
+    table = pd.DataFrame({"y": range(60), "x": thousands, "g": list("ab") * 30})
+    files = {"outcome": "y", "cluster": "g", "intercept": True, "batch_rows": 5}
+    table.to_csv(path, index=False)
+    with pytest.raises(ValueError, match=r"'1,234' that can be read in two ways.*decimal_point"):
+        Moments.from_files(path, **files)
+    table.loc[59, "x"] = "0,5"  # no thousands: a decimal comma, in all rows before it too
+    table.to_csv(path, index=False)
+    found = Moments.from_files(path, **files)
+    numbers = table["x"].str.replace(",", ".").astype(float)
+    means = numbers.groupby(table["g"]).mean()
+    np.testing.assert_allclose(found.mean_x[:, -1], means, rtol=1e-12)
+    table.loc[30, "x"] = "many"
+    table.to_csv(path, index=False)
+    with pytest.raises(TypeError, match="covariate 'x' holds text"):
+        Moments.from_files(path, **files)
+    # As a category it stays text, with the commas in its levels.
+    table.loc[30, "x"] = "1,234"
+    table.to_csv(path, index=False)
+    coded = Moments.from_files(path, **files, categories=["x"])
+    assert coded.names[-3:] == ("x[T.1,234]", "x[T.2,500]", "x[T.7,001]")
