@@ -264,6 +264,9 @@ class Moments:
         categories: Iterable[str] | Mapping[str, Sequence] = (),
         slopes: Sequence[str] = (),
         intercept: bool = False,
+        frequency_weights: str | None = None,
+        precision_weights: str | None = None,
+        offset: str | None = None,
         missing: str = "raise",
         csv: Mapping[str, Any] | None = None,
         keep_na_text: bool = False,
@@ -298,6 +301,8 @@ class Moments:
             and are if ``covariates`` is None.
         intercept : bool
             Add a first, unpenalised column of ones.
+        frequency_weights, precision_weights, offset : str, optional
+            Columns, as `from_arrays` takes arrays; no covariates unless named as such.
         missing : "raise" or "drop"
             Refuse missing values (null, NaN), or leave their rows out and warn of how many.
         csv : dict, optional
@@ -337,6 +342,9 @@ class Moments:
             categories=categories,
             slopes=slopes,
             intercept=intercept,
+            frequency_weights=frequency_weights,
+            precision_weights=precision_weights,
+            offset=offset,
             missing=missing,
             csv=csv,
             keep_na_text=keep_na_text,
@@ -357,6 +365,9 @@ class Moments:
         categories: Iterable[str] | Mapping[str, Sequence] = (),
         slopes: Sequence[str] = (),
         intercept: bool = False,
+        frequency_weights: str | None = None,
+        precision_weights: str | None = None,
+        offset: str | None = None,
         missing: str = "raise",
     ) -> Moments:
         """Compute the moments of a Dask data frame, on whatever cluster Dask is connected to.
@@ -368,6 +379,8 @@ class Moments:
         ----------
         frame : dask.dataframe.DataFrame
         outcome, cluster, covariates, categories, slopes, intercept, missing
+            See `from_files`.
+        frequency_weights, precision_weights, offset
             See `from_files`.
 
         Raises
@@ -385,6 +398,9 @@ class Moments:
             categories=categories,
             slopes=slopes,
             intercept=intercept,
+            frequency_weights=frequency_weights,
+            precision_weights=precision_weights,
+            offset=offset,
             missing=missing,
         )
         return cls._from_reading(reading, intercept)

@@ -60,7 +60,7 @@ def test_frequencies_give_what_repeated_rows_give(table, repeated, formula, opti
     close = {"rtol": 1e-9, "atol": 1e-10}
     np.testing.assert_allclose(a.coef, b.coef, **close)
     np.testing.assert_allclose(a.effects, b.effects, **close)
-    new = table.drop(columns="k")[:40]
+    new = table[table["f"] > 0].drop(columns="k")
     np.testing.assert_allclose(a.predict(new), b.predict(new), **close)
     if "random" in options:
         return
@@ -102,7 +102,8 @@ def test_the_unit_of_precisions_matters_to_no_name_and_no_effect(table):
     np.testing.assert_allclose(other.coef, one.coef, rtol=1e-4)
     np.testing.assert_allclose(other.effects, one.effects, rtol=1e-4, atol=1e-9)
     np.testing.assert_allclose(other.pvalues, one.pvalues, rtol=1e-3)
-    np.testing.assert_allclose(other.glance()["log_likelihood"], one.glance()["log_likelihood"])
+    likelihoods = (model.glance()["log_likelihood"][0] for model in (one, other))
+    np.testing.assert_allclose(*likelihoods, rtol=1e-4)  # theta is climbed to
 
 
 def test_means_of_rows_weighted_by_their_number_give_the_rows_own_coefficients():
