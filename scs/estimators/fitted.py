@@ -12,7 +12,7 @@ import pandas as pd
 from sklearn.tree import DecisionTreeClassifier
 
 from scs.data._quiet import quiet
-from scs.data.rows import new_rows, new_slopes
+from scs.data.new_rows import new_offset, new_rows, new_slopes
 from scs.estimators.prediction import augmented, known_clusters, with_interval
 from scs.estimators.record import FitRecord
 from scs.estimators.saved import write_model
@@ -203,7 +203,9 @@ class FittedModel(FitRecord):
         if interval is not None:
             return with_interval(self, new_data, interval)
         X = new_rows(self.rows, new_data, "new_data")
-        predicted = self.fixed_part(X)
+        predicted, offset = self.fixed_part(X), new_offset(self.rows, new_data, "new_data")
+        if offset is not None:
+            predicted = predicted + offset
         where = known_clusters(self, new_data)
         known = where >= 0
         effects = np.empty((len(X), *self.solution.gamma.shape[1:]))
@@ -382,5 +384,5 @@ class FittedModel(FitRecord):
 
     def _averaged(self, values: np.ndarray, X: np.ndarray) -> np.ndarray:
         if self._tree is None:
-            return np.repeat([self.moments.n @ values / self.moments.n_rows], len(X), axis=0)
+            return np.repeat([self.moments.counts @ values / self.moments.n_rows], len(X), axis=0)
         return self._tree.predict_proba(X) @ values[self._tree.classes_]

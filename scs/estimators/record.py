@@ -223,7 +223,7 @@ class FitRecord:
         variance = self.smoother.variance(X, nobody) + 1.0 / m.n
         return pd.DataFrame(
             {
-                "rows": m.n.astype(int),
+                "rows": m.counts.astype(int),
                 "deviation": m.mean_y - m.mean_x @ self._beta,
                 "std_error": np.sqrt(self.var_e * variance),
             },
@@ -272,7 +272,7 @@ class FitRecord:
         self._intercept_alone("deviations")
         return pd.DataFrame(
             {
-                "rows": m.n.astype(int),
+                "rows": m.counts.astype(int),
                 "deviation": m.mean_y - m.mean_x @ self._beta,
                 "std_error": np.sqrt(self.var_e / m.n),
                 "effect": self.solution.gamma,

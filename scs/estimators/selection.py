@@ -44,7 +44,8 @@ class Settings:
     background : float or None
         theta; None: estimated.
     ridge : float or None
-        None: 1, the paper's, without background; nearly 0 over one, and under an error rate.
+        None: 1, the paper's, without background; nearly 0 over one, and under an error rate. Both
+        are in rows of the mean precision.
     ridge_fixed, gap, time_limit, method, seed
         As in `scs.solve`.
     null : {"auto", "normal", "residuals", "unequal"}
@@ -68,16 +69,17 @@ class Settings:
             return "predict" if validation else "fdr"
         return self.budget if isinstance(self.budget, str) else "given"
 
-    def ridge_at(self, theta: float, rule: str) -> float:
-        """Return the ridge on the effects."""
+    def ridge_at(self, theta: float, rule: str, unit: float = 1.0) -> float:
+        """Return the ridge on the effects; ``unit`` is the rows' mean precision."""
         if self.ridge is not None:
             return float(self.ridge)
-        return NEARLY_FREE / (1.0 + theta) if theta > 0 or rule == "fdr" else 1.0
+        free = theta > 0 or rule == "fdr"
+        return unit * (NEARLY_FREE / (1.0 + unit * theta) if free else 1.0)
 
-    def options(self, theta: float, rule: str) -> dict[str, Any]:
+    def options(self, theta: float, rule: str, unit: float = 1.0) -> dict[str, Any]:
         """Return the options of `scs.solve` that say what is minimised, and how."""
         return {
-            "ridge": self.ridge_at(theta, rule),
+            "ridge": self.ridge_at(theta, rule, unit),
             "ridge_fixed": self.ridge_fixed,
             "background": theta,
             "method": self.method,
@@ -97,21 +99,25 @@ class ErrorCheck:
         Test of one variance in all clusters.
     spread : float
         Standard deviation of the clusters' error variances over their mean, beyond chance.
+    precise : bool
+        Rows have precision weights, with which errors have no common law to take from residuals.
     """
 
     kurtosis: float
     equal: EqualVariances
     spread: float
+    precise: bool = False
 
     @classmethod
     def of(cls, moments: Moments, design: Design) -> ErrorCheck:
         """Look at the residuals once more."""
-        rows = (design.X, design.y, design.codes, moments)
+        rows = _with_moments(design, moments)
         prior = UnequalNull.from_rows(*rows).prior[1]
         return cls(
             kurtosis=residual_histogram(*rows).excess_kurtosis,
             equal=equal_variances(*rows),
             spread=float(np.sqrt(2.0 / prior)),
+            precise=design.precision is not None,
         )
 
     @property
@@ -119,22 +125,26 @@ class ErrorCheck:
         """The law of errors that the residuals ask for, one of `LAWS`.
 
         Unequal variances come first: they make tails heavy too, and the law of the pooled residuals
-        does not allow for them, while their test holds its level where tails are heavy.
+        does not allow for them, while their test holds its level where tails are heavy. Under
+        precision weights no law of pooled residuals exists: heavy tails are unequal variances.
         """
-        if self.equal.pvalue < _SURE and self.spread > _NOTABLE:
+        if self._unequal:
             return "unequal"
-        return "residuals" if self.kurtosis > KURTOSIS_ADVICE else "normal"
+        if self.kurtosis > KURTOSIS_ADVICE:
+            return "unequal" if self.precise else "residuals"
+        return "normal"
+
+    @property
+    def _unequal(self) -> bool:
+        return self.equal.pvalue < _SURE and self.spread > _NOTABLE
 
     @property
     def seen(self) -> str:
         """What the residuals show, a clause."""
-        return {
-            "normal": f"residuals look so (excess kurtosis {self.kurtosis:.1f})",
-            "residuals": f"errors have heavy tails (excess kurtosis {self.kurtosis:.1f})",
-            "unequal": (
-                f"errors vary more in some clusters than in others (p = {self.equal.pvalue:.1g})"
-            ),
-        }[self.law]
+        if self._unequal:
+            return f"errors vary more in some clusters than in others (p = {self.equal.pvalue:.1g})"
+        tails = "residuals look so" if self.law == "normal" else "errors have heavy tails"
+        return f"{tails} (excess kurtosis {self.kurtosis:.1f})"
 
 
 @dataclass(frozen=True, eq=False)
@@ -167,8 +177,7 @@ class ErrorLaw:
             return cls("normal", None, None, chosen=False)
         name = errors.law if asked == "auto" else asked
         kinds = {"residuals": ResidualNull, "unequal": UnequalNull}
-        rows = (design.X, design.y, design.codes, moments)
-        null = kinds[name].from_rows(*rows) if name in kinds else None
+        null = kinds[name].from_rows(*_with_moments(design, moments)) if name in kinds else None
         return cls(name, null, errors, chosen=asked == "auto")
 
 
@@ -322,12 +331,14 @@ def select(
     else:
         tuning, chosen_by, budget = None, "given", settings.budget
         if rule == "predict":
-            tuning, chosen_by = _tuned(design, held_out, standard, settings, grid, intercept, say)
+            tuning, chosen_by = _tuned(
+                design, held_out, standard, settings, grid, intercept, inner.mean_weight, say
+            )
             budget = tuning.best
         budget = within(int(budget), inner.n_clusters)
         theta, note = _background(inner, settings, budget)
         say(f"selecting at most {budget} of {inner.n_clusters} clusters ...")
-        options = settings.options(theta, rule)
+        options = settings.options(theta, rule, inner.mean_weight)
         solution = solve(inner, budget, gap=settings.gap, time_limit=settings.time_limit, **options)
         found = Selection(solution, budget, options["ridge"], chosen_by, tuning, note=note)
     q = settings.fdr if rule == "fdr" else None
@@ -344,7 +355,7 @@ def _named(
 
     def solve_at(budget: int, theta: float) -> Solution:
         say(f"selecting at most {budget} of {n_clusters} clusters ...")
-        options = settings.options(theta, "fdr")
+        options = settings.options(theta, "fdr", moments.mean_weight)
         ridges.append(options["ridge"])
         return solve(moments, budget, gap=settings.gap, time_limit=settings.time_limit, **options)
 
@@ -380,10 +391,11 @@ def _tuned(
     settings: Settings,
     grid: list[int],
     intercept: bool,
+    unit: float,
     say: Callable[[str], None],
 ) -> tuple[Tuning, str]:
     """Choose the budget of least error on held-out rows (Section 2.2.1)."""
-    if held_out is None and np.bincount(design.codes).max() < 2:
+    if held_out is None and design.sizes.max() < 2:
         raise ValueError(
             "budget='predict' holds rows out of their clusters, but every cluster has a single "
             "row: name a budget (--budget N), or pass validation=."
@@ -397,7 +409,7 @@ def _tuned(
             theta = name_clusters(training, settings.fdr).background
         except ValueError:  # said where the selection is made
             theta = 0.0
-    options = settings.options(theta, "predict")
+    options = settings.options(theta, "predict", unit)
     if held_out is None:
         tuning = tuned(kept, FOLDS, grid, intercept=intercept, **options)
         dealt = f"dealt {tuning.repeats} times"
@@ -439,6 +451,11 @@ def tuned(
             tuple(Moments.from_design(part, intercept=intercept) for part in pair) for pair in folds
         ]
         return tune_budget(pairs, grid, **options)
+
+
+def _with_moments(design: Design, moments: Moments) -> tuple[Any, ...]:
+    """Return what `residual_histogram` and its like take of rows."""
+    return design.X, design.y, design.codes, moments, design.frequency, design.precision
 
 
 def _with_inference(

@@ -111,7 +111,7 @@ def selected_clusters(model: FittedModel, effect: str | None = None) -> pd.DataF
     whole = solution.cluster_effects.reshape(-1, len(names))[:, r]
     support = np.flatnonzero(gamma)
     table = pd.DataFrame(
-        {"rows": model.moments.n[support].astype(int), "effect": whole[support]},
+        {"rows": model.moments.counts[support].astype(int), "effect": whole[support]},
         index=model.effects.index[support],
     )
     if model.selection.inference is not None:
@@ -178,7 +178,7 @@ def data_notes(model: FittedModel) -> list[tuple[str, str]]:
     if rows.n_dropped:
         counts = ", ".join(f"{count:,} in {name}" for name, count in rows.missing.items())
         n += f" ({rows.n_read:,} read, {rows.n_dropped:,} dropped for missing values: {counts})"
-    smallest, largest = int(m.n.min()), int(m.n.max())
+    smallest, largest = int(m.counts.min()), int(m.counts.max())
     sizes = f"{smallest:,}" if smallest == largest else f"{smallest:,} to {largest:,}"
     notes = [
         ("formula", model.formula),
@@ -188,6 +188,7 @@ def data_notes(model: FittedModel) -> list[tuple[str, str]]:
             f"{m.n_clusters:,} by {model.groups}, {sizes} row{'' if largest == 1 else 's'} each",
         ),
     ]
+    notes += _weights_text(model)
     if model.apart is not None:
         few = f"{len(model.apart.n):,} clusters of fewer than {model.min_rows:,} rows"
         notes.append(("set apart", f"{few} ({model.apart.n_rows:,} rows): not fitted, not named"))
@@ -205,10 +206,26 @@ def data_notes(model: FittedModel) -> list[tuple[str, str]]:
     if model.rows.slopes is None:
         notes.append(("background", _background_text(model)))
     on = "effects (slopes per standard deviation)" if rows.slopes is not None else "effects"
-    mu = f"{model.ridge:.3g}" if model.ridge >= NEARLY_FREE else "next to none"
+    least = NEARLY_FREE * m.mean_weight
+    mu = f"{model.ridge:.3g}" if model.ridge >= least else "next to none"
     text = f"{mu} on {on}, {model.ridge_fixed:g} on coefficients, 0 on the intercept"
     notes.append(("ridge", text))
     return notes
+
+
+def _weights_text(model: FittedModel) -> list[tuple[str, str]]:
+    """Say what weights and offset the rows have."""
+    rows = model.rows
+    found: list[tuple[str, str]] = []
+    for role, column in rows.weights.items():
+        kind = role.removesuffix("_weights")
+        what = "equal rows" if kind == "frequency" else "1 / variance of the error"
+        found.append(("weights", f"{kind}, column {column}: {what}"))
+    if rows.n_weightless:
+        found.append(("weights", f"{rows.n_weightless:,} rows of weight 0 are left out"))
+    if rows.offset is not None:
+        found.append(("offset", f"{' + '.join(rows.offset.column_names)}, off the outcome"))
+    return found
 
 
 def _background_text(model: FittedModel) -> str:

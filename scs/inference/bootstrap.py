@@ -154,7 +154,7 @@ class Bootstrap:
         bounds[:, ever] = np.nanquantile(chosen[:, ever], tails, axis=0)
         small = np.zeros(len(support), dtype=bool)
         if self.moments is not None:
-            small = self.moments.n[support] < fewest_rows
+            small = self.moments.counts[support] < fewest_rows
         if self.moments is not None and small.any():
             model = model_intervals(
                 self.moments,
@@ -193,6 +193,8 @@ def bootstrap(
     n_jobs: int = 1,
     level: float = 0.95,
     intercept: bool = False,
+    frequency_weights: Any = None,
+    precision_weights: Any = None,
     **options: Any,
 ) -> Bootstrap:
     """Select anew from resampled data, ``reps`` times.
@@ -221,6 +223,9 @@ def bootstrap(
         Of the intervals, in (0, 1).
     intercept : bool
         Add a first, unpenalised column of ones.
+    frequency_weights, precision_weights : array-like, shape (N,), optional
+        As in `Moments.from_arrays`. A row of frequency f is drawn as f rows; a precision goes with
+        its row.
     **options
         Those of `scs.solve`, ``ridge_fixed=0`` among them, with which units of covariates do not
         matter (`scs.fit` passes it). ``method`` is "alternating" unless given: a search that the
@@ -262,7 +267,8 @@ def bootstrap(
         raise ValueError(f"seed must be a whole number, 0 or more, got {seed!r}: try 0.")
     level = _check_level(level)
     options = {"method": "alternating", **options}
-    design = in_order(Design.from_table(X, y, clusters))
+    weights = {"frequency_weights": frequency_weights, "precision_weights": precision_weights}
+    design = in_order(Design.from_table(X, y, clusters, **weights))
     moments = Moments.from_design(design, intercept=intercept)
     solution = unless_stopped(_solved(moments, budget, options))
     ridge = options.get("ridge", 1.0)

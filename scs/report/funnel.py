@@ -60,7 +60,7 @@ class Funnel:
         if self.log:
             return low / 1.2, high * 1.5
         room = max(0.15 * (high - low), 0.1 * high)
-        return max(low - room, 0.5), high + 2 * room
+        return max(low - room, min(0.5, low / 2)), high + 2 * room
 
 
 def threshold(found: EffectInference, spread: np.ndarray) -> np.ndarray:
@@ -81,6 +81,12 @@ def threshold(found: EffectInference, spread: np.ndarray) -> np.ndarray:
     df = np.broadcast_to(d.df, n_clusters)[known][order]
     at = np.interp(spread, d.spread[known][order], df)
     return stats.t.isf(found.q * max(len(found.support), 1) / (2 * n_clusters), at)
+
+
+def _sizes(model: FittedModel) -> str:
+    """Name what a cluster's deviation becomes more certain with."""
+    weighted = model.moments.rows is not None
+    return "sum of the cluster's weights" if weighted else "rows of the cluster"
 
 
 def limits(found: EffectInference, rows: np.ndarray) -> pd.DataFrame:
@@ -163,7 +169,7 @@ def funnel_chart(model: FittedModel, funnel: Funnel) -> Drawing:
 
     def draw(width: int) -> alt.TopLevelMixin:
         legend = narrow_legend(width)
-        size = size_axis(funnel, "rows of the cluster", tickMinStep=1)
+        size = size_axis(funnel, _sizes(model), tickMinStep=1)
         height = alt.Scale(domain=[-reach, reach], nice=False)
         title = f"deviation in {shortened(model.rows.outcome)}"
         named = labels(funnel, points[points["kind"] == what], width, reach)

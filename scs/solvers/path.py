@@ -227,7 +227,7 @@ def _fold_path(training: Moments, budgets: Sequence[int], **options: Any) -> tup
 
 
 def prediction_error(solution: Solution, rows: Moments) -> float:
-    """Return the mean squared error of a solution on rows of known clusters.
+    """Return the mean squared error of a solution on rows of known clusters, weighted as they are.
 
     Clusters that the solution does not know count with effect 0. Needs no row: the error is a
     function of the rows' moments, those of the slope columns included.
@@ -251,7 +251,7 @@ def prediction_error(solution: Solution, rows: Moments) -> float:
             "rows give a prediction error that is not finite: rescale X and y (divide each column "
             "by its largest value)."
         )
-    return max(total, 0.0) / rows.n_rows
+    return max(total, 0.0) / float(rows.n.sum())
 
 
 def _of_same_effects(solution: Solution, rows: Moments) -> Moments:
@@ -348,7 +348,7 @@ class Scores:
         self.squares = np.zeros(len(budgets))
         # Sums over rows of products of two budgets' predictions: what they differ by follows.
         self.products = np.zeros((len(budgets), len(budgets)))
-        self.n_rows = 0
+        self.n_rows, self.weight = 0, 0.0
         self.solutions: tuple[Solution, ...] = ()
 
     def add(self, training: Moments, validation: Moments, **options: Any) -> None:
@@ -356,7 +356,9 @@ class Scores:
         allowed = [min(budget, training.n_clusters) for budget in self.budgets]
         self.solutions = _fold_path(training, allowed, **options)
         errors = np.array([prediction_error(each, validation) for each in self.solutions])
-        self.squares += validation.n_rows * errors
+        weight = float(validation.n.sum())
+        self.squares += weight * errors
+        self.weight += weight
         self.products += _products(self.solutions, validation)
         self.n_rows += validation.n_rows
 
@@ -369,13 +371,14 @@ class Scores:
             Different rows among those held out; all of them if None.
         repeats : int
         """
-        mse = self.squares / self.n_rows
+        mse = self.squares / self.weight
         # Errors equal up to rounding are ties: an effect that is 0 anyway must not pick the budget.
         best = int(np.flatnonzero(mse <= mse.min() * (1 + 1e-12))[0])
         # Two predictions of a row, d apart, have squared errors of which the difference varies with
-        # the row's own error e: 2 d e, and d^2 that does not. Its variance is 4 d^2 var(e).
+        # the row's own error e: 2 d e, and d^2 that does not. Its variance is 4 d^2 var(e); var(e)
+        # is 1 / w of what the weighted error estimates.
         own = np.diagonal(self.products)
-        apart = np.maximum(own + own[best] - 2 * self.products[best], 0.0) / self.n_rows
+        apart = np.maximum(own + own[best] - 2 * self.products[best], 0.0) / self.weight
         std_error = 2 * np.sqrt(mse[best] * apart / (n_rows or self.n_rows))
         return Tuning(self.budgets, mse, self.solutions, self.budgets[best], std_error, repeats)
 
