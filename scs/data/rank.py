@@ -151,13 +151,31 @@ def unit_columns(
     return columns, size, noise
 
 
+def column_means(X: np.ndarray) -> np.ndarray:
+    """Return the means of columns, which far from zero keep what differences the numbers hold."""
+    first = X[:1].sum(axis=0)
+    return first + (X - first).mean(axis=0)
+
+
 def refuse_sizes(size: np.ndarray, names: tuple[str, ...]) -> None:
     """Refuse columns whose squares leave the range of floating point."""
     low, high = np.sqrt(_SQUARES)
-    for j in np.flatnonzero((size > 0) & ((size < low) | (size > high))):
+    for j in np.flatnonzero((size != 0) & ~((size >= low) & (size <= high))):
         raise ValueError(
             "X is of a size whose squares leave the range of floating point in "
             f"{names[j]!r}: rescale it (divide each column by its largest value)."
+        )
+
+
+def refuse_outcome(y: np.ndarray, *, intercept: bool) -> None:
+    """Refuse an outcome whose squares, about its mean or 0, leave the range of floating point."""
+    column = y[:, None]
+    size = unit_columns(column, column_means(column) if intercept else None)[1]
+    low, high = np.sqrt(_SQUARES)
+    if size[0] != 0 and not low <= size[0] <= high:
+        raise ValueError(
+            "the outcome is of a size whose squares leave the range of floating point "
+            f"(its largest value is {np.abs(y).max():.3g}): rescale it (divide it by that)."
         )
 
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from scs.data.rank import rank_of_rows, unit_columns
+from scs.data.rank import column_means, rank_of_rows, unit_columns
 
 
 @dataclass(frozen=True, eq=False)
@@ -40,7 +40,7 @@ class SlopeScale:
         intercept : bool
             Whether clusters may have an intercept of their own too.
         """
-        centre = Z.mean(axis=0)
+        centre = column_means(Z)
         unit = unit_columns(Z, centre)[1] / np.sqrt(len(Z))
         if not intercept:
             beside = np.column_stack([Z, np.ones(len(Z))])

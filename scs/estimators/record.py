@@ -153,7 +153,7 @@ class FitRecord:
         if found is None or self.ridge_fixed:
             return pd.Series(np.nan, index=columns, name="std_error")
         covariance = self.standard.covariance(found.covariance, found.untold)
-        return pd.Series(np.sqrt(np.diag(covariance)), index=columns, name="std_error")
+        return pd.Series(_errors(covariance), index=columns, name="std_error")
 
     def robust_errors(self, kind: str = "CR2") -> pd.Series:
         """Return standard errors that hold whatever the rows of a cluster have in common.
@@ -175,7 +175,7 @@ class FitRecord:
         if self.robust is None:
             return pd.Series(np.nan, index=self._columns, name="std_error")
         found = self.standard.covariance(self.robust.covariance(kind), self.robust.untold)
-        return pd.Series(np.sqrt(np.diag(found)), index=self._columns, name="std_error")
+        return pd.Series(_errors(found), index=self._columns, name="std_error")
 
     @property
     def effect_names(self) -> tuple[str, ...]:
@@ -302,3 +302,8 @@ class FitRecord:
     def _columns(self) -> pd.Index:
         names = self.moments.names
         return pd.Index((INTERCEPT, *names[1:]) if self.rows.intercept else names)
+
+
+def _errors(covariance: np.ndarray) -> np.ndarray:
+    """Return standard errors: where rounding is all that is left of a variance, 0."""
+    return np.sqrt(np.maximum(np.diag(covariance), 0.0))

@@ -17,7 +17,14 @@ import numpy as np
 from scipy.linalg import solve_triangular
 
 from scs.data.design import Design, DesignWarning
-from scs.data.rank import Rank, rank_of_rows, unit_columns
+from scs.data.rank import (
+    Rank,
+    column_means,
+    rank_of_rows,
+    refuse_outcome,
+    refuse_sizes,
+    unit_columns,
+)
 from scs.solvers import Solution
 
 
@@ -47,10 +54,13 @@ class Standard:
         Raises
         ------
         ValueError
-            Without a ridge: no column is left, or as many coefficients as rows.
+            The squares of the outcome or of a column leave the range of floating point; without a
+            ridge: no column is left, or as many coefficients as rows.
         """
         X, names = design.X, design.names
+        refuse_outcome(design.y, intercept=intercept)
         if ridge_fixed != 0 or not names:  # what is no number the solver refuses
+            refuse_sizes(unit_columns(X, column_means(X) if intercept else None)[1], names)
             rank = Rank(names, np.arange(len(names)), {}, intercept)
             return cls(rank, np.zeros(len(names)), None)
         rank = rank_of_rows(X, names, intercept=intercept)

@@ -9,6 +9,7 @@ import numpy as np
 from scipy import special
 
 from scs.moments.units import Units
+from scs.solvers.counts.losses import log_rising
 
 _NEGLIGIBLE = 1e-18  # of a term of a tail, beside the sum so far
 
@@ -169,8 +170,6 @@ def _beta_binomial_below(
 
 def _log_beta_binomial(j: np.ndarray, n: np.ndarray, a: np.ndarray, b: np.ndarray) -> np.ndarray:
     """Return the log probability of j, without the cancellation of large shapes."""
-    from scs.solvers.counts.losses import log_rising
-
     choose = -np.log1p(n) - special.betaln(n - j + 1.0, j + 1.0)
     parts = log_rising(a, j)[0] + log_rising(b, n - j)[0] - log_rising(a + b, n)[0]
     return choose + parts

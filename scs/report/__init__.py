@@ -33,7 +33,7 @@ from scs.estimators.tables import pairs_html, share, table_html
 from scs.report import charts
 from scs.report.caterpillar import caterpillar, caterpillar_text, everyone
 from scs.report.funnel import funnel_chart, funnel_of, funnel_text
-from scs.report.page import page, paragraph, region, section
+from scs.report.page import closed, page, paragraph, region, section
 from scs.report.tree import tree_html
 
 if TYPE_CHECKING:
@@ -90,7 +90,7 @@ def report_html(model: FittedModel, *, source: str = "") -> str:
         section("New rows", _new_rows(model)),
         section("What was done with the data", _data(model, source)),
         section("To bear in mind", "".join(paragraph(text) for text in remarks(model))),
-        section("Made with", paragraph(_versions())),
+        section("Made with", paragraph(versions())),
     ]
     return page(heading, parts)
 
@@ -153,10 +153,7 @@ def _selected(model: FittedModel) -> str:
     else:
         parts = [paragraph(f"Largest first. {_legend(table, model.level)}")]
         first = largest(table, MOST_SHOWN)
-        parts.append(region(table_html(first, caption)))
-        if len(first) < len(table):
-            said = f"All {len(table):,}; those of the {MOST_SHOWN} largest effects are above"
-            parts.append(_closed(said, region(table_html(table, caption))))
+        parts += first_and_all(first, table, caption, "those of the {} largest effects")
     funnel = funnel_of(model)
     if funnel is None:
         parts.append(paragraph(f"No funnel and no limits. {model.selection.note}"))
@@ -168,19 +165,36 @@ def _selected(model: FittedModel) -> str:
 
 
 def _everyone(model: FittedModel) -> str:
-    table = everyone(model)
-    kept = table.head(MOST_ROWS)
-    said = f"All {len(table):,} clusters, the furthest out first" + (
-        f" (the first {MOST_ROWS:,})" if len(kept) < len(table) else ""
-    )
     caption = "Deviation: the effect that the cluster would have if it alone were free"
     if model.selection.inference is None:
         caption = "Deviation: the mean residual before the effect"
-    return _closed(said, region(table_html(kept, caption)))
+    return all_clusters(everyone(model), "the furthest out first", caption)
 
 
-def _closed(said: str, content: str) -> str:
-    return f"<details><summary>{said}</summary>{content}</details>"
+def first_and_all(first: pd.DataFrame, table: pd.DataFrame, caption: str, which: str) -> list[str]:
+    """Return the open table of the first names and, where there are more, the closed one of all.
+
+    Parameters
+    ----------
+    first, table : DataFrame
+    caption : str
+    which : str
+        Says which ones are open, with {} for how many.
+    """
+    parts = [region(table_html(first, caption))]
+    if len(first) < len(table):
+        said = f"All {len(table):,}; {which.format(len(first))} are above"
+        parts.append(closed(said, region(table_html(table, caption))))
+    return parts
+
+
+def all_clusters(table: pd.DataFrame, order: str, caption: str) -> str:
+    """Return the closed table of all clusters, cut where a page would become too long."""
+    kept = table.head(MOST_ROWS)
+    said = f"All {len(table):,} clusters, {order}" + (
+        f" (the first {MOST_ROWS:,})" if len(kept) < len(table) else ""
+    )
+    return closed(said, region(table_html(kept, caption)))
 
 
 def _proof(model: FittedModel, path: tuple) -> str:
@@ -205,7 +219,7 @@ def _proof(model: FittedModel, path: tuple) -> str:
     if model.tuning is not None:
         parts.append(charts.figure(charts.validation(model), charts.validation_text(model)))
     parts.append(
-        _closed(
+        closed(
             "The budgets as a table",
             region(table_html(table, "Objective and proved bound by budget")),
         )
@@ -255,7 +269,8 @@ def _data(model: FittedModel, source: str) -> str:
     return region(pairs_html(notes, "Rows, coding and settings"))
 
 
-def _versions() -> str:
+def versions() -> str:
+    """Say what a page was made with."""
     libraries = ", ".join(f"{name} {version(name)}" for name in _LIBRARIES)
     return (
         f"{__distribution__} {version(__distribution__)}, Python {python_version()}, {libraries}. "

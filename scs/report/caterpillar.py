@@ -8,7 +8,7 @@ import altair as alt
 import numpy as np
 import pandas as pd
 
-from scs.report.charts import NAMED, REST, Drawing, shortened
+from scs.report.charts import LIKE_REST, Drawing, Kinds, shortened
 from scs.report.theme import INK
 
 if TYPE_CHECKING:
@@ -78,38 +78,47 @@ def neighbours(model: FittedModel) -> pd.DataFrame:
 
 def caterpillar(model: FittedModel) -> Drawing:
     """Draw the named clusters and their neighbours with their intervals."""
-    table = neighbours(model)
-    table["place"] = np.arange(len(table))
-    kinds = ["named" if model.fdr is not None else "selected", "like the rest"]
-    table["kind"] = np.where(table["named"], *kinds)
-    kinds = [kind for kind in kinds if (table["kind"] == kind).any()]
-    colours = [REST if kind == "like the rest" else NAMED for kind in kinds]
-    shapes = ["circle" if kind == "like the rest" else "diamond" for kind in kinds]
+    what = "named" if model.fdr is not None else "selected"
+    title = f"effect on {shortened(model.rows.outcome)}"
+    return caterpillar_chart(neighbours(model), what, title, at=0.0)
 
-    def draw(width: int) -> alt.LayerChart:
+
+def caterpillar_chart(table: pd.DataFrame, what: str, title: str, at: float) -> Drawing:
+    """Draw clusters below each other, each with its interval.
+
+    Parameters
+    ----------
+    table : DataFrame
+        As `neighbours` returns it, from the lowest to the highest value.
+    what : str
+        What the named are called.
+    title : str
+        Of the axis of values.
+    at : float
+        Where clusters lie that are like the rest: the dashed line.
+    """
+    table = table.assign(
+        place=np.arange(len(table)), kind=np.where(table["named"], what, LIKE_REST)
+    )
+    kinds = Kinds.among(table["kind"], what)
+
+    def draw(width: int) -> alt.TopLevelMixin:
         most = 24 if width > 400 else 12
         shown = table.assign(text=[shortened(label, most) for label in table["label"]])
         # The names take room beside the plot, which the plot gives.
         width -= 7 * int(shown["text"].str.len().max()) + 10
-        base = alt.Chart(shown).encode(
-            y=alt.Y("place:O", sort="descending", axis=None),
-            color=alt.Color("kind:N", title=None, scale=alt.Scale(domain=kinds, range=colours)),
-        )
-        title = f"effect on {shortened(model.rows.outcome)}"
-        ranges = base.mark_rule().encode(
-            x=alt.X("low:Q", title=title, axis=alt.Axis(tickCount=6)), x2="high:Q"
-        )
-        points = base.mark_point(size=36, opacity=1).encode(
-            x="value:Q",
-            shape=alt.Shape("kind:N", title=None, scale=alt.Scale(domain=kinds, range=shapes)),
-        )
+        place = alt.Y("place:O", sort="descending", axis=None)
+        base = alt.Chart(shown).encode(y=place, color=kinds.colour())
+        x = alt.X("low:Q", title=title, axis=alt.Axis(tickCount=6))
+        ranges = base.mark_rule().encode(x=x, x2="high:Q")
+        points = base.mark_point(size=36, opacity=1).encode(x="value:Q", shape=kinds.shape())
         names = (
             alt.Chart(shown)
             .mark_text(align="right", dx=-8, color=INK)
-            .encode(y=alt.Y("place:O", sort="descending", axis=None), x=alt.value(0), text="text:N")
+            .encode(y=place, x=alt.value(0), text="text:N")
         )
-        zero = alt.Chart(pd.DataFrame({"at": [0.0]})).mark_rule(strokeDash=[4, 3]).encode(x="at:Q")
-        layers = zero + ranges + points + names
+        centre = alt.Chart(pd.DataFrame({"at": [at]})).mark_rule(strokeDash=[4, 3])
+        layers = centre.encode(x="at:Q") + ranges + points + names
         return layers.properties(width=width, height=_ROW * len(shown))
 
     return draw

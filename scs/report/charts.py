@@ -5,8 +5,9 @@ from __future__ import annotations
 import itertools
 import re
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from html import escape
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import altair as alt
 import pandas as pd
@@ -23,10 +24,46 @@ if TYPE_CHECKING:
 
 WIDE, NARROW = 660, 300  # pixels of the plot itself
 NAMED, REST = METHOD_COLOURS["MIO"], PALETTE[-1]
+LIKE_REST = "like the rest"
 _BLUE = PALETTE[0]
 
 Drawing = Callable[[int], alt.TopLevelMixin]
 _ids = itertools.count()
+
+
+@dataclass(frozen=True)
+class Kinds:
+    """Named clusters and the rest, as a legend shows them: those kinds that are there.
+
+    Attributes
+    ----------
+    names, colours, shapes : tuple of str
+    """
+
+    names: tuple[str, ...]
+    colours: tuple[str, ...]
+    shapes: tuple[str, ...]
+
+    @classmethod
+    def among(cls, kinds: pd.Series, named: str) -> Kinds:
+        """Return the kinds that a column holds: ``named`` and "like the rest"."""
+        signs = {named: (NAMED, "diamond"), LIKE_REST: (REST, "circle")}
+        names = [name for name in signs if (kinds == name).any()]
+        return cls(
+            tuple(names),
+            tuple(signs[name][0] for name in names),
+            tuple(signs[name][1] for name in names),
+        )
+
+    def colour(self, **options: Any) -> alt.Color:
+        """Return the encoding of a column ``kind`` by colour."""
+        scale = alt.Scale(domain=list(self.names), range=list(self.colours))
+        return alt.Color("kind:N", title=None, scale=scale, **options)
+
+    def shape(self, **options: Any) -> alt.Shape:
+        """Return the encoding of a column ``kind`` by shape."""
+        scale = alt.Scale(domain=list(self.names), range=list(self.shapes))
+        return alt.Shape("kind:N", title=None, scale=scale, **options)
 
 
 def figure(draw: Drawing, text: str) -> str:

@@ -11,16 +11,28 @@ from scipy import stats
 
 from scs.estimators.summary import number
 from scs.inference.count_intervals import count_intervals
-from scs.report.caterpillar import _ROW, MOST, MOST_NAMED
-from scs.report.charts import NAMED, REST, Drawing, shortened
-from scs.report.funnel import _HEIGHT, _STEPS, LIMIT, Funnel, _drawn, _labels
-from scs.report.theme import INK, PALETTE
+from scs.report.caterpillar import MOST, MOST_NAMED, caterpillar_chart
+from scs.report.charts import LIKE_REST, Drawing, Kinds, shortened
+from scs.report.funnel import (
+    HEIGHT,
+    LIMIT,
+    NAMED_KIND,
+    STEPS,
+    Funnel,
+    curve_layer,
+    drawn,
+    label_layers,
+    labels,
+    narrow_legend,
+    point_layer,
+    size_axis,
+)
+from scs.report.theme import INK
 
 if TYPE_CHECKING:
     from scs.estimators.fitted_counts import FittedCounts
 
 _LINES = ("95% of the background", "a name had to pass", "furthest not selected")
-_REST = "like the rest"
 
 
 def everyone(model: FittedCounts) -> pd.DataFrame:
@@ -81,85 +93,42 @@ def funnel_points(model: FittedCounts) -> pd.DataFrame:
             "rows": model.units.size,
             "ratio": model.units.observed / model.units.size,
             "z": d.value / d.spread,
-            "kind": np.where(model.inference.free, "named", _REST),
+            "kind": np.where(model.inference.free, NAMED_KIND, LIKE_REST),
         }
     )
 
 
 def count_funnel(model: FittedCounts) -> Drawing:
     """Draw every cluster's ratio or rate against its expected number or trials, with limits."""
-    points = _drawn(funnel_points(model))
+    points, what = drawn(funnel_points(model)), _what(model)
     frame = Funnel(points, points, model.inference)  # type: ignore[arg-type]
-    low, high = frame.ends
-    lines = funnel_lines(model, np.geomspace(low, high, _STEPS))
+    lines = funnel_lines(model, np.geomspace(*frame.ends, STEPS))
     inside = lines[lines["rows"] >= points["rows"].min()]
     top = 1.05 * max(points["ratio"].max(), inside["limit"].max())
-    points = points.replace({"kind": {"named": _what(model)}})
-    kinds = [kind for kind in (_what(model), _REST) if (points["kind"] == kind).any()]
-    colours = [NAMED if kind == _what(model) else REST for kind in kinds]
-    shapes = ["diamond" if kind == _what(model) else "circle" for kind in kinds]
-    against = "expected" if model.family == "poisson" else "trials"
+    points = points.replace({"kind": {NAMED_KIND: what}})
+    kinds = Kinds.among(points["kind"], what)
 
-    def draw(width: int) -> alt.LayerChart:
-        legend = alt.Legend(columns=2 if width > 400 else 1, labelLimit=280)
-        x = alt.X(
-            "rows:Q",
-            title=against + (" (log scale)" if frame.log else ""),
-            scale=alt.Scale(type="log" if frame.log else "linear", domain=[low, high], nice=False),
-            axis=alt.Axis(tickCount=5, format=",~r"),
-        )
+    def draw(width: int) -> alt.TopLevelMixin:
+        legend = narrow_legend(width)
+        x = size_axis(frame, "expected" if model.family == "poisson" else "trials")
         height = alt.Scale(domain=[0, top], nice=False)
-        curves = (
-            alt.Chart(lines)
-            .mark_line(strokeWidth=1.5, color=PALETTE[0], clip=True)
-            .encode(
-                x=x,
-                y=alt.Y("limit:Q", title=_title(model), scale=height),
-                detail="side:N",
-                strokeDash=alt.StrokeDash(
-                    "line:N",
-                    title=None,
-                    legend=legend,
-                    scale=alt.Scale(domain=list(lines["line"].unique()), range=[[1, 0], [5, 4]]),
-                ),
-            )
-        )
+        y = alt.Y("ratio:Q", scale=height)
         centre = (
             alt.Chart(pd.DataFrame({"at": [model.common]}))
             .mark_rule(color=INK, strokeDash=[2, 3])
             .encode(y=alt.Y("at:Q", scale=height))
         )
-        marks = (
-            alt.Chart(points)
-            .mark_point(size=45)
-            .encode(
-                x=x,
-                y=alt.Y("ratio:Q", scale=height),
-                color=alt.Color(
-                    "kind:N",
-                    title=None,
-                    legend=legend,
-                    scale=alt.Scale(domain=kinds, range=colours),
-                ),
-                shape=alt.Shape(
-                    "kind:N", title=None, legend=legend, scale=alt.Scale(domain=kinds, range=shapes)
-                ),
-            )
-        )
-        layers = curves + centre + marks
-        # `_labels` keeps names apart on an axis about 0; this one begins there.
-        named = points[points["kind"] == _what(model)]
-        placed = _labels(frame, named.assign(deviation=named["ratio"] - top / 2), width, top / 2)
-        for align, part in placed.groupby("align"):
-            left = align == "left"
-            layers += (
-                alt.Chart(part.assign(ratio=part["deviation"] + top / 2))
-                .mark_text(
-                    align="left" if left else "right", dx=7 if left else -7, color=INK, fontSize=11
-                )
-                .encode(x=x, y=alt.Y("ratio:Q", scale=height), text="text:N")
-            )
-        return layers.properties(width=width, height=_HEIGHT)
+        # `labels` keeps names apart on an axis about 0; this one begins there.
+        named = points[points["kind"] == what]
+        placed = labels(frame, named.assign(deviation=named["ratio"] - top / 2), width, top / 2)
+        placed = placed.assign(ratio=placed["deviation"] + top / 2)
+        layers = [
+            curve_layer(lines, x, alt.Y("limit:Q", title=_title(model), scale=height), legend),
+            centre,
+            point_layer(points, x, y, kinds, legend),
+            *label_layers(placed, x, y),
+        ]
+        return alt.layer(*layers).properties(width=width, height=HEIGHT)
 
     return draw
 
@@ -167,10 +136,10 @@ def count_funnel(model: FittedCounts) -> Drawing:
 def count_funnel_text(model: FittedCounts) -> str:
     """Say in words what the funnel shows."""
     points, what = funnel_points(model), _what(model)
-    named = points["kind"] == "named"
+    named = points["kind"] == NAMED_KIND
     beyond = int((points["z"].abs() > stats.norm.isf((1 - LIMIT) / 2))[~named].sum())
-    drawn = len(_drawn(points))
-    which = "" if drawn == len(points) else f" ({drawn:,} of them drawn)"
+    n_drawn = len(drawn(points))
+    which = "" if n_drawn == len(points) else f" ({n_drawn:,} of them drawn)"
     against, poisson = ("expected number", True) if model.family == "poisson" else ("trials", False)
     whose = "Observed over expected" if poisson else "The rate"
     if model.fdr is None:
@@ -221,40 +190,7 @@ def neighbours(model: FittedCounts) -> pd.DataFrame:
 
 def count_caterpillar(model: FittedCounts) -> Drawing:
     """Draw the named clusters and their neighbours with their intervals."""
-    table = neighbours(model)
-    kinds = [
-        kind for kind, are in ((_what(model), True), (_REST, False)) if are in set(table.named)
-    ]
-    colours = [REST if kind == _REST else NAMED for kind in kinds]
-    shapes = ["circle" if kind == _REST else "diamond" for kind in kinds]
-    table["kind"] = np.where(table["named"], _what(model), _REST)
-    table["place"] = np.arange(len(table))
-
-    def draw(width: int) -> alt.LayerChart:
-        most = 24 if width > 400 else 12
-        shown = table.assign(text=[shortened(label, most) for label in table["label"]])
-        width -= 7 * int(shown["text"].str.len().max()) + 10  # the names take room beside
-        place = alt.Y("place:O", sort="descending", axis=None)
-        base = alt.Chart(shown).encode(
-            y=place,
-            color=alt.Color("kind:N", title=None, scale=alt.Scale(domain=kinds, range=colours)),
-        )
-        x = alt.X("low:Q", title=_title(model), axis=alt.Axis(tickCount=6))
-        ranges = base.mark_rule().encode(x=x, x2="high:Q")
-        points = base.mark_point(size=36, opacity=1).encode(
-            x="value:Q",
-            shape=alt.Shape("kind:N", title=None, scale=alt.Scale(domain=kinds, range=shapes)),
-        )
-        names = (
-            alt.Chart(shown)
-            .mark_text(align="right", dx=-8, color=INK)
-            .encode(y=place, x=alt.value(0), text="text:N")
-        )
-        centre = alt.Chart(pd.DataFrame({"at": [model.common]})).mark_rule(strokeDash=[4, 3])
-        layers = centre.encode(x="at:Q") + ranges + points + names
-        return layers.properties(width=width, height=_ROW * len(shown))
-
-    return draw
+    return caterpillar_chart(neighbours(model), _what(model), _title(model), at=model.common)
 
 
 def count_caterpillar_text(model: FittedCounts) -> str:

@@ -21,8 +21,8 @@ from scs.estimators.count_summary import (
     ratio_name,
     remarks,
 )
-from scs.estimators.tables import number, pairs_html, table_html
-from scs.report import MOST_ROWS, MOST_SHOWN, _closed, _versions, charts
+from scs.estimators.tables import number, pairs_html
+from scs.report import MOST_SHOWN, all_clusters, charts, first_and_all, versions
 from scs.report.count_charts import (
     count_caterpillar,
     count_caterpillar_text,
@@ -72,7 +72,7 @@ def count_report_html(model: FittedCounts, *, source: str = "") -> str:
         section("What is proved", region(pairs_html(certificate_notes(model), "Certificate"))),
         section("What was done with the data", region(pairs_html(notes, "Counts and settings"))),
         section("To bear in mind", "".join(map(paragraph, remarks(model)))),
-        section("Made with", paragraph(_versions())),
+        section("Made with", paragraph(versions())),
     ]
     return page(f"{heading}, by {model.groups}", parts)
 
@@ -101,17 +101,9 @@ def _named(model: FittedCounts) -> str:
     else:
         caption = "Observed over expected" if model.family == "poisson" else "Observed over trials"
         first = furthest(model, table, MOST_SHOWN)
-        parts = [region(table_html(first, caption))]
-        if len(first) < len(table):
-            said = f"All {len(table):,}; the {MOST_SHOWN} of smallest p-value are above"
-            parts.append(_closed(said, region(table_html(table, caption))))
+        parts = first_and_all(first, table, caption, "the {} of smallest p-value")
     parts.append(charts.figure(count_funnel(model), count_funnel_text(model)))
     if model.units.n_units > 1:
         parts.append(charts.figure(count_caterpillar(model), count_caterpillar_text(model)))
-    table = everyone(model)
-    kept = table.head(MOST_ROWS)
-    said = f"All {len(table):,} clusters, the smallest p-value first" + (
-        f" (the first {MOST_ROWS:,})" if len(kept) < len(table) else ""
-    )
     caption = "Shrunken: as the model has it, drawn to the common one unless named"
-    return "".join(parts) + _closed(said, region(table_html(kept, caption)))
+    return "".join(parts) + all_clusters(everyone(model), "the smallest p-value first", caption)

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import altair as alt
 import numpy as np
 import pandas as pd
 from scipy import stats
 
-from scs.report.charts import NAMED, REST, Drawing, shortened
+from scs.report.charts import LIKE_REST, Drawing, Kinds, shortened
 from scs.report.theme import INK, PALETTE
 
 if TYPE_CHECKING:
@@ -21,9 +21,9 @@ LIMIT = 0.95  # of the background
 MOST_POINTS = 400  # clusters drawn that are not named
 MOST_LABELS = 12
 _SPAN = 8  # largest over smallest cluster, from which the axis of sizes is one of factors
-_HEIGHT = 320
-_STEPS = 60  # points of a curve
-_KINDS = ["named", "like the rest"]
+HEIGHT = 320
+STEPS = 60  # points of a curve
+NAMED_KIND = "named"
 _BACKGROUND, _THRESHOLD = "95% of the background", "a name had to pass"
 _FURTHEST = "furthest not selected"  # where a number of clusters was asked for
 
@@ -108,14 +108,14 @@ def funnel_of(model: FittedModel) -> Funnel | None:
             "rows": model.moments.n,
             "deviation": d.value,
             "z": d.value / d.spread,
-            "kind": np.where(named, *_KINDS),
+            "kind": np.where(named, NAMED_KIND, LIKE_REST),
         }
     )[np.isfinite(d.error)]
     if points.empty:
         return None
     outer = _FURTHEST if found.q is None else _THRESHOLD
     low, high = Funnel(points, points, found).ends
-    upper = limits(found, np.geomspace(low, high, _STEPS))
+    upper = limits(found, np.geomspace(low, high, STEPS))
     parts = [
         pd.DataFrame({"rows": upper["rows"], "limit": sign * upper[column], "line": line})
         for column, line in (("background", _BACKGROUND), ("name", outer))
@@ -128,10 +128,10 @@ def funnel_of(model: FittedModel) -> Funnel | None:
 def funnel_text(model: FittedModel, funnel: Funnel) -> str:
     """Say in words what the funnel shows."""
     points, found = funnel.points, funnel.found
-    named = points["kind"] == _KINDS[0]
+    named = points["kind"] == NAMED_KIND
     outside = points["z"].abs() > stats.norm.isf((1 - LIMIT) / 2)
-    drawn = len(_drawn(points))
-    which = "" if drawn == len(points) else f" ({drawn:,} of them drawn)"
+    n_drawn = len(drawn(points))
+    which = "" if n_drawn == len(points) else f" ({n_drawn:,} of them drawn)"
     spread = found.deviations.spread
     lines = threshold(found, spread[np.isfinite(spread)])
     low, high = f"{lines.min():.1f}", f"{lines.max():.1f}"
@@ -154,80 +154,86 @@ def funnel_text(model: FittedModel, funnel: Funnel) -> str:
 
 def funnel_chart(model: FittedModel, funnel: Funnel) -> Drawing:
     """Draw the funnel, with the names of the furthest where there is room."""
-    points = _drawn(funnel.points)
+    points = drawn(funnel.points)
     what = "named" if funnel.found.q is not None else "selected"
-    points = points.replace({"kind": {_KINDS[0]: what}})
-    kinds = [kind for kind in (what, _KINDS[1]) if (points["kind"] == kind).any()]
-    colours = [NAMED if kind == what else REST for kind in kinds]
-    shapes = ["diamond" if kind == what else "circle" for kind in kinds]
-    lines = list(dict.fromkeys(funnel.curves["line"]))
+    points = points.replace({"kind": {NAMED_KIND: what}})
+    curves = funnel.curves.assign(side=np.sign(funnel.curves["limit"]))
     reach = 1.05 * max(points["deviation"].abs().max(), _height_of_lines(funnel))
+    kinds = Kinds.among(points["kind"], what)
 
-    def draw(width: int) -> alt.LayerChart:
-        columns = 2 if width > 400 else 1
-        legend = alt.Legend(columns=columns, labelLimit=280)
-        size = alt.X(
-            "rows:Q",
-            title="rows of the cluster" + (" (log scale)" if funnel.log else ""),
-            scale=alt.Scale(
-                type="log" if funnel.log else "linear", domain=list(funnel.ends), nice=False
-            ),
-            axis=alt.Axis(tickCount=5, tickMinStep=1, format=",~r"),
-        )
+    def draw(width: int) -> alt.TopLevelMixin:
+        legend = narrow_legend(width)
+        size = size_axis(funnel, "rows of the cluster", tickMinStep=1)
         height = alt.Scale(domain=[-reach, reach], nice=False)
-        curves = (
-            alt.Chart(funnel.curves.assign(side=np.sign(funnel.curves["limit"])))
-            .mark_line(strokeWidth=1.5, color=PALETTE[0], clip=True)
-            .encode(
-                x=size,
-                y=alt.Y(
-                    "limit:Q", title=f"deviation in {shortened(model.rows.outcome)}", scale=height
-                ),
-                detail="side:N",
-                strokeDash=alt.StrokeDash(
-                    "line:N",
-                    title=None,
-                    legend=legend,
-                    scale=alt.Scale(domain=lines, range=[[1, 0], [5, 4]][: len(lines)]),
-                ),
-            )
-        )
-        marks = (
-            alt.Chart(points)
-            .mark_point(size=45)
-            .encode(
-                x=size,
-                y=alt.Y("deviation:Q", scale=height),
-                color=alt.Color(
-                    "kind:N",
-                    title=None,
-                    legend=legend,
-                    scale=alt.Scale(domain=kinds, range=colours),
-                ),
-                shape=alt.Shape(
-                    "kind:N",
-                    title=None,
-                    legend=legend,
-                    scale=alt.Scale(domain=kinds, range=shapes),
-                ),
-            )
-        )
-        layers = curves + marks
-        labels = _labels(funnel, points[points["kind"] == what], width, reach)
-        for align, part in labels.groupby("align"):
-            layers += (
-                alt.Chart(part)
-                .mark_text(
-                    align="left" if align == "left" else "right",
-                    dx=7 if align == "left" else -7,
-                    color=INK,
-                    fontSize=11,
-                )
-                .encode(x=size, y=alt.Y("deviation:Q", scale=height), text="text:N")
-            )
-        return layers.properties(width=width, height=_HEIGHT)
+        title = f"deviation in {shortened(model.rows.outcome)}"
+        named = labels(funnel, points[points["kind"] == what], width, reach)
+        layers = [
+            curve_layer(curves, size, alt.Y("limit:Q", title=title, scale=height), legend),
+            point_layer(points, size, alt.Y("deviation:Q", scale=height), kinds, legend),
+            *label_layers(named, size, alt.Y("deviation:Q", scale=height)),
+        ]
+        return alt.layer(*layers).properties(width=width, height=HEIGHT)
 
     return draw
+
+
+def narrow_legend(width: int) -> alt.Legend:
+    """Return a legend of two columns, of one where a phone has no room for two."""
+    return alt.Legend(columns=2 if width > 400 else 1, labelLimit=280)
+
+
+def size_axis(funnel: Funnel, title: str, **axis: Any) -> alt.X:
+    """Return the axis of sizes: of factors where sizes span much."""
+    return alt.X(
+        "rows:Q",
+        title=title + (" (log scale)" if funnel.log else ""),
+        scale=alt.Scale(
+            type="log" if funnel.log else "linear", domain=list(funnel.ends), nice=False
+        ),
+        axis=alt.Axis(tickCount=5, format=",~r", **axis),
+    )
+
+
+def curve_layer(curves: pd.DataFrame, x: alt.X, y: alt.Y, legend: alt.Legend) -> alt.Chart:
+    """Draw limits: ``rows``, ``limit``, ``line`` (its name) and ``side``."""
+    lines = list(dict.fromkeys(curves["line"]))
+    scale = alt.Scale(domain=lines, range=[[1, 0], [5, 4]][: len(lines)])
+    return (
+        alt.Chart(curves)
+        .mark_line(strokeWidth=1.5, color=PALETTE[0], clip=True)
+        .encode(
+            x=x,
+            y=y,
+            detail="side:N",
+            strokeDash=alt.StrokeDash("line:N", title=None, legend=legend, scale=scale),
+        )
+    )
+
+
+def point_layer(
+    points: pd.DataFrame, x: alt.X, y: alt.Y, kinds: Kinds, legend: alt.Legend
+) -> alt.Chart:
+    """Draw a point for each cluster, by its kind."""
+    return (
+        alt.Chart(points)
+        .mark_point(size=45)
+        .encode(x=x, y=y, color=kinds.colour(legend=legend), shape=kinds.shape(legend=legend))
+    )
+
+
+def label_layers(named: pd.DataFrame, x: alt.X, y: alt.Y) -> list[alt.Chart]:
+    """Write names beside their points, on the side that `labels` found room on."""
+    return [
+        alt.Chart(part)
+        .mark_text(
+            align="left" if align == "left" else "right",
+            dx=7 if align == "left" else -7,
+            color=INK,
+            fontSize=11,
+        )
+        .encode(x=x, y=y, text="text:N")
+        for align, part in named.groupby("align")
+    ]
 
 
 def _height_of_lines(funnel: Funnel) -> float:
@@ -237,9 +243,9 @@ def _height_of_lines(funnel: Funnel) -> float:
     return float(inside["limit"].abs().max())
 
 
-def _drawn(points: pd.DataFrame) -> pd.DataFrame:
+def drawn(points: pd.DataFrame) -> pd.DataFrame:
     """Keep every named cluster; of many others the furthest, and some of the rest."""
-    named = points["kind"] == _KINDS[0]
+    named = points["kind"] == NAMED_KIND
     others = points[~named]
     if len(others) <= MOST_POINTS:
         return points
@@ -249,7 +255,7 @@ def _drawn(points: pd.DataFrame) -> pd.DataFrame:
     return points[named | points.index.isin(furthest) | points.index.isin(some)]
 
 
-def _labels(funnel: Funnel, named: pd.DataFrame, width: int, reach: float) -> pd.DataFrame:
+def labels(funnel: Funnel, named: pd.DataFrame, width: int, reach: float) -> pd.DataFrame:
     """Return the names that fit beside their points, the furthest first."""
     scale = np.log if funnel.log else np.asarray
     low, high = scale(np.array(funnel.ends))
@@ -260,7 +266,7 @@ def _labels(funnel: Funnel, named: pd.DataFrame, width: int, reach: float) -> pd
             break
         text = shortened(each["label"], 18)
         x = float((scale(each["rows"]) - low) / (high - low)) * width
-        y = float(1 - each["deviation"] / reach) / 2 * _HEIGHT
+        y = float(1 - each["deviation"] / reach) / 2 * HEIGHT
         room = 7.0 * len(text) + 10
         align = "left" if x + room <= width else "right"
         start = x if align == "left" else x - room

@@ -70,6 +70,11 @@ def section(heading: str, content: str) -> str:
     return f"<section>\n<h2>{escape(heading)}</h2>\n{content}\n</section>"
 
 
+def closed(said: str, content: str) -> str:
+    """Return content that a click on what is said opens."""
+    return f"<details><summary>{said}</summary>{content}</details>"
+
+
 def paragraph(text: str) -> str:
     """Return text as a paragraph."""
     return f"<p>{escape(text)}</p>\n"
