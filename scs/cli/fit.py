@@ -28,7 +28,9 @@ _BACKGROUND = (
     "how much all clusters differ a little: auto (default, estimated), none (the paper's), or the "
     "ratio of variances"
 )
-_NULL = "law of the errors: normal (default), that of the residuals, or of unequal variances"
+_NULL = (
+    "distribution of the errors: normal (default), residuals (as they are) or unequal (variances)"
+)
 _FAMILY = "of the outcome: gaussian, or by --expected and --trials (default)"
 _RIDGE_FIXED = "on the coefficients (default: 0: units do not matter; the paper's: as --ridge)"
 _EPILOG = """\

@@ -798,7 +798,7 @@ def test_a_budget_of_all_is_remarked_on():
     all_differ = pd.DataFrame({"y": 5.0 * code + rng.normal(size=180), "g": code})
     model = scs.fit("y ~ 1", all_differ, "g", "predict", background="none")
     assert model.budget == 6
-    assert "no few of them stand out" in " ".join(model.summary().split())
+    assert "No small number of clusters stands out" in " ".join(model.summary().split())
 
 
 def test_review_lists_follow_their_rules():
