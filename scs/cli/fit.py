@@ -28,7 +28,10 @@ _BACKGROUND = (
     "how much all clusters differ a little: auto (default, estimated), none (the paper's), or the "
     "ratio of variances"
 )
-_NULL = "law of the errors: auto (default, as they look), normal, residuals (theirs), or unequal"
+_NULL = (
+    "distribution of the errors: auto (default, as they look), normal, residuals (as they are) or "
+    "unequal (variances)"
+)
 _FAMILY = "of the outcome: gaussian, or by --expected and --trials (default)"
 _RIDGE_FIXED = "on the coefficients (default: 0: units do not matter; the paper's: as --ridge)"
 # Options that `scs.fit` takes as they are.

@@ -491,7 +491,7 @@ def _codes(labels: pa.Array, rows: np.ndarray, where: str) -> tuple[np.ndarray, 
     """Return codes and labels, of which none is missing; ``rows`` are their numbers in a file."""
     if types.is_string_view(labels.type):
         labels = labels.cast(pa.large_string())
-    encoded = _plain(labels).dictionary_encode()  # anew: no unused level, none twice
+    encoded = _plain(labels).dictionary_encode()  # again: no unused level, none twice
     codes = encoded.indices.to_numpy()
     first = np.full(len(encoded.dictionary), -1)
     first[codes[::-1]] = rows[::-1]

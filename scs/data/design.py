@@ -49,7 +49,7 @@ refuse_foreign_package()
 
 
 class DesignWarning(UserWarning):
-    """The design matrix has columns that tell the same thing twice."""
+    """The design matrix has columns that say the same thing twice."""
 
 
 @dataclass(frozen=True)

@@ -160,7 +160,7 @@ class FittedModel(FitRecord):
 
     @property
     def tree(self) -> DecisionTreeClassifier | None:
-        """The classifier of clusters on covariates that rows of new ones go through (2.2.2).
+        """The classifier that guesses the cluster of a row from its covariates (2.2.2).
 
         CART of depth ceil(log2 K), as in the paper, and shallower where K is in the thousands (its
         class shares would not fit in memory). It asks nothing about products and powers of
@@ -378,7 +378,7 @@ class FittedModel(FitRecord):
         return self._averaged(self.solution.gamma, X)
 
     def spread_of_assigned(self, X: np.ndarray) -> np.ndarray:
-        """Return the variance of v among the clusters that a row of none known may be of."""
+        """Return the variance of v over the clusters that a row without a label may belong to."""
         gamma = self.solution.gamma
         return self._averaged(gamma**2, X) - self._averaged(gamma, X) ** 2
 

@@ -100,7 +100,7 @@ def fit(
     offset: Any = None,
     verbose: bool = False,
 ) -> FittedModel | FittedCounts:
-    """Fit a regression, and name the clusters that differ by more than clusters do.
+    """Fit a regression, and name clusters that differ by more than clusters usually do.
 
     All clusters differ a little, by normal effects u of a variance that is estimated; few differ by
     more, by effects v of their own. Minimises ||y - X beta - A(u + v)||^2 + ||u||^2 / theta +
@@ -125,7 +125,7 @@ def fit(
         That can be none. "predict" (the paper's, and "auto" where ``validation`` is given): of
         least squared error on held-out rows, in five folds within clusters, or on ``validation``,
         out of `budget_grid`. Folds follow what the rows hold, so that neither the order of rows nor
-        labels or units matter, and rows are dealt anew until the choice is stable; ``tuning.flat``
+        labels or units matter, and rows are dealt again until the choice is stable; ``tuning.flat``
         names the budgets that do as well. A number: so many at most; more than there are is taken
         as all of them, with a warning. With random slopes a budget has to be named: one number for
         each effect alike, a sequence in the order of ``random``, or a dict by name,

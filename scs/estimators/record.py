@@ -126,7 +126,7 @@ class FitRecord:
     def qvalues(self) -> pd.Series:
         """p-values adjusted for all clusters looked at (Benjamini and Hochberg), by label.
 
-        Given the list and the background: at another ``fdr`` the background is estimated anew, so
+        Given the list and the background: at another ``fdr`` the background is estimated again, so
         that a list at the rate q of a cluster need not be the one down to that cluster.
         """
         return self._of_inference("qvalues", "qvalue")

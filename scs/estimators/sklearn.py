@@ -325,7 +325,7 @@ class SignificantClusterRegressorCV(SignificantClusterRegressor):
         How to hold rows out when `fit` gets no validation set. An int is the number of folds
         *within* clusters, so that labels stay known; clusters with fewer rows than folds are left
         out of some. These folds follow what the rows hold, whatever their order, labels and
-        units, and are dealt anew until the choice is stable.
+        units, and are dealt again until the choice is stable.
     ridge, ridge_fixed, background, fit_intercept, assignment, classifier, weights
         See `SignificantClusterRegressor`.
     method, gap, time_limit, random_state

@@ -1,6 +1,6 @@
 """How sure? The bootstrap of a selection: of the rows within clusters, or of whole clusters.
 
-The two answer different questions. "rows" keeps the clusters and draws their rows anew: what would
+The two answer different questions. "rows" keeps the clusters and draws their rows again: what would
 these clusters' names and effects be, had other rows been seen? "clusters" draws whole clusters:
 what would the coefficients be, had other clusters been seen? It never redraws the rows of a
 cluster, so it says nothing about the error of that cluster's own effect.
@@ -130,7 +130,7 @@ class Bootstrap:
             In (0, 1); that of the bootstrap if None.
         fewest_rows : int
             Clusters of fewer rows have the interval of `scs.inference.intervals.model_intervals`:
-            to draw a few rows anew does not show how they vary. 0: percentiles for all.
+            to draw a few rows again does not show how they vary. 0: percentiles for all.
 
         Returns
         -------
@@ -197,7 +197,7 @@ def bootstrap(
     precision_weights: Any = None,
     **options: Any,
 ) -> Bootstrap:
-    """Select anew from resampled data, ``reps`` times.
+    """Select again from resampled data, ``reps`` times.
 
     Parameters
     ----------

@@ -190,7 +190,7 @@ def fold_numbers(design: Design, n_folds: int, *, seed: int = 0, repeat: int = 0
         In the order of `in_order`.
     n_folds : int
     seed, repeat : int
-        Other numbers deal the rows anew.
+        Other numbers deal the rows again.
     """
     rng = np.random.default_rng(np.random.SeedSequence([int(seed), int(repeat)]))
     chance = rng.random(len(design.y))

@@ -70,7 +70,7 @@ class ResidualHistogram:
 
     @property
     def excess_kurtosis(self) -> float:
-        """m_4 / m_2^2 - 3, 0 for a normal law; advice: `KURTOSIS_ADVICE`.
+        """m_4 / m_2^2 - 3, 0 for a normal distribution; advice: `KURTOSIS_ADVICE`.
 
         That of the errors is larger, because a residual mixes the errors of its cluster.
         """

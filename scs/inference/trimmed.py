@@ -249,7 +249,7 @@ def _narrow(
 ) -> tuple[np.ndarray, list[Region], _Frame]:
     """Return rows that every good trimming leaves out, where its coefficients lie, and the frame.
 
-    The fewer rows are left to go, the more each family proves: it is begun anew until none goes.
+    The fewer rows are left to go, the more each family proves: it is begun again until none goes.
     """
     rng = np.random.default_rng(seed)
     frame = _Frame.about(X, y, best)

@@ -175,7 +175,7 @@ class UnequalNull:
 
 
 def fit_prior(variance: np.ndarray, df: np.ndarray) -> tuple[float, float]:
-    """Fit s_0^2 and d_0 by likelihood: s_k^2 / s_0^2 has the F law with n_k - 1 and d_0.
+    """Fit s_0^2 and d_0 by likelihood: s_k^2 / s_0^2 has the F distribution with n_k - 1 and d_0.
 
     Parameters
     ----------

@@ -370,7 +370,7 @@ class Moments:
         offset: str | None = None,
         missing: str = "raise",
     ) -> Moments:
-        """Compute the moments of a Dask data frame, on whatever cluster Dask is connected to.
+        """Compute the moments of a Dask data frame, on the cluster that Dask is connected to.
 
         Every partition is summed up where it is; the sums are merged in a tree of fixed shape, so
         that the numbers do not depend on the workers. Memory O(K P) and one partition in each.

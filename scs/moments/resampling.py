@@ -1,4 +1,4 @@
-"""Rows drawn anew within clusters, or whole clusters: their moments, without copying a row."""
+"""Rows drawn again within clusters, or whole clusters: their moments, without copying a row."""
 
 from __future__ import annotations
 

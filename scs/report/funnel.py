@@ -143,19 +143,24 @@ def funnel_text(model: FittedModel, funnel: Funnel) -> str:
     low, high = f"{lines.min():.1f}", f"{lines.max():.1f}"
     far = low if low == high else f"{low} to {high}"
     if found.q is None:
-        passed = "The outer lines are as far out as the furthest cluster that is not selected."
+        passed = "The outer lines pass through the furthest cluster that is not selected."
     else:
-        who = "a name" if named.any() else "a first name"
-        passed = f"The outer lines, {far} standard deviations out, are what {who} had to pass."
+        who = "A named cluster had" if named.any() else "A first name would have"
+        passed = f"{who} to pass the outer lines, {far} standard deviations out."
     if not lines.any():
-        passed = "No line for a name is drawn, for no cluster is left unselected."
+        passed = "There are no outer lines, because every cluster is selected."
     what = "named" if found.q is not None else "selected"
     return (
         f"How far each of {len(points):,} clusters{which} lies from what the covariates give, by "
-        f"its rows. Within the inner lines lie {LIMIT:.0%} of clusters that differ as clusters do; "
-        f"{int((outside & ~named).sum()):,} others lie beyond them without being {what}. {passed} "
-        f"{int(named.sum()):,} {'is' if named.sum() == 1 else 'are'} {what}."
+        f"its number of rows. The inner lines hold {LIMIT:.0%} of clusters that differ as clusters "
+        f"usually do. {passed} {count_of(int(named.sum()))} {what}. "
+        f"{count_of(int((outside & ~named).sum()))} outside the inner lines without being {what}."
     )
+
+
+def count_of(n: int) -> str:
+    """Begin a sentence about so many clusters."""
+    return "1 cluster is" if n == 1 else f"{n:,} clusters are"
 
 
 def funnel_chart(model: FittedModel, funnel: Funnel) -> Drawing:

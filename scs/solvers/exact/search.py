@@ -190,7 +190,7 @@ def _bound_plainly(
         if stop or gained < _STALL / 10 * (value - root.bound[0]):
             break
     state.bound = float(min(root.bound[0], state.best.value))
-    # The search begins anew: a bound that its first boxes do not reach would hide their progress.
+    # The search begins again: a bound that its first boxes do not reach would hide their progress.
     settle(root.fixed, budget)
     root.bound, root.z = np.zeros(1), z
     state.pending = [root.node(0)]
