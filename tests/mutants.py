@@ -163,7 +163,12 @@ MUTANTS = [
     *_mutants(
         "estimators/selection.py", "estimators/test_fit.py estimators/test_model.py",
         ("the budget is chosen on rows that were fitted, by validation rows",
-         "tune_budget([pair], grid,", "tune_budget([(pair[0] + pair[1], pair[1])], grid,"),
+         "tune_budget(pairs, grid,", "tune_budget([(a + b, b) for a, b in pairs], grid,"),
+    ),
+    *_mutants(
+        "solvers/path.py", "solvers/test_path.py",
+        ("the last fit forgets the validation rows",
+         "both = training + validation if both is None", "both = training if both is None"),
     ),
     *_mutants(
         "inference/background.py", "inference/test_background.py",

@@ -8,23 +8,18 @@ from pathlib import Path
 
 from scs.cli.reading import opened
 
-# Options of regressions, with what they are when nobody gives them.
-_REGRESSION: dict[str, object] = {
-    "outcome": None,
-    "covariates": None,
-    "exclude": [],
-    "categorical": [],
-    "formula": None,
-    "random": None,
-    "null": "normal",
-    "ridge": None,
-    "ridge_fixed": 0.0,
-    "bootstrap": 0,
-    "min_rows": 1,
-    "save": None,
-    "csv": None,
-    "json": False,
-}
+_OF_REGRESSIONS: tuple[str, ...] = (
+    "outcome",
+    "covariates",
+    "exclude",
+    "categorical",
+    "formula",
+    "random",
+    "null",
+)
+_OF_REGRESSIONS += ("ridge", "ridge_fixed", "bootstrap", "min_rows", "save", "csv", "json")
+# Options that `scs.estimators.counts.fit_counts` takes as they are.
+_OPTIONS = ("expected", "trials", "fdr", "gap", "time_limit", "missing")
 
 
 def counted_family(arguments: argparse.Namespace) -> str | None:
@@ -53,8 +48,8 @@ def counted_family(arguments: argparse.Namespace) -> str | None:
                 "trials (--trials); if every row is one trial, say --family binomial."
             )
         family = "poisson" if arguments.expected else "binomial"
-    for name, default in _REGRESSION.items():
-        if getattr(arguments, name) != default:
+    for name in _OF_REGRESSIONS:
+        if getattr(arguments, name) != arguments.default(name):
             raise ValueError(
                 f"--{name.replace('_', '-')}: it is of Gaussian fits: leave it out with counts "
                 "(their column is --observed)."
@@ -92,15 +87,10 @@ def run_counts(arguments: argparse.Namespace, path: str, family: str, report: Pa
         arguments.cluster,
         arguments.observed,
         family=family,
-        expected=arguments.expected,
-        trials=arguments.trials,
         budget=budget,
-        fdr=arguments.fdr,
         background=background(arguments.background),
-        gap=arguments.gap,
-        time_limit=arguments.time_limit,
-        missing=arguments.missing,
         verbose=sys.stderr.isatty(),
+        **{name: getattr(arguments, name) for name in _OPTIONS},
     )
     if report is not None:
         from scs.report.counts import write_count_report

@@ -31,6 +31,18 @@ _BACKGROUND = (
 _NULL = "law of the errors: normal (default), that of the residuals, or of unequal variances"
 _FAMILY = "of the outcome: gaussian, or by --expected and --trials (default)"
 _RIDGE_FIXED = "on the coefficients (default: 0: units do not matter; the paper's: as --ridge)"
+# Options that `scs.fit` takes as they are.
+_OPTIONS: tuple[str, ...] = (
+    "fdr",
+    "null",
+    "ridge",
+    "ridge_fixed",
+    "gap",
+    "time_limit",
+    "missing",
+    "bootstrap",
+)
+_OPTIONS += ("seed", "random", "min_rows")
 _EPILOG = """\
 examples:
   scs fit patients.csv --outcome days --cluster hospital
@@ -42,7 +54,8 @@ examples:
 Without --covariates every other column is one. Columns of text become indicators against their
 first level; text that is numbers, dates or names of the rows is refused. Numbers (or such text)
 that stand for categories: --categorical. Formulas hold columns, arithmetic and functions such as
-log, sqrt, poly, bs, ns, cut, C; nothing else in them is run.
+log, sqrt, poly, bs, ns, cut, C; nothing else in them is run. Messages count rows from 1, the
+first below the header.
 """
 
 
@@ -96,7 +109,7 @@ def add_parser(commands: argparse._SubParsersAction) -> None:
     add("--csv", metavar="FILE", help="write all clusters as CSV")
     add("--json", action="store_true", help="print one JSON document, and nothing else")
     add_reading(parser)
-    parser.set_defaults(command=run)
+    parser.set_defaults(command=run, default=parser.get_default)
 
 
 def run(arguments: argparse.Namespace) -> None:
@@ -157,19 +170,9 @@ def _run(
         table,
         arguments.cluster,
         budget,
-        fdr=arguments.fdr,
         background=background(arguments.background),
-        null=arguments.null,
-        ridge=arguments.ridge,
-        ridge_fixed=arguments.ridge_fixed,
-        gap=arguments.gap,
-        time_limit=arguments.time_limit,
-        missing=arguments.missing,
-        bootstrap=arguments.bootstrap,
-        seed=arguments.seed,
-        random=arguments.random,
-        min_rows=arguments.min_rows,
         verbose=sys.stderr.isatty(),
+        **{name: getattr(arguments, name) for name in _OPTIONS},
     )
     assert isinstance(model, FittedModel)  # counts went another way
     if report is not None:  # first: whoever reads the output may stop reading

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import argparse
 import warnings
-from typing import TYPE_CHECKING
+from collections.abc import Callable
+from functools import partial
+from typing import TYPE_CHECKING, Any
 
 from scs._loading import loaded
 from scs.cli.reading import add_reading, opened, said_in_one_line, table_at, target
@@ -102,28 +104,66 @@ def _is_text(kind: pa.DataType) -> bool:
 
 
 def _labels_alike(table: pa.Table, model: FittedModel) -> pa.Table:
-    """Return the labels in the type of the model's: a file's are numbers if all of them are."""
+    """Return the labels in the type of the model's, which a file may write in another one.
+
+    Labels of a CSV file are whole numbers if all of them are, and dates are text there.
+    """
     import pyarrow as pa
-    import pyarrow.compute as pc
     import pyarrow.types as kinds
+
+    from scs.data.label_types import has_zone, label_kinds
+
+    labels = model.solution.labels
+
+    column, known = table[model.groups], label_kinds(labels)
+    if kinds.is_string(column.type) and known == {"number"}:  # a new name made all of them text
+        column = _parsed(column, model.groups, "whole numbers", _whole)
+    elif kinds.is_string(column.type) and known == {"datetime"}:
+        column = _parsed(column, model.groups, "dates", partial(_times, zone=has_zone(labels)))
+    elif known == {"str"} and (kinds.is_integer(column.type) or kinds.is_date(column.type)):
+        column = column.cast(pa.string())
+    return table.set_column(table.column_names.index(model.groups), model.groups, column)
+
+
+def _parsed(
+    column: pa.ChunkedArray, name: str, what: str, parse: Callable[[pa.ChunkedArray], Any]
+) -> Any:
+    """Return text as what it stands for; what is not written so is of no cluster that is known."""
+    import pyarrow.compute as pc
 
     from scs.data.labels import LabelWarning
 
-    column, whole = table[model.groups], model.solution.labels.dtype.kind in "iu"
-    if whole and kinds.is_string(column.type):  # one new name makes a column of numbers text
-        plain = pc.match_substring_regex(column, r"^(0|-?[1-9]\d{0,17})$")
-        odd = column.filter(pc.invert(pc.fill_null(plain, True)))
-        if len(odd):
-            warnings.warn(
-                f"column {model.groups!r}: {len(odd):,} labels are not written as the whole "
-                f"numbers that the model knows (first {odd[0].as_py()!r}): taken as new clusters.",
-                LabelWarning,
-                stacklevel=2,
-            )
-        column = pc.if_else(plain, column, pa.scalar(None, pa.string())).cast(pa.int64())
-    elif not whole and kinds.is_integer(column.type):
-        column = column.cast(pa.string())
-    return table.set_column(table.column_names.index(model.groups), model.groups, column)
+    found = parse(column)
+    odd = column.filter(pc.and_(pc.is_null(found), pc.is_valid(column)))
+    if len(odd):
+        warnings.warn(
+            f"column {name!r}: {len(odd):,} labels are not written as the {what} that the model "
+            f"knows (first {odd[0].as_py()!r}): taken as new clusters.",
+            LabelWarning,
+            stacklevel=2,
+        )
+    return found
+
+
+def _whole(column: pa.ChunkedArray) -> pa.ChunkedArray:
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    plain = pc.match_substring_regex(column, r"^(0|-?[1-9]\d{0,17})$")
+    return pc.if_else(plain, column, pa.scalar(None, pa.string())).cast(pa.int64())
+
+
+def _times(column: pa.ChunkedArray, zone: bool) -> pa.Array:
+    """Return times as ISO 8601 writes them, with a zone or without as the model's are."""
+    import pandas as pd
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    offset = r"(Z|[+-]\d\d:?\d\d)" if zone else ""
+    plain = pc.match_substring_regex(column, rf"^\d{{4}}-\d\d-\d\d([T ][\d:.]+)?{offset}$")
+    texts = pc.if_else(plain, column, pa.scalar(None, pa.string())).to_pandas()
+    times = pd.to_datetime(texts, format="ISO8601", errors="coerce", utc=zone)
+    return pa.array(times)
 
 
 def _predicted(

@@ -4,20 +4,22 @@ from __future__ import annotations
 
 import argparse
 import re
+import shutil
 import sys
 import tempfile
 import warnings
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING, Any
 
 from scs.data.errors import UsageError
+from scs.data.numbering import rows_from
 
 if TYPE_CHECKING:
     from scs.data.tables import Source
 
-STDIN = "standard input"
+STDIN, PIPE = "standard input", "the pipe"
 
 
 def add_reading(parser: argparse.ArgumentParser) -> None:
@@ -33,9 +35,10 @@ def add_reading(parser: argparse.ArgumentParser) -> None:
 
 @contextmanager
 def table_at(arguments: argparse.Namespace) -> Iterator[str]:
-    """Hand out the path of the table; of a copy, gone afterwards, for a sheet or standard input.
+    """Hand out the path of the table; of a copy, gone afterwards, for a sheet, a pipe or stdin.
 
-    The name of a copy is what messages show.
+    A pipe can be read once only, and how a file is written takes a look before. The name of a copy
+    is what messages show.
     """
     from scs.data.sheets import is_workbook, sheet_as_csv
 
@@ -43,16 +46,23 @@ def table_at(arguments: argparse.Namespace) -> Iterator[str]:
     workbook = is_workbook(text)
     if sheet and not workbook:
         raise ValueError(f"--sheet: {text} is no Excel file: leave it out.")
-    if text != "-" and not workbook:
+    pipe = Path(text).is_fifo()  # such as <(gzip -dc t.gz) of a shell
+    if text != "-" and not workbook and not pipe:
         yield text
         return
     with tempfile.TemporaryDirectory(prefix="scs-") as folder:
-        path = Path(folder) / (f"sheet of {Path(text).name}" if workbook else STDIN)
         if workbook:
+            path = Path(folder) / f"sheet of {Path(text).name}"
             path.write_text(sheet_as_csv(text, sheet), encoding="utf-8", newline="")
         else:
-            path.write_bytes(sys.stdin.buffer.read())
+            path = Path(folder) / (PIPE if pipe else STDIN)
+            with path.open("wb") as copy, open(text, "rb") if pipe else _stdin() as stream:
+                shutil.copyfileobj(stream, copy)
         yield str(path)
+
+
+def _stdin() -> AbstractContextManager[IO[bytes]]:
+    return nullcontext(sys.stdin.buffer)  # not ours to close
 
 
 def opened(arguments: argparse.Namespace, path: str) -> Source:
@@ -111,7 +121,7 @@ def said_in_one_line(stopped: str) -> Iterator[list[str]]:
     """
     notes: list[str] = []
     try:
-        with warnings.catch_warnings():
+        with warnings.catch_warnings(), rows_from(1):
             warnings.simplefilter("always", UserWarning)  # each is shown once, by its text
             warnings.showwarning = _show_once(notes)
             yield notes
@@ -141,4 +151,4 @@ def _with_origin(message: str) -> str:
     """Say where rows are counted from, in a message that names one: not the file's first line."""
     if re.search(r"\brow \d", message) is None:
         return message
-    return f"{message} (Rows are counted from 0, the first below the header.)"
+    return f"{message} (Rows are counted from 1, the first below the header.)"

@@ -12,9 +12,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from pyarrow import types
 
+from scs.data.csv_format import near
 from scs.data.files import index_columns
 from scs.data.labels import coded_labels
-from scs.data.sources import near
 
 
 @dataclass(frozen=True)
@@ -292,19 +292,20 @@ def rows_of(
     if hole is not None:
         holes[columns.cluster] = hole
     if not holes:
-        codes, found = _codes(labels, first_row + np.arange(batch.num_rows), where)
+        codes, found = _codes(labels, first_row + 1 + np.arange(batch.num_rows), where)
         X, Z = values[:, :n_columns], values[:, n_columns:-1]
         return Rows(X, values[:, -1], codes, found, {}, 0, Z)
     if missing == "raise":
         name, hole = next(iter(holes.items()))
         raise ValueError(
             f"source: {where} has a missing value in column {name!r}, row "
-            f"{first_row + int(hole.argmax())} (the first row is 0; {int(hole.sum())} such rows in "
-            f"the {batch.num_rows} read with it): pass missing='drop' to leave such rows out, or "
-            "fill the values in first."
+            f"{first_row + int(hole.argmax()) + 1} (rows are counted from 1, below the header; "
+            f"{int(hole.sum())} such rows in the {batch.num_rows} read with it): pass "
+            "missing='drop' to leave such rows out, or fill the values in first."
         )
     keep = ~np.logical_or.reduce(list(holes.values()))
-    codes, found = _codes(labels.filter(pa.array(keep)), first_row + np.flatnonzero(keep), where)
+    rows = first_row + 1 + np.flatnonzero(keep)
+    codes, found = _codes(labels.filter(pa.array(keep)), rows, where)
     counts = {name: int(hole.sum()) for name, hole in holes.items()}
     values = values[keep]
     n_dropped = batch.num_rows - int(keep.sum())
@@ -393,9 +394,9 @@ def _dummies(
     if unknown.any():
         row = int(unknown.argmax())
         raise ValueError(
-            f"categories: {name!r} has no level {text[row].as_py()!r} (row {first_row + row} of "
-            f"{where}): {near(text[row].as_py(), levels)} Name every level, or none to have them "
-            "found."
+            f"categories: {name!r} has no level {text[row].as_py()!r} (row {first_row + row + 1} "
+            f"of {where}): {near(text[row].as_py(), levels)} Name every level, or none to have "
+            "them found."
         )
     codes = at.fill_null(0).to_numpy(zero_copy_only=False)
     return codes[:, None] == np.arange(1, len(levels))
@@ -409,7 +410,7 @@ def _holes(values: np.ndarray, columns: Columns, where: str, first_row: int) -> 
         row, j = bad[0]
         raise ValueError(
             f"source: {where} has an infinite value (inf) in column {names[j]!r}, row "
-            f"{first_row + row}: mend it, or store it as a missing value."
+            f"{first_row + row + 1}: mend it, or store it as a missing value."
         )
     missing = np.isnan(values)
     return {name: missing[:, j] for j, name in enumerate(names) if missing[:, j].any()}

@@ -9,6 +9,8 @@ from typing import Any
 import narwhals as nw
 import pandas as pd
 
+from scs.data.numbering import row_name
+
 _WIDE = (nw.Int128, nw.UInt128)
 
 
@@ -91,8 +93,9 @@ def refuse_other_rows(**parts: Any) -> None:
         joinable = index.is_unique and found.is_unique and index.isin(found).all()
         by_label = f"{name}.loc[{first}.index] to join by label, or " if joinable else ""
         raise ValueError(
-            f"{name} has other row labels than {first} (row {row} is {found[row]!r} in {name}, "
-            f"{index[row]!r} in {first}): pass {by_label}{name}.to_numpy() to join by position."
+            f"{name} has other row labels than {first} ({row_name(row)} is {found[row]!r} in "
+            f"{name}, {index[row]!r} in {first}): pass {by_label}{name}.to_numpy() to join by "
+            "position."
         )
 
 
@@ -163,8 +166,8 @@ def refuse_broken_text(values: Iterable, where: str) -> None:
     for row, value in enumerate(values):
         if isinstance(value, str) and not value.isascii() and _is_broken(value):
             raise ValueError(
-                f"{where} holds text that is no Unicode ({value!r} in row {row}): read the file "
-                "in its own encoding, or correct the text."
+                f"{where} holds text that is no Unicode ({value!r} in {row_name(row)}): read the "
+                "file in its own encoding, or correct the text."
             )
 
 

@@ -106,9 +106,10 @@ def count_rows(
     table, counts = without_missing(table, missing)
     read, _, notes = read_written(table, columns)
     table = table.assign(**read)
+    part = "outcome" if size is None else "column"  # a row that is one trial is 0 or 1
     for name in columns:
         refuse_rounded(table[name], name)
-        table[name] = outcome_numbers(table[name], name)
+        table[name] = outcome_numbers(table[name], name, part)
     codes, labels = as_clusters(distinct[table[groups].to_numpy(dtype=np.intp)], len(table))
     note_alike(labels)
     counted = table[observed].to_numpy(dtype=float)

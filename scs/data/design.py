@@ -27,6 +27,7 @@ from scs.data.labels import (
     note_alike,
     refuse_other_kind,
 )
+from scs.data.numbering import row_name
 
 __all__ = [
     "Design",
@@ -243,8 +244,8 @@ def _floats(values: np.ndarray, name: str, column: Any) -> np.ndarray:
     for row, value in enumerate(entries):
         if isinstance(value, (str, bytes)):
             raise ValueError(
-                f"{where} holds text ({str(value)[:40]!r} in row {row}): code it as numbers first, "
-                "for example with pandas.get_dummies(..., dtype=float)."
+                f"{where} holds text ({str(value)[:40]!r} in {row_name(row)}): code it as "
+                "numbers first, for example with pandas.get_dummies(..., dtype=float)."
             )
     try:
         # pandas' missing values have no float, NaN has.
@@ -274,7 +275,7 @@ def _refuse_non_finite(matrix: np.ndarray, name: str, names: tuple | None) -> No
         return
     row, j = np.argwhere(~finite)[0]
     kind = "a missing value (NaN)" if np.isnan(matrix[row, j]) else "an infinite value (inf)"
-    place = f"row {row}" if names is None else f"row {row}, column {names[j]!r}"
+    place = row_name(row) if names is None else f"{row_name(row)}, column {names[j]!r}"
     raise ValueError(
         f"{name} has {kind} in {place} ({(~finite).sum()} such entries in all): drop these rows "
         "or fill the values in before fitting."

@@ -56,8 +56,12 @@ class Dialect:
     separator: bool
 
 
-def find_dialect(path: Path, *, delimiter: str = "", encoding: str = "") -> Dialect:
+def find_dialect(
+    path: Path, *, delimiter: str = "", encoding: str = "", all_of_it: bool = True
+) -> Dialect:
     """Find out how a CSV file is written; what is given is taken as it is.
+
+    The encoding is found by the whole file, or without ``all_of_it`` by its first megabyte.
 
     Raises
     ------
@@ -68,7 +72,9 @@ def find_dialect(path: Path, *, delimiter: str = "", encoding: str = "") -> Dial
     if len(delimiter) > 1 or delimiter in ('"', "\n", "\r") or not delimiter.isascii():
         raise ValueError(f"delimiter must be one plain character or 'tab', got {delimiter!r}.")
     compression = find_compression(path)
-    encoding = known_encoding(encoding) if encoding else _found_encoding(path, compression)
+    encoding = (
+        known_encoding(encoding) if encoding else _found_encoding(path, compression, all_of_it)
+    )
     lines = _first_lines(path, encoding, compression)
     blank, lines = _without_blank(lines)
     named = _SEPARATOR_LINE.match(lines[0].strip("\ufeff\r\n")) if lines else None
@@ -139,7 +145,7 @@ def wrong_encoding(path: Path, encoding: str) -> ValueError:
     )
 
 
-def _found_encoding(path: Path, compression: str) -> str:
+def _found_encoding(path: Path, compression: str, all_of_it: bool) -> str:
     """Return UTF-8 if the whole file is, UTF-16 if it looks so, or Windows' Latin-1."""
     decoder = codecs.getincrementaldecoder("utf-8")()
     with text_stream(path, compression) as stream:
@@ -152,6 +158,8 @@ def _found_encoding(path: Path, compression: str) -> str:
         try:
             while block:
                 decoder.decode(block)
+                if len(block) == _SAMPLE and not all_of_it:  # which may end within a letter
+                    return "utf-8"
                 block = stream.read(_SAMPLE)
             decoder.decode(b"", final=True)
         except UnicodeDecodeError:

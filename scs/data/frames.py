@@ -25,6 +25,7 @@ from scs.data.containers import (
     without_wide_integers,
 )
 from scs.data.label_types import EXACT, objects
+from scs.data.numbering import row_name
 from scs.data.wilkinson import breaks_quotes
 from scs.data.written import is_grouped, is_text, refuse_text
 
@@ -142,8 +143,8 @@ def without_missing(table: pd.DataFrame, missing: str) -> tuple[pd.DataFrame, di
     if missing == "refuse":
         raise ValueError(
             f"data has missing values ({listed(counts)}; {int((~whole).sum()):,} of "
-            f"{len(table):,} rows, the first in row {int(whole.argmin())}): fill them in, or drop "
-            "these rows with missing='drop' (--missing drop)."
+            f"{len(table):,} rows, the first in {row_name(int(whole.argmin()))}): fill them in, "
+            "or drop these rows with missing='drop' (--missing drop)."
         )
     if not whole.any():
         raise ValueError(
@@ -153,14 +154,16 @@ def without_missing(table: pd.DataFrame, missing: str) -> tuple[pd.DataFrame, di
     return table[whole], counts  # whose index says which rows they are
 
 
-def outcome_numbers(column: pd.Series, name: str) -> pd.Series:
-    """Return a column behind the outcome as numbers, or say what it holds."""
+def outcome_numbers(column: pd.Series, name: str, part: str = "outcome") -> pd.Series:
+    """Return a column of numbers, or say what it holds; ``part`` is what messages call it.
+
+    Two texts of an outcome are to be coded as 0 and 1; those of another part are no numbers.
+    """
+    what = f"{part} {name!r}"
     if pd.api.types.is_datetime64_any_dtype(column) or column.dtype.kind == "m":
-        raise TypeError(
-            f"outcome {name!r} holds dates or times: turn them into numbers, such as days."
-        )
+        raise TypeError(f"{what} holds dates or times: turn them into numbers, such as days.")
     if pd.api.types.is_complex_dtype(column):
-        raise TypeError(f"outcome {name!r} holds complex numbers: pass real ones.")
+        raise TypeError(f"{what} holds complex numbers: pass real ones.")
     if is_plain_text := is_text(column):
         column = column.astype(object)
     with suppress(TypeError, ValueError):
@@ -171,19 +174,18 @@ def outcome_numbers(column: pd.Series, name: str) -> pd.Series:
         if not _is_number(value):
             if not isinstance(value, str):
                 raise TypeError(
-                    f"outcome {name!r} holds {type(value).__name__} in row {row}, not numbers: "
-                    "convert it, or name another column."
+                    f"{what} holds {type(value).__name__} in {row_name(row)}, not numbers: convert "
+                    "it, or name another column."
                 )
-            two = column.nunique() == 2
             remedy = (
                 f"code its two values as 0 and 1 ({value!r} as one of them)"
-                if two
+                if part == "outcome" and column.nunique() == 2
                 else "correct the entries that are no numbers, or name another column"
             )
             raise ValueError(
-                f"outcome {name!r} holds text ({value!r} in row {row}), not numbers: {remedy}."
+                f"{what} holds text ({value!r} in {row_name(row)}), not numbers: {remedy}."
             )
-    raise TypeError(f"outcome {name!r} holds {column.dtype}, not numbers: convert it.")
+    raise TypeError(f"{what} holds {column.dtype}, not numbers: convert it.")
 
 
 def _is_number(value: Any) -> bool:
@@ -256,14 +258,18 @@ def refuse_rounded(column: pd.Series, name: str) -> None:
         if int(float(values[row])) != int(values[row]):
             where = column.index[int(row)]
             raise ValueError(
-                f"column {name!r} holds the whole number {values[row]} in row {where}, "
+                f"column {name!r} holds the whole number {values[row]} in {row_name(where)}, "
                 "which floating point would round: leave it out if it names the rows (--exclude), "
                 "or turn it into floats."
             )
 
 
 def _whole(column: Any) -> Any:
-    """Return a column whose whole numbers pandas will not round for a missing value beside them."""
+    """Return a column of which pandas will not round whole numbers, nor forget a time's zone."""
+    kind = getattr(column, "type", None)
+    in_arrow = isinstance(kind, pa.TimestampType) and kind.tz is not None
+    if in_arrow or getattr(getattr(column, "dtype", None), "time_zone", None):  # or in polars
+        return column.to_pandas()
     if isinstance(column, np.ma.MaskedArray):
         column = [None if entry is np.ma.masked else entry for entry in column]
     if not isinstance(column, (list, tuple)) or not any(

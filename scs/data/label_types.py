@@ -11,6 +11,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from scs.data.numbering import row_name
+
 EXACT = 2**53  # from here on float64 does not hold every whole number
 
 
@@ -58,7 +60,7 @@ def nanoseconds(values: np.ndarray, row: Callable[[int], int]) -> np.ndarray:
     moved = np.flatnonzero(found.astype(values.dtype) != values)
     if moved.size:
         raise ValueError(
-            f"clusters holds {values[moved[0]]} in row {row(moved[0])}, which 64 bits of "
+            f"clusters holds {values[moved[0]]} in {row_name(row(moved[0]))}, which 64 bits of "
             "nanoseconds do not hold: pass such labels as text."
         )
     return values if np.datetime_data(values.dtype)[0] == "D" else found
@@ -103,9 +105,9 @@ def _floats(values: np.ndarray, row: Callable[[int], int]) -> np.ndarray:
 
 def _was_rounded(value: Any, type_: Any, row: int) -> str:
     return (
-        f"clusters holds {value:.0f} in row {row} as {type_}, which does not tell whole numbers of "
-        "that size apart: pass labels as whole numbers (in pandas 'Int64' where some are missing) "
-        "or as text."
+        f"clusters holds {value:.0f} in {row_name(row)} as {type_}, which does not tell whole "
+        "numbers of that size apart: pass labels as whole numbers (in pandas 'Int64' where some "
+        "are missing) or as text."
     )
 
 
@@ -136,7 +138,7 @@ def _only(row: Callable[[int], int], j: int) -> Callable[[int], int]:
 
 
 def _times(values: list, row: Callable[[int], int]) -> np.ndarray:
-    """Return dates, times or durations as NumPy's, those with a zone as UTC."""
+    """Return dates, times or durations as NumPy's, those with a zone as objects that keep it."""
     zones = {getattr(value, "tzinfo", None) is not None for value in values}
     if len(zones) > 1:
         raise TypeError(
@@ -144,7 +146,21 @@ def _times(values: list, row: Callable[[int], int]) -> np.ndarray:
             "of them a zone, or none."
         )
     found = [nanoseconds(_time(value), _only(row, j)) for j, value in enumerate(values)]
-    return np.concatenate(found)
+    times = np.concatenate(found)
+    return _in_zone(times, values) if zones == {True} else times
+
+
+def _in_zone(times: np.ndarray, values: list) -> np.ndarray:
+    """Return times in UTC as pandas' own, in the zone of the values if it is one for all."""
+    zones = {str(value.tzinfo): value.tzinfo for value in values}
+    zone = next(iter(zones.values())) if len(zones) == 1 else UTC
+    return objects(pd.DatetimeIndex(times, tz=UTC).tz_convert(zone))
+
+
+def has_zone(values: np.ndarray) -> bool:
+    """Say if labels are times with a zone; all or none of them are."""
+    first = next(iter(values), None) if values.dtype.kind == "O" else None
+    return getattr(first, "tzinfo", None) is not None
 
 
 def _time(value: Any) -> np.ndarray:

@@ -3,7 +3,7 @@
 Everything that reads labels goes through `coded_labels`, which takes missing ones out first (a
 null, NaN, NaT, None or mask beside whole numbers would turn these into floats), and gives equal
 labels one type whatever they came in: whole numbers are int64 (uint64 where they are larger), text
-is `str`, dates are days, times are nanoseconds without a zone.
+is `str`, dates are days, times are nanoseconds; those with a zone keep it, as pandas' time stamps.
 """
 
 from __future__ import annotations
@@ -22,7 +22,8 @@ import pyarrow as pa
 
 from scs.data.alike import alike_note, missing_note
 from scs.data.containers import refuse_broken_text
-from scs.data.label_types import integers, label_kinds, nanoseconds, objects, of_one_type
+from scs.data.label_types import has_zone, integers, label_kinds, nanoseconds, objects, of_one_type
+from scs.data.numbering import row_name
 
 _PLAIN_INTEGER = re.compile(r"0|-?[1-9][0-9]{0,19}")
 
@@ -74,7 +75,7 @@ def as_codes(clusters: Any, n_rows: int) -> tuple[np.ndarray, np.ndarray]:
     missing = np.flatnonzero(codes < 0)
     if missing.size:
         raise ValueError(
-            f"clusters has a missing label in row {missing[0]} ({missing.size} in all): "
+            f"clusters has a missing label in {row_name(missing[0])} ({missing.size} in all): "
             "drop these rows, or give them a label of their own."
         )
     return codes, labels
@@ -166,6 +167,11 @@ def refuse_other_kind(labels: np.ndarray, values: np.ndarray) -> None:
         raise TypeError(
             f"clusters holds labels of type {', '.join(sorted(given))}, but those known are of "
             f"type {', '.join(sorted(known))}: convert them, or they would all count as new."
+        )
+    if known == given == {"datetime"} and has_zone(labels) != has_zone(values):
+        raise TypeError(
+            "clusters holds times with a zone, but those known have none, or the other way: give "
+            "all of them a zone, or none."
         )
 
 
@@ -266,6 +272,8 @@ def _of_series(series: nw.Series) -> tuple[np.ndarray, np.ndarray]:
         return _of_arrow(pa.chunked_array([native.to_arrow()]))
     hidden = np.asarray(series.is_null().to_numpy(), dtype=bool)
     there = series if not hidden.any() else series.filter(~series.is_null())
+    if isinstance(series.dtype, nw.Datetime) and series.dtype.time_zone is not None:
+        return objects(there.to_list()), hidden  # NumPy's times have no zone
     return np.asarray(there.to_numpy()), hidden
 
 
@@ -277,6 +285,8 @@ def _of_arrow(column: pa.ChunkedArray) -> tuple[np.ndarray, np.ndarray]:
     if pa.types.is_string_view(column.type):
         column = column.cast(pa.large_string())
     hidden = column.is_null().to_numpy()
+    if pa.types.is_timestamp(column.type) and column.type.tz is not None:
+        return column.drop_null().to_pandas().to_numpy(dtype=object), hidden
     return column.drop_null().to_numpy(zero_copy_only=False), hidden
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import glob
 import itertools
 import os
@@ -14,20 +13,17 @@ from typing import Any
 from urllib.parse import unquote
 
 import pyarrow as pa
-import pyarrow.csv as pacsv
 import pyarrow.dataset as ds
 import pyarrow.parquet as pq
 from pyarrow.fs import LocalFileSystem
 
-from scs.data.dialect import Dialect, find_compression, find_dialect, known_encoding
-from scs.data.files import USUAL_MISSING, is_text, without_words
+from scs.data.csv_format import csv_format, missing_texts, near, with_types
+from scs.data.files import USUAL_MISSING, Numerals, as_numbers, is_text, without_words
 
 _ENDINGS = {".parquet": "parquet", ".pq": "parquet"}
 _ENDINGS |= {f"{ending}{packed}": "csv" for ending in (".csv", ".tsv") for packed in ("", ".gz")}
-_PACKED = {"gzip": ".gz", "bz2": ".bz2", "zstd": ".zst", "lz4": ".lz4"}
 _PIECE = 1 << 20  # rows a process takes at a time: whole row groups, at least so many
 _BUFFER = 1 << 20  # bytes of each column of a Parquet file read at a time
-_BLOCK = 4 << 20  # bytes of a CSV file parsed at a time
 _SAMPLE = 1 << 16  # bytes of a CSV file that tell how long its lines are
 
 
@@ -74,6 +70,9 @@ class Source:
     words, asked : tuple of str
         Texts that stand for a missing value in columns of text of CSV files, and those of them
         that the user named.
+    decimals : dict of str to str
+        Columns of text in CSV files that are numbers, with their decimal mark: see
+        `numbers_in_text`.
     """
 
     format: ds.FileFormat
@@ -83,6 +82,7 @@ class Source:
     exact: bool
     words: tuple[str, ...] = ()
     asked: tuple[str, ...] = ()
+    decimals: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def schema(self) -> pa.Schema:
@@ -101,8 +101,8 @@ def open_source(
         Parquet (``.parquet``, ``.pq``) or CSV (``.csv``, ``.tsv``, also ``.gz``) files, one format.
         A folder is searched in depth; names like ``region=3`` in it give a column (Hive).
     csv : dict, optional
-        How to read CSV: any option of pyarrow's ``ReadOptions``, ``ParseOptions`` and
-        ``ConvertOptions``, such as ``delimiter=";"``, ``decimal_point=","``,
+        How to read CSV where what is found is wrong: any option of pyarrow's ``ReadOptions``,
+        ``ParseOptions`` and ``ConvertOptions``, such as ``delimiter=";"``, ``decimal_point=","``,
         ``encoding="latin-1"``, ``null_values=[""]``, ``column_types={"school": "string"}``.
     keep_na_text : bool
         Take NA, NaN, null ... for text in columns of text of CSV files, cluster labels among them.
@@ -130,7 +130,7 @@ def open_source(
             )
         file_format: ds.FileFormat = ds.ParquetFileFormat()
     else:
-        file_format = _csv_format(paths, dict(csv or {}))
+        file_format = csv_format(paths, dict(csv or {}))
     constants = _constants(paths, folder, file_format)
     schemas, pieces = {}, []
     for path in paths:
@@ -143,7 +143,7 @@ def open_source(
                 + (", or say how to read it with csv={...}." if kind == "csv" else ".")
             ) from None
         if kind == "csv":
-            schema = _with_types(schema, csv)
+            schema = with_types(schema, csv)
         pieces += _pieces(path, fragment, schema, constants.get(path, {}))
         for name, value in constants.get(path, {}).items():
             if name not in schema.names:
@@ -151,7 +151,7 @@ def open_source(
         schemas[path] = schema
     exact = kind == "parquet"
     rows = sum(piece.rows or 0 for piece in pieces) if exact else _estimated_rows(paths)
-    words, asked = ((), ()) if exact else _missing_texts(csv or {}, keep_na_text)
+    words, asked = ((), ()) if exact else missing_texts(csv or {}, keep_na_text)
     return Source(file_format, schemas, tuple(pieces), rows, exact, words, asked)
 
 
@@ -200,8 +200,8 @@ def scan(
     read = _parquet_batches if piece.row_groups is not None else _csv_batches
     try:
         for batch in _gathered(read(source, piece, types, batch_rows, threads), batch_rows):
-            if source.words:
-                batch = _without_words(batch, source.words, {} if told is None else told)
+            if source.words or source.decimals:
+                batch = _texts_read(batch, source, {} if told is None else told)
             yield _with_constants(batch, piece.constants, columns)
     except (pa.ArrowException, OSError, UnicodeError) as error:
         raise ValueError(
@@ -247,17 +247,6 @@ def _type(source: Source, piece: Piece, name: str, numbers: Collection[str]) -> 
     return type_
 
 
-def near(name: str, names: Sequence[str]) -> str:
-    """Return a hint at the columns that a name may have meant."""
-    close = difflib.get_close_matches(str(name), [str(other) for other in names], n=3, cutoff=0.5)
-    folded = [other for other in names if str(other).strip().lower() == str(name).strip().lower()]
-    close = list(dict.fromkeys([*folded, *close]))
-    if close:
-        return "did you mean " + " or ".join(repr(other) for other in close) + "?"
-    shown = ", ".join(repr(other) for other in names[:8]) + (" ..." if len(names) > 8 else "")
-    return f"there are {shown}."
-
-
 def _expand(pattern: str) -> tuple[list[str], str | None]:
     pattern = os.path.expanduser(pattern)
     if os.path.isdir(pattern):
@@ -291,99 +280,6 @@ def _kind(path: str, *, strict: bool = True) -> str | None:
     kind = next((kind for ending, kind in _ENDINGS.items() if lower.endswith(ending)), None)
     # A single file may be called .txt or .dat: what is not Parquet by name is read as text.
     return kind or ("csv" if strict else None)
-
-
-def _csv_format(paths: list[str], options: dict[str, Any]) -> ds.CsvFileFormat:
-    if paths[0].lower().endswith((".tsv", ".tsv.gz")):
-        options.setdefault("delimiter", "\t")
-    options = _above_header(paths, options) | options
-    options.setdefault("block_size", _BLOCK)
-    if options.get("quoted_strings_can_be_null", True):
-        options["strings_can_be_null"] = False  # found by `scan`, which counts them
-    else:
-        options.setdefault("strings_can_be_null", True)
-    if isinstance(options.get("encoding"), str):
-        try:
-            known_encoding(options["encoding"])
-        except ValueError as error:
-            raise ValueError(f"csv: {error}") from None
-    kinds = (pacsv.ReadOptions, pacsv.ParseOptions, pacsv.ConvertOptions)
-    given: list[dict[str, Any]] = [{}, {}, {}]
-    for name, value in options.items():
-        where = next((i for i, kind in enumerate(kinds) if _has_option(kind, name)), None)
-        if where is None:
-            known = [o for kind in kinds for o in dir(kind) if _has_option(kind, o)]
-            raise ValueError(f"csv has no option {name!r}: {near(name, known)}")
-        given[where][name] = _types(value) if name == "column_types" else value
-    try:
-        read, parse, convert = (kind(**values) for kind, values in zip(kinds, given))
-    except (TypeError, ValueError) as error:
-        raise ValueError(f"csv: {error}: check the value of that option.") from None
-    return ds.CsvFileFormat(parse_options=parse, read_options=read, convert_options=convert)
-
-
-def _above_header(paths: list[str], options: Mapping[str, Any]) -> dict[str, Any]:
-    """Return how to read what stands above the header: a title, or Excel's line ``sep=;``.
-
-    Raises
-    ------
-    ValueError
-        A packed file that its name does not show; files with different lines there.
-    """
-    found: list[tuple[str, Dialect | None]] = []
-    for path in paths:
-        packed = find_compression(Path(path))
-        if packed and not path.lower().endswith(tuple(_PACKED.values())):
-            raise ValueError(
-                f"source: {path} is packed by {packed}, but is not called so: add the ending "
-                f"{_PACKED[packed]} to its name, or unpack it."
-            )
-        found.append((path, _lines_above(path, options)))
-    first, above = found[0]
-    for path, other in found:
-        if other != above:
-            raise ValueError(
-                f"source: {path} and {first} differ in what stands above their headers, or have "
-                "other columns below it: take these lines out, or read the files apart and add "
-                "their moments."
-            )
-    if above is None:
-        return {}
-    # By their names: pyarrow wants as many fields in the lines to skip as in the header.
-    names = list(above.names)
-    return {"skip_rows": above.skipped + 1, "column_names": names, "delimiter": above.delimiter}
-
-
-def _lines_above(path: str, options: Mapping[str, Any]) -> Dialect | None:
-    """Return how a file is written, but for its title, if lines stand above its header."""
-    delimiter, encoding = options.get("delimiter", ""), options.get("encoding", "utf-8")
-    known = {"skip_rows", "column_names", "autogenerate_column_names"} & set(options)
-    if known or not (isinstance(delimiter, str) and isinstance(encoding, str)):
-        return None
-    try:
-        found = find_dialect(Path(path), delimiter=delimiter, encoding=encoding)
-    except ValueError:  # no rows, or one column: the reader says what is wrong, or nothing is
-        return None
-    if not (found.title or found.separator) or "\n" in "".join(found.names):
-        return None  # blank lines alone are left out anyway
-    return replace(found, title="", compression="")
-
-
-def _has_option(kind: type, name: str) -> bool:
-    return not name.startswith("_") and not callable(getattr(kind, name, len))
-
-
-def _types(types: Mapping[str, Any]) -> dict[str, pa.DataType]:
-    return {
-        name: pa.type_for_alias(type_) if isinstance(type_, str) else type_
-        for name, type_ in types.items()
-    }
-
-
-def _with_types(schema: pa.Schema, csv: Mapping[str, Any] | None) -> pa.Schema:
-    """Return the guessed columns with the types named by the user."""
-    named = _types((csv or {}).get("column_types", {}))
-    return pa.schema([pa.field(f.name, named.get(f.name, f.type)) for f in schema])
 
 
 def _constants(paths: list[str], folder: str | None, file_format: ds.FileFormat) -> dict:
@@ -440,24 +336,66 @@ def _one(batches: list[pa.RecordBatch]) -> pa.RecordBatch:
     return batches[0] if len(batches) == 1 else pa.concat_batches(batches)
 
 
-def _missing_texts(csv: Mapping[str, Any], keep: bool) -> tuple[tuple, tuple]:
-    """Return the texts of CSV files that are missing values where text is, and those asked for."""
-    if not csv.get("strings_can_be_null", True) or not csv.get("quoted_strings_can_be_null", True):
-        return (), ()
-    asked = tuple(csv.get("null_values", ()))
-    return asked or (("",) if keep else USUAL_MISSING), asked
-
-
-def _without_words(
-    batch: pa.RecordBatch, words: tuple[str, ...], told: dict[str, Counter]
-) -> pa.RecordBatch:
+def _texts_read(batch: pa.RecordBatch, source: Source, told: dict[str, Counter]) -> pa.RecordBatch:
     columns = {}
     for name, column in zip(batch.schema.names, batch.columns, strict=True):
-        if is_text(column.type):
-            column, counts = without_words(column, words)
+        if name in source.decimals and pa.types.is_string(column.type):
+            column = as_numbers(_without_usual(column, source), source.decimals[name])
+        elif is_text(column.type):
+            column, counts = without_words(column, source.words)
             told.setdefault(name, Counter()).update(counts)
         columns[name] = column
     return pa.record_batch(columns)
+
+
+def _without_usual(column: pa.Array, source: Source) -> pa.Array:
+    """Return text without what stands for a missing value beside numbers, whatever beside text."""
+    return without_words(column, [*USUAL_MISSING, *source.asked])[0]
+
+
+def numbers_in_text(source: Source, columns: Collection[str], *, batch_rows: int) -> Source:
+    """Find out which of some columns are numbers although they are text to pyarrow.
+
+    That is in CSV files, by all of their rows: numbers with a decimal comma, or with marks such as
+    ``.`` of missing values. They are read as numbers from here on.
+
+    Raises
+    ------
+    ValueError
+        Numbers that can be read in two ways.
+    """
+    if not isinstance(source.format, ds.CsvFileFormat):
+        return source
+    found: dict[str, Numerals] = {}
+    for piece in source.pieces:
+        texts = [name for name in columns if _is_written(piece, name)]
+        if not texts:
+            continue
+        for batch in scan(replace(source, words=()), piece, texts, batch_rows=batch_rows):
+            for name, column in zip(texts, batch.columns, strict=True):
+                new = Numerals.of(_without_usual(column, source))
+                found[name] = found[name] + new if name in found else new
+            if not any(each.point or each.comma for each in found.values()):
+                break  # none of them can be numbers any more
+    mark = source.format.default_fragment_scan_options.convert_options.decimal_point
+    asked = mark if mark != "." else ""
+    decimals = {name: way for name, each in found.items() if (way := each.way(name, asked))}
+    schemas = {path: _as_floats(schema, decimals) for path, schema in source.schemas.items()}
+    return replace(source, decimals=decimals, schemas=schemas)
+
+
+def _is_written(piece: Piece, name: str) -> bool:
+    stored = name in piece.schema.names and name not in piece.constants
+    return stored and pa.types.is_string(piece.schema.field(name).type)
+
+
+def _as_floats(schema: pa.Schema, names: Collection[str]) -> pa.Schema:
+    fields = [f.with_type(pa.float64()) if _is_text_in(f, names) else f for f in schema]
+    return pa.schema(fields, schema.metadata)
+
+
+def _is_text_in(column: pa.Field, names: Collection[str]) -> bool:
+    return column.name in names and pa.types.is_string(column.type)
 
 
 def labels_as_text(source: Source, cluster: str) -> tuple[Source, bool]:

@@ -6,7 +6,6 @@ Only the columns that are asked for are kept in memory. Rows of any number go th
 from __future__ import annotations
 
 import re
-import warnings
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,16 +19,14 @@ from scs.data.dialect import DELIMITERS, Dialect, find_dialect, text_stream, wro
 from scs.data.files import (
     UNNAMED_INDEX,
     USUAL_MISSING,
+    Numerals,
+    as_numbers,
     index_columns,
     note_words,
     without_words,
 )
 from scs.data.labels import as_written
 
-_COMMA_NUMBER = r"^\s*[+-]?\d*,?\d+([eE][+-]?\d+)?\s*$"
-_MAYBE_THOUSANDS = r"^\s*[+-]?[1-9]\d{0,2},\d{3}\s*$"
-_MARKS = (".", "-", "?", "--", "..", "*")  # of a missing value, as statistical offices write it
-_A_NUMBER = r"^\s*[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?\s*$"
 _OTHERS = {
     b"PK\x03\x04": "an Excel or zip file",
     b"\xd0\xcf\x11\xe0": "an old Excel file",
@@ -45,10 +42,6 @@ _OTHERS = {
     b"\xfd7zXZ": "a file packed by xz",
     b"7z\xbc\xaf": "a 7-Zip file",
 }
-
-
-class TableWarning(UserWarning):
-    """Something in a table was read in another way than its text says."""
 
 
 @dataclass(frozen=True)
@@ -303,12 +296,12 @@ def _texts_read(table: pa.Table, source: Source, labels: Sequence[str]) -> pa.Ta
         if name not in labels:
             # Beside numbers NA is a missing value whatever it is beside text.
             bare, _ = without_words(column, [*USUAL_MISSING, *source.missing])
-            if (numbers := _numbers_in_text(bare, name, source.decimal)) is not bare:
-                table = table.set_column(j, name, numbers)
+            if way := Numerals.of(bare).way(name, source.decimal):
+                table = table.set_column(j, name, as_numbers(bare, way))
                 continue
         column, told[name] = without_words(column, ["", *usual, *source.missing])
         if name in labels:
-            _point_out_marks(column, name, "a label")
+            Numerals.of(column).point_out_marks(name, "a label")
             column = _label_column(column)
         table = table.set_column(j, name, column)
     note_words(told, source.missing)
@@ -320,72 +313,3 @@ def _label_column(column: pa.ChunkedArray) -> pa.ChunkedArray:
     texts = column.unique().drop_null()
     numbers = as_written(texts.to_numpy(zero_copy_only=False))
     return column if numbers.dtype == object else column.cast(pa.from_numpy_dtype(numbers.dtype))
-
-
-def _numbers_in_text(column: pa.ChunkedArray, name: str, decimal: str) -> pa.ChunkedArray:
-    """Return a text column as numbers if all of it is numbers, a decimal comma or marks apart."""
-    found = _without_marks(column, name, decimal)
-    if pa.types.is_string(found.type) and not decimal:
-        found = _comma_numbers(found, name)
-    return found
-
-
-def _without_marks(column: pa.ChunkedArray, name: str, decimal: str) -> pa.ChunkedArray:
-    """Return a column of numbers but for marks of missing values without these, and say so."""
-    marked = pc.is_in(pc.utf8_trim_whitespace(column), pa.array(_MARKS))
-    marks = column.filter(marked)
-    if len(marks) == 0:
-        return column
-    whole = pc.if_else(marked, pa.scalar(None, pa.string()), column)
-    pattern = _COMMA_NUMBER if decimal == "," else _A_NUMBER
-    plain = _all_match(whole, pattern)
-    if not (plain or (not decimal and _all_match(whole, _COMMA_NUMBER))):
-        _point_out_marks(column, name, "a category")
-        return column
-    warnings.warn(
-        f"column {name!r}: {marks[0].as_py()!r} is read as missing ({_rows(len(marks))}), for all "
-        "else in it is numbers.",
-        TableWarning,
-        stacklevel=2,
-    )
-    if not plain:
-        return whole
-    trimmed = pc.utf8_trim_whitespace(whole)
-    return pc.replace_substring(trimmed, ",", ".").cast(pa.float64())
-
-
-def _point_out_marks(column: pa.ChunkedArray, name: str, what: str) -> None:
-    marks = column.filter(pc.is_in(column, pa.array(_MARKS)))
-    if len(marks):
-        mark = marks[0].as_py()
-        warnings.warn(
-            f"column {name!r}: {mark!r} is {what} like any other ({_rows(len(marks))}). If it "
-            f"stands for a missing value: --na={mark}",
-            TableWarning,
-            stacklevel=2,
-        )
-
-
-def _rows(count: int) -> str:
-    return f"{count:,} row" + ("" if count == 1 else "s")
-
-
-def _comma_numbers(column: pa.ChunkedArray, name: str) -> pa.ChunkedArray:
-    """Return a text column as numbers if all of it is numbers with a decimal comma."""
-    if not _all_match(column, _COMMA_NUMBER):
-        return column
-    with_comma = column.filter(pc.match_substring(column, ","))
-    if len(with_comma) == 0:
-        return column
-    if _all_match(with_comma, _MAYBE_THOUSANDS):
-        raise ValueError(
-            f"column {name!r} holds numbers such as {with_comma[0].as_py()!r} that can be read in "
-            "two ways: say --decimal , if the comma is a decimal one, or take the thousands' "
-            "commas out of the file."
-        )
-    trimmed = pc.utf8_trim_whitespace(column)
-    return pc.replace_substring(trimmed, ",", ".").cast(pa.float64())
-
-
-def _all_match(column: pa.ChunkedArray, pattern: str) -> bool:
-    return bool(pc.all(pc.match_substring_regex(column, pattern), min_count=1).as_py())

@@ -18,6 +18,7 @@ from scs.data.expressions import (
     spelled,
 )
 from scs.data.functions import NUMPY
+from scs.data.numbering import row_name
 from scs.data.terms import as_they_are, calculations
 
 
@@ -46,14 +47,15 @@ class Undefined:
     def clause(self, table: pd.DataFrame) -> str:
         """Say in which row it is first, and what the columns are there."""
         at = int(self.rows.argmax())
+        row = row_name(table.index[at])
         if self.columns == (self.part,):
-            return f"column {self.part!r} has an infinite value (inf) in row {table.index[at]}"
+            return f"column {self.part!r} has an infinite value (inf) in {row}"
         values = " and ".join(f"{name} is {table[name].iloc[at]}" for name in self.columns)
         inside = "" if self.part == self.term else f" in {self.term}"
         what = "an infinite value (inf)" if self.infinite else "a missing value (NaN)"
         n = int(self.rows.sum())
         some = f", the first of {n:,}" if n > 1 else ""
-        return f"{self.part}{inside} makes {what} in row {table.index[at]}{some}, where {values}"
+        return f"{self.part}{inside} makes {what} in {row}{some}, where {values}"
 
 
 def without_undefined(

@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 
 from scs.data.design import DesignWarning
+from scs.data.numbering import row_name
 
 MOST_LEVELS = 40  # of a text column used as it is: more are likely an identifier
 FEW_LEVELS = 5  # so few are categories in a small table, too
@@ -160,8 +161,8 @@ def read_numbers(column: pd.Series, convention: Convention, name: str) -> pd.Ser
     if len(wrong):
         value, row = column.iloc[wrong[0]], column.index[wrong[0]]
         raise ValueError(
-            f"column {name!r} holds {value!r} in row {row}, where numbers with {convention} are "
-            "meant: correct it."
+            f"column {name!r} holds {value!r} in {row_name(row)}, where numbers with "
+            f"{convention} are meant: correct it."
         )
     return found.astype(float)
 
@@ -271,7 +272,7 @@ def refuse_text(column: pd.Series, name: str, keep: str) -> None:
         row = distinct.index[int((distinct == example).argmax())]
         remedy = "correct it" if found == BUT_FOR else "write all of them alike, as 1000 or -2.5"
         raise ValueError(
-            f"column {name!r} holds {found} {example!r} in row {row}: {remedy}, or {keep}."
+            f"column {name!r} holds {found} {example!r} in {row_name(row)}: {remedy}, or {keep}."
         )
     if found:
         remedy = "take the unit or sign out" if "unit" in found else "convert it to numbers"

@@ -150,7 +150,8 @@ class Writer:
         if isinstance(value, ClusterTree):
             return {"": "tree", "value": self.plain(plain_tree(value), where)}
         if type(value) is pd.Timestamp:
-            return {"": "timestamp", "text": value.isoformat(), "unit": value.unit}
+            zone = {} if value.tz is None else {"zone": str(value.tz)}
+            return {"": "timestamp", "text": value.isoformat(), "unit": value.unit, **zone}
         if type(value) is pd.Timedelta:
             return {
                 "": "pandas timedelta",
@@ -259,7 +260,8 @@ class Reader:
         return tree_of(self.value(plain["value"]))
 
     def _timestamp(self, plain: dict) -> pd.Timestamp:
-        return pd.Timestamp(plain["text"]).as_unit(plain["unit"])
+        found = pd.Timestamp(plain["text"]).as_unit(plain["unit"])
+        return found.tz_convert(plain["zone"]) if "zone" in plain else found
 
     def _pandas_timedelta(self, plain: dict) -> pd.Timedelta:
         return pd.Timedelta(np.timedelta64(int(plain["count"]), plain["unit"]))

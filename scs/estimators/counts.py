@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from scs.data.counts import CountRows, count_rows
+from scs.data.numbering import row_name
 from scs.estimators.fitted_counts import FittedCounts
 from scs.estimators.selection import checked_fdr, checked_theta
 from scs.inference.count_effects import CountInference
@@ -167,8 +168,8 @@ def _units(rows: CountRows, family: str) -> Units:
     if not size and np.any(rows.observed > 1):
         row = int(rows.numbers[np.argmax(rows.observed > 1)])
         raise ValueError(
-            f"{count!r} is more than 1 in row {row}, but without trials every row is one, 0 or 1: "
-            "name the column of trials (trials=, --trials)."
+            f"{count!r} is more than 1 in {row_name(row)}, but without trials every row is one, 0 "
+            "or 1: name the column of trials (trials=, --trials)."
         )
     check_counts(rows.observed, rows.size, family, rows.numbers, (count, size or "trials"))
     return Units.summed(rows.observed, rows.size, rows.codes, rows.labels, family)

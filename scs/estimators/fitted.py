@@ -22,17 +22,7 @@ from scs.estimators.trees import ClusterTree, tree_of_rows
 from scs.estimators.written import STYLES
 from scs.inference.effects import KINDS
 from scs.inference.fission import fission_intervals
-from scs.solvers import check_budgets, solve_path
-
-
-def budget_grid(n_clusters: int) -> list[int]:
-    """Return the budgets that ``budget="auto"`` tries: 0, then about ten for each factor of ten.
-
-    The paper's grid begins at a tenth of the clusters: too coarse where few of many differ.
-    """
-    decades = range(int(10 * np.log10(max(n_clusters, 1))) + 1)
-    steps = {round(10 ** (step / 10)) for step in decades}
-    return sorted({0, n_clusters} | {step for step in steps if step <= n_clusters})
+from scs.solvers import budget_grid, check_budgets, solve_path
 
 
 @dataclass(frozen=True, eq=False)  # == of arrays is no truth value

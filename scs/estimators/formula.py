@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import inspect
 import sys
 import warnings
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from numbers import Integral, Real
@@ -18,11 +19,10 @@ from scs.data._quiet import quiet
 from scs.data.containers import column_name
 from scs.data.counts import counted_column
 from scs.data.design import Design, DesignWarning, refuse_other_kind, stacked
-from scs.data.frames import check_column
 from scs.data.labels import LabelWarning
 from scs.data.rows import INTERCEPT, ModelRows, model_rows, new_rows
 from scs.estimators.counts import fit_counts
-from scs.estimators.fitted import FittedModel, budget_grid
+from scs.estimators.fitted import FittedModel
 from scs.estimators.fitted_counts import FittedCounts
 from scs.estimators.robust import RobustCovariance
 from scs.estimators.selection import (
@@ -34,6 +34,7 @@ from scs.estimators.selection import (
     checked_theta,
     select,
 )
+from scs.estimators.slopes import refuse_with_slopes, select_slopes, slope_budgets
 from scs.estimators.small import checked_min_rows, without_small
 from scs.estimators.smoother import Smoother
 from scs.estimators.standard import Standard
@@ -42,7 +43,18 @@ from scs.inference.bootstrap import bootstrap as resample
 from scs.inference.folds import content_order, in_order, reordered
 from scs.moments.moments import Moments
 from scs.moments.rank import keep_columns
-from scs.solvers import Solution, check_budget, check_budgets, solve, within
+from scs.solvers import Solution, budget_grid
+
+# Arguments of `fit`, by who takes them.
+_SETTINGS = ("budget", "fdr", "background", "null", "ridge", "ridge_fixed")
+_SETTINGS += ("gap", "time_limit", "method", "seed")
+_OF_REGRESSIONS = ("null", "ridge", "ridge_fixed", "bootstrap", "random", "validation", "method")
+_OF_REGRESSIONS += ("min_rows",)
+_OF_COUNTS = ("expected", "trials", "budget", "fdr", "background", "gap", "time_limit", "missing")
+_OF_COUNTS += ("level", "verbose")
+# What a model is fitted by again, to other rows.
+_AGAIN = ("budget", "fdr", "background", "null", "ridge", "ridge_fixed", "gap", "time_limit")
+_AGAIN += ("missing", "bootstrap", "level", "seed", "random", "method", "min_rows")
 
 _TREE_ROWS = 50_000  # the tree for new rows is grown on no more than so many
 
@@ -184,75 +196,15 @@ def fit(
     >>> scs.fit("y ~ 1", table, "school", budget=1).selected.tolist()
     ['c']
     """
+    given = dict(locals())  # before there is any other name
     if family != "gaussian":
-        regression = {
-            "null": (null, "normal"),
-            "ridge": (ridge, None),
-            "ridge_fixed": (ridge_fixed, 0.0),
-            "bootstrap": (bootstrap, 0),
-            "random": (random, None),
-            "validation": (validation, None),
-            "method": (method, "auto"),
-            "min_rows": (min_rows, 1),
-        }
-        _refuse_with_counts(family, regression)
-        return fit_counts(
-            data,
-            groups,
-            counted_column(formula, data),
-            family=family,
-            expected=expected,
-            trials=trials,
-            budget=budget,
-            fdr=fdr,
-            background=background,
-            gap=gap,
-            time_limit=time_limit,
-            missing=missing,
-            level=level,
-            verbose=verbose,
-        )
+        return _fit_counts(given)
     if expected is not None or trials is not None:
         raise ValueError(
             "expected and trials are of counts: say family='poisson' or family='binomial'."
         )
-
-    options = {
-        "budget": budget,
-        "fdr": fdr,
-        "background": background,
-        "null": null,
-        "ridge": ridge,
-        "ridge_fixed": ridge_fixed,
-        "gap": gap,
-        "time_limit": time_limit,
-        "missing": missing,
-        "bootstrap": bootstrap,
-        "level": level,
-        "seed": seed,
-        "random": random,
-        "method": method,
-        "min_rows": min_rows,
-    }
-    settings = _settings(
-        budget=budget,
-        fdr=fdr,
-        background=background,
-        ridge=ridge,
-        ridge_fixed=ridge_fixed,
-        gap=gap,
-        time_limit=time_limit,
-        method=method,
-        seed=seed,
-        null=null,
-    )
-    if not isinstance(bootstrap, Integral) or isinstance(bootstrap, bool) or bootstrap < 0:
-        raise ValueError(
-            f"bootstrap must be a whole number, 0 or more, got {bootstrap!r}: pass 0 for none, or "
-            "200."
-        )
-    if bootstrap == 1:  # an interval of one resample is a point
-        raise ValueError("bootstrap=1 gives no interval (--bootstrap): pass 0 for none, or 200.")
+    settings = _settings(**{name: given[name] for name in _SETTINGS})
+    _check_bootstrap(bootstrap)
     say = partial(_tell, verbose)
     groups = column_name(groups, "groups")
     min_rows = checked_min_rows(min_rows)
@@ -261,34 +213,35 @@ def fit(
     as_read = model_rows(formula, data, groups, missing=missing, random=random)
     as_read, apart = without_small(as_read, min_rows)
     rows = _in_order(as_read)  # what is computed must not depend on the order of rows
-    slopes = rows.slopes is not None
-    if slopes:
-        budgets = _slope_budgets(rows, budget)
-        _refuse_with_slopes(bootstrap, validation, background)
-    else:
+    if rows.slopes is None:
         checked_budget(budget)
+    else:
+        budgets = slope_budgets(rows, budget)
+        refuse_with_slopes(bootstrap, validation, background)
     held_out = None if validation is None else _held_out(rows, validation, groups)
     fitted = rows.design if held_out is None else in_order(stacked(rows.design, held_out))
     standard = Standard.of(fitted, intercept=rows.intercept, ridge_fixed=settings.ridge_fixed)
-    if slopes:
-        found, inner = _select_slopes(rows, standard, settings, budgets, say)
-        shown: int | dict[str, int] = budgets
-    else:
+    shown: int | dict[str, int]
+    if rows.slopes is None:
         grid = budget_grid(len(rows.design.labels))
         found, inner = select(
             rows.design, held_out, standard, settings, grid, intercept=rows.intercept, say=say
         )
         shown = found.budget
+    else:
+        inner = _moments(rows, standard.design(rows.design))
+        found = select_slopes(inner, settings, budgets, say)
+        shown = budgets
     if held_out is not None:
         as_read = replace(as_read, design=stacked(as_read.design, held_out))
         rows = _in_order(as_read)
     moments = _moments(rows, rows.design)
     solution = standard.solution(found.solution)
-    if slopes:
+    if rows.slopes is None:
+        lmm, lmm_note = _mixed_model(keep_columns(moments, standard.rank))
+    else:
         solution = replace(solution, gamma=rows.slopes.scale.per_unit(solution.gamma))
         lmm, lmm_note = None, "it is fitted for a random intercept alone."
-    else:
-        lmm, lmm_note = _mixed_model(keep_columns(moments, standard.rank))
     by_rows, by_clusters = _resampled(
         rows, standard, found, solution, settings, bootstrap, level, say
     )
@@ -312,16 +265,31 @@ def fit(
         robust=_robust(rows, standard, found, inner),
         min_rows=min_rows,
         apart=apart,
-        options=options,
+        options={name: given[name] for name in _AGAIN},
     )
 
 
-def _refuse_with_counts(family: str, given: Mapping[str, tuple[Any, Any]]) -> None:
-    """Refuse options of regressions, which a fit of counts would pass over in silence."""
-    for name, (value, default) in given.items():
+def _fit_counts(given: Mapping[str, Any]) -> FittedCounts:
+    """Fit counts by the arguments of `fit`; refuse options that would be passed over in silence."""
+    family, defaults = given["family"], inspect.signature(fit).parameters
+    for name in _OF_REGRESSIONS:
+        value, default = given[name], defaults[name].default
         plain = isinstance(value, (str, Real))  # a data frame is no truth value
         if value is not default and not (plain and value == default):
             raise ValueError(f"{name}: it is of Gaussian fits: leave it out with {family!r}.")
+    observed = counted_column(given["formula"], given["data"])
+    options = {name: given[name] for name in _OF_COUNTS}
+    return fit_counts(given["data"], given["groups"], observed, family=family, **options)
+
+
+def _check_bootstrap(bootstrap: int) -> None:
+    if not isinstance(bootstrap, Integral) or isinstance(bootstrap, bool) or bootstrap < 0:
+        raise ValueError(
+            f"bootstrap must be a whole number, 0 or more, got {bootstrap!r}: pass 0 for none, or "
+            "200."
+        )
+    if bootstrap == 1:  # an interval of one resample is a point
+        raise ValueError("bootstrap=1 gives no interval (--bootstrap): pass 0 for none, or 200.")
 
 
 def _robust(
@@ -381,27 +349,6 @@ def _settings(
     )
 
 
-def _select_slopes(
-    rows: ModelRows,
-    standard: Standard,
-    settings: Settings,
-    budgets: dict[str, int],
-    say: Callable[[str], None],
-) -> tuple[Selection, Moments]:
-    """Solve for one budget for each effect."""
-    inner = _moments(rows, standard.design(rows.design))
-    say(f"selecting at most {budgets} of {inner.n_clusters} clusters ...")
-    options = settings.options(0.0, "given")
-    found = solve(
-        inner,
-        list(budgets.values()),
-        gap=settings.gap,
-        time_limit=settings.time_limit,
-        **options,
-    )
-    return Selection(found, 0, options["ridge"], "given"), inner
-
-
 def _in_order(rows: ModelRows) -> ModelRows:
     """Return what was read with its rows in the order of their content."""
     design, slopes = rows.design, rows.slopes
@@ -411,53 +358,6 @@ def _in_order(rows: ModelRows) -> ModelRows:
     order = content_order(design, table, (*design.names, *slopes.names))
     slopes = replace(slopes, Z=slopes.Z[order])
     return replace(rows, design=reordered(design, order), slopes=slopes)
-
-
-def _slope_budgets(rows: ModelRows, budget: Any) -> dict[str, int]:
-    """Return one budget for each effect, ``Intercept`` first."""
-    slopes = rows.slopes
-    own = ((INTERCEPT,) if slopes.intercept else ()) + slopes.names
-    example = "budget={" + ", ".join(f"{name!r}: 3" for name in own[:3]) + "}"
-    if isinstance(budget, str):
-        raise ValueError(
-            f"budget={budget!r} is not for random slopes: name a number for each effect, {example} "
-            f"(--budget {','.join('3' for _ in own)})."
-        )
-    if isinstance(budget, Mapping):
-        for name in budget:
-            check_column(name, own, "budget")
-        given = [check_budget(budget.get(name, 0), f"budget[{name!r}]") for name in own]
-    elif isinstance(budget, Integral):
-        given = [check_budget(budget)] * len(own)
-    else:
-        if not isinstance(budget, Iterable):
-            raise TypeError(f"budget must be whole numbers, got {budget!r}: pass {example}.")
-        given = check_budgets(budget, "budget")
-        if len(given) != len(own):
-            raise ValueError(
-                f"budget has {len(given)} entries, but clusters have {len(own)} effects "
-                f"({', '.join(own)}): pass one for each, such as {example}."
-            )
-    given = [within(each, len(rows.design.labels)) for each in given]
-    return {INTERCEPT: 0} | dict(zip(own, given, strict=True))
-
-
-def _refuse_with_slopes(bootstrap: int, validation: Any, background: Any) -> None:
-    if background not in ("auto", "none", 0):
-        raise ValueError(
-            f"background={background!r} is for a random intercept alone: pass 'none' with random "
-            "slopes (--background none)."
-        )
-    if bootstrap:
-        raise ValueError(
-            f"bootstrap={bootstrap}: intervals are for a random intercept alone: pass 0 "
-            "(--bootstrap 0) with random slopes."
-        )
-    if validation is not None:
-        raise ValueError(
-            "validation chooses the budget of a random intercept: with random slopes add its rows "
-            "to data, and name budgets."
-        )
 
 
 def _held_out(rows: ModelRows, validation: Any, groups: str) -> Design:

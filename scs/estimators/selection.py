@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from numbers import Integral, Real
 from typing import Any
@@ -324,20 +324,47 @@ def _tuned(
         except ValueError:  # said where the selection is made
             theta = 0.0
     options = settings.options(theta, "predict")
+    if held_out is None:
+        tuning = tuned(kept, FOLDS, grid, intercept=intercept, **options)
+        dealt = f"dealt {tuning.repeats} times"
+        return tuning, f"least error, {FOLDS} folds within clusters, {dealt}"
+    pair = (kept, in_order(standard.kept(held_out)))
+    options |= {"gap": max(settings.gap, 1e-4), "time_limit": settings.time_limit / len(grid)}
+    tuning = tuned(kept, [pair], grid, intercept=intercept, **options)
+    return tuning, "least error on the validation rows"
+
+
+def tuned(
+    design: Design,
+    folds: int | Iterable[tuple[Design, Design]],
+    grid: Sequence[int],
+    *,
+    intercept: bool,
+    **options: Any,
+) -> Tuning:
+    """Choose the budget of least error on held-out rows (Section 2.2.1), for every door.
+
+    Parameters
+    ----------
+    design : Design
+        All rows that folds are dealt from.
+    folds : int, or iterable of (training rows, held-out rows)
+        How many within clusters, see `choose_budget`; or the parts themselves.
+    grid : sequence of int
+        Budgets.
+    intercept : bool
+    **options
+        Those of `scs.solve`.
+    """
     with warnings.catch_warnings():
         # What is to be said of the columns is said of all the rows.
         warnings.simplefilter("ignore", DesignWarning)
-        if held_out is None:
-            tuning = choose_budget(kept, grid, FOLDS, intercept=intercept, **options)
-            dealt = f"dealt {tuning.repeats} times"
-            return tuning, f"least error, {FOLDS} folds within clusters, {dealt}"
-        pair = tuple(
-            Moments.from_design(d, intercept=intercept)
-            for d in (kept, in_order(standard.kept(held_out)))
-        )
-        limits = {"gap": max(settings.gap, 1e-4), "time_limit": settings.time_limit / len(grid)}
-        tuning = tune_budget([pair], grid, **limits, **options)
-    return tuning, "least error on the validation rows"
+        if isinstance(folds, Integral):
+            return choose_budget(design, grid, int(folds), intercept=intercept, **options)
+        pairs = [
+            tuple(Moments.from_design(part, intercept=intercept) for part in pair) for pair in folds
+        ]
+        return tune_budget(pairs, grid, **options)
 
 
 def _null(moments: Moments, design: Design, settings: Settings) -> Null | None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from numbers import Integral
 from typing import Any
@@ -26,7 +26,6 @@ from scs.data._quiet import quiet
 from scs.data.containers import refuse_other_rows
 from scs.data.design import (
     Design,
-    DesignWarning,
     as_matrix,
     find_labels,
     label_values,
@@ -35,14 +34,14 @@ from scs.data.design import (
 )
 from scs.data.labels import LabelWarning
 from scs.data.slopes import SlopeScale
-from scs.estimators.selection import checked_theta
+from scs.estimators.selection import checked_theta, tuned
 from scs.estimators.standard import Standard, slope_positions
 from scs.estimators.trees import (
     check_classifier,
     grow,
 )
 from scs.inference.certified import background_at
-from scs.inference.folds import choose_budget, in_order, take_rows
+from scs.inference.folds import in_order, take_rows
 from scs.inference.naming import name_clusters
 from scs.moments.moments import Moments
 from scs.solvers import (
@@ -51,7 +50,6 @@ from scs.solvers import (
     check_budgets,
     paper_budgets,
     solve,
-    tune_budget,
     within,
 )
 from scs.solvers.solution import unless_stopped
@@ -376,7 +374,7 @@ class SignificantClusterRegressorCV(SignificantClusterRegressor):
             The paper's labelled validation set; ``cv`` is not used then.
         """
         design = _read(self, X, y, clusters)
-        folds = None
+        folds: Any = self.cv
         if validation is not None:
             if len(validation) != 3:
                 raise ValueError(
@@ -390,7 +388,7 @@ class SignificantClusterRegressorCV(SignificantClusterRegressor):
             parts = (design, held_out)
             design = stacked(design, held_out)
             standard = _standard(self, in_order(design))
-            folds = [tuple(self._moments(standard.kept(part)) for part in parts)]
+            folds = [tuple(standard.kept(part) for part in parts)]
         else:
             standard = _standard(self, in_order(design))
             if not isinstance(self.cv, Integral):
@@ -403,15 +401,8 @@ class SignificantClusterRegressorCV(SignificantClusterRegressor):
             raise ValueError("budgets is empty: pass at least one budget, or None for the grid.")
         theta, moments = checked_theta(self.background), self._moments(standard.design(design))
         first = name_clusters(moments).background if theta is None else theta
-        with warnings.catch_warnings():
-            # What is to be said of the columns is said of all the rows.
-            warnings.simplefilter("ignore", DesignWarning)
-            options = {**_options(self), "background": first}
-            if folds is None:
-                options["intercept"] = self.fit_intercept
-                tuning = choose_budget(standard.kept(design), grid, self.cv, **options)
-            else:
-                tuning = tune_budget(folds, grid, **options)
+        options = {**_options(self), "background": first, "intercept": self.fit_intercept}
+        tuning = tuned(standard.kept(design), folds, grid, **options)
         self.budget_ = tuning.best
         self.budgets_ = np.array(tuning.budgets)
         self.validation_mse_ = tuning.mse
@@ -425,13 +416,11 @@ class SignificantClusterRegressorCV(SignificantClusterRegressor):
         return Moments.from_design(design, intercept=self.fit_intercept)
 
 
-def _split(model: SignificantClusterRegressorCV, design: Design) -> list[tuple[Moments, Moments]]:
-    """Return training and held-out moments by the user's own splitter."""
+def _split(model: SignificantClusterRegressorCV, design: Design) -> Iterator[tuple[Design, ...]]:
+    """Return training and held-out rows by the user's own splitter, a pair at a time."""
     splitter = check_cv(model.cv, design.codes, classifier=True)
-    return [
-        tuple(model._moments(take_rows(design, part)) for part in pair)
-        for pair in splitter.split(design.X, design.codes)
-    ]
+    for pair in splitter.split(design.X, design.codes):
+        yield tuple(take_rows(design, part) for part in pair)
 
 
 def _routes() -> bool:

@@ -28,7 +28,7 @@ from scs.data.design import DesignWarning
 from scs.data.extras import need
 from scs.data.files import index_columns, note_words
 from scs.data.labels import as_written, note_alike, note_alike_levels
-from scs.data.sources import Piece, Source, labels_as_text, open_source, scan
+from scs.data.sources import Piece, Source, labels_as_text, numbers_in_text, open_source, scan
 from scs.data.written import doubtful_levels
 from scs.moments.merge import merge_parts
 from scs.moments.part import Part, part_of_rows
@@ -100,6 +100,11 @@ def read_files(
     if not isinstance(source, Source):
         files = open_source(source, csv=csv, keep_na_text=keep_na_text)
     files, written = labels_as_text(files, cluster)
+    others = files.schema.names if covariates is None else _listed(covariates)
+    asked = [outcome, *others, *_listed(slopes)]
+    apart = [cluster, *_listed(categories)]
+    texts = [name for name in files.schema.names if name in asked and name not in apart]
+    files = numbers_in_text(files, texts, batch_rows=batch_rows)
     columns = choose_columns(
         files.schema,
         outcome=outcome,
@@ -169,6 +174,10 @@ def check_files(source: Source, columns: Columns, *, every_column: bool = False)
                 f"source: {odd[0]!r} is a column of only one of {first} and {path}: name the "
                 "covariates to use."
             )
+
+
+def _listed(names: str | Iterable[str]) -> list[str]:
+    return [names] if isinstance(names, str) else list(names)
 
 
 def _own(schema: pa.Schema) -> list[str]:

@@ -250,8 +250,8 @@ class Moments:
         missing : "raise" or "drop"
             Refuse missing values (null, NaN), or leave their rows out and warn of how many.
         csv : dict, optional
-            How to read CSV, such as ``{"delimiter": ";", "decimal_point": ",", "encoding":
-            "latin-1"}``: see `scs.data.sources.open_source`.
+            How to read CSV where what is found is wrong, such as ``{"delimiter": ";",
+            "decimal_point": ",", "encoding": "latin-1"}``: see `scs.data.sources.open_source`.
         keep_na_text : bool
             In CSV files take NA, NaN, null ... for text in columns of text (Namibia's labels),
             not for missing values.

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from scs.data.labels import as_clusters, joined_labels, refuse_other_kind
+from scs.data.numbering import row_name
 
 FAMILIES = ("poisson", "binomial")
 
@@ -146,7 +147,7 @@ def check_counts(
         if where.size:
             first = where[0]
             raise ValueError(
-                f"{column!r} is {values[first]:g} in row {rows[first]} ({len(where):,} such "
+                f"{column!r} is {values[first]:g} in {row_name(rows[first])} ({len(where):,} such "
                 f"row{'' if len(where) == 1 else 's'}): {text}"
             )
 

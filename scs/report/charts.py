@@ -13,10 +13,10 @@ import altair as alt
 import pandas as pd
 import vl_convert
 
-from scs.estimators.fitted import budget_grid
 from scs.estimators.summary import held_out_text
 from scs.report.render import VEGALITE, round_numbers
 from scs.report.theme import GRID, INK, METHOD_COLOURS, PALETTE
+from scs.solvers import budget_grid
 
 if TYPE_CHECKING:
     from scs.estimators.fitted import FittedModel

@@ -1,11 +1,15 @@
-"""Budgets: what is allowed, and the paper's grid of them."""
+"""Budgets: what is allowed, and the two grids of them to choose from.
+
+`paper_budgets` is for whatever is compared with the paper, by default also for
+`SignificantClusterRegressorCV`; `budget_grid` is for tables of users' own.
+"""
 
 from __future__ import annotations
 
 import operator
 import warnings
 from collections.abc import Iterable
-from math import ceil
+from math import ceil, log10
 
 
 class BudgetWarning(UserWarning):
@@ -20,6 +24,16 @@ def paper_budgets(n_clusters: int) -> list[int]:
     """Return the paper's grid for K clusters: ceil(K a) for its twelve shares a, each once."""
     # Rounding first: K * 1/3 must not end a hair above a whole number.
     return sorted({ceil(round(n_clusters * share, 9)) for share in PAPER_SHARES})
+
+
+def budget_grid(n_clusters: int) -> list[int]:
+    """Return the budgets that ``budget="predict"`` tries: 0, then about ten for each factor of ten.
+
+    The paper's grid begins at a tenth of the clusters: too coarse where few of many differ.
+    """
+    decades = range(int(10 * log10(max(n_clusters, 1))) + 1)
+    steps = {round(10 ** (step / 10)) for step in decades}
+    return sorted({0, n_clusters} | {step for step in steps if step <= n_clusters})
 
 
 def check_budget(budget: int, name: str = "budget", of: str = "clusters") -> int:

@@ -11,7 +11,7 @@ import numpy as np
 from scs.data.design import find_labels
 from scs.moments.moments import Moments
 from scs.moments.rank import keep_columns, rank_of_moments
-from scs.solvers.budgets import check_budget, check_budgets
+from scs.solvers.budgets import check_budget, check_budgets, paper_budgets
 from scs.solvers.solution import Solution, relative_gap, unless_stopped
 from scs.solvers.solve import solve
 
@@ -230,6 +230,41 @@ def tune_budget(
     for training, validation in folds:
         scores.add(training, validation, **options)
     return scores.tuning()
+
+
+def solve_tuned(
+    training: Moments,
+    validation: Moments,
+    budgets: Sequence[int] | None = None,
+    *,
+    both: Moments | None = None,
+    **options: Any,
+) -> tuple[Tuning, Solution]:
+    """Choose the budget on validation rows, then fit both parts with it: the paper's pipeline.
+
+    Parameters
+    ----------
+    training, validation : Moments
+    budgets : sequence of int, optional
+        None: `paper_budgets` of the clusters of the training rows.
+    both : Moments, optional
+        Of all rows, where they are at hand; None: the sum of the two.
+    **options
+        Those of `scs.solve`, for the choice and for the fit.
+
+    Raises
+    ------
+    KeyboardInterrupt
+        Ctrl-C came during the last search.
+
+    References
+    ----------
+    Paper, Section 2.2.1.
+    """
+    budgets = paper_budgets(training.n_clusters) if budgets is None else budgets
+    tuning = tune_budget([(training, validation)], budgets, **options)
+    both = training + validation if both is None else both
+    return tuning, unless_stopped(solve(both, tuning.best, **options))
 
 
 class Scores:

@@ -1,9 +1,14 @@
 """The command as other programs use it: JSON, CSV, standard input, saved models, exit codes."""
 
 import csv
+import gzip
 import io
 import json
+import os
+import re
 import sys
+import threading
+from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
@@ -90,6 +95,81 @@ def test_a_table_on_standard_input_is_that_of_the_file(folder, capsys, monkeypat
     assert of_stdin.pop("table").startswith("standard input: CSV")
     of_file.pop("table")
     assert of_stdin == of_file
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="a pipe with a name is of Unix")
+@pytest.mark.parametrize("packed", [False, True])
+def test_a_table_from_a_pipe_is_that_of_the_file(packed, folder, capsys):
+    assert main([*FIT, "--json"]) == 0
+    of_file = json.loads(capsys.readouterr().out)
+    data = (folder / "t.csv").read_bytes()
+    os.mkfifo("pipe")  # as scs fit <(zcat t.csv.gz) has it
+    writer = threading.Thread(
+        target=Path("pipe").write_bytes, args=[gzip.compress(data) if packed else data]
+    )
+    writer.start()
+    assert main([FIT[0], "pipe", *FIT[2:], "--json"]) == 0
+    writer.join()
+    of_pipe = json.loads(capsys.readouterr().out)
+    assert of_pipe.pop("table").startswith("the pipe: CSV")
+    of_file.pop("table")
+    assert of_pipe == of_file
+
+
+@pytest.mark.parametrize("row", [1, 5, 90])
+@pytest.mark.parametrize(
+    ("column", "cell", "options"),
+    [
+        ("x", "", ["--outcome", "y"]),
+        ("x", "inf", ["--outcome", "y"]),
+        ("x", "oops", ["--outcome", "y"]),
+        ("y", "oops", ["--outcome", "y"]),
+        ("ward", "-1", ["--observed", "ward", "--expected", "one"]),
+    ],
+)
+def test_messages_count_rows_as_predictions_do(column, cell, options, row, folder, capsys):
+    table = pd.read_csv("t.csv").assign(one=1).astype(object)
+    table.loc[row - 1, column] = cell
+    table.to_csv("odd.csv", index=False)
+    if options[0] == "--outcome":
+        options = [*options, "--covariates", "x"]
+    assert main(["fit", "odd.csv", "--cluster", "g", *options]) == 2
+    said = capsys.readouterr().err
+    assert re.search(rf"\brow {row}\b", said)
+    assert "counted from 1, the first below the header" in said
+
+
+@pytest.mark.parametrize("kind", ["date", "datetime64[ns]", "datetime64[ns, Europe/Berlin]"])
+def test_labels_that_are_times_are_found_in_a_csv_file(kind, folder, capsys):
+    table = rows(list(range(10)))
+    days = pd.Timestamp("2020-10-23") + pd.to_timedelta(table["g"], "D")
+    if kind == "date":
+        table["g"] = days.dt.date
+    else:
+        table["g"] = days.dt.tz_localize("Europe/Berlin") if "," in kind else days
+    table.to_parquet("t.parquet")
+    table.to_csv("t.csv", index=False)
+    assert main(["fit", "t.parquet", *FIT[2:], "--save", "m.scs"]) == 0
+    capsys.readouterr()
+    predicted = {}
+    for name in ("t.parquet", "t.csv"):
+        assert main(["predict", "m.scs", name]) == 0
+        predicted[name] = pd.read_csv(io.StringIO(capsys.readouterr().out))
+        assert predicted[name]["known"].all()
+    assert (predicted["t.csv"]["predicted"] == predicted["t.parquet"]["predicted"]).all()
+    lines = Path("t.csv").read_text().splitlines()
+    lines[1:3] = [lines[1].rpartition(",")[0] + odd for odd in (",2020-13-77", ",no day")]
+    Path("odd.csv").write_text("\n".join(lines) + "\n")
+    assert main(["predict", "m.scs", "odd.csv"]) == 0
+    out, err = capsys.readouterr()
+    assert pd.read_csv(io.StringIO(out))["known"].tolist() == [False] * 2 + [True] * 88
+    assert "2 labels are not written as the dates that the model knows" in err
+    # ... and the other way round
+    assert main(["fit", "t.csv", *FIT[2:], "--save", "m.scs"]) == 0
+    capsys.readouterr()
+    if kind == "date":
+        assert main(["predict", "m.scs", "t.parquet"]) == 0
+        assert pd.read_csv(io.StringIO(capsys.readouterr().out))["known"].all()
 
 
 @pytest.mark.parametrize(

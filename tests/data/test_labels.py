@@ -434,7 +434,7 @@ def test_numbers_that_were_rounded_already_are_refused(dtype, tmp_path):
     if dtype != "float16":
         frame = pd.DataFrame({"y": [1.0, 2.0, 4.0], "x": [0.0, 1.0, 1.0], "g": values})
         frame.to_parquet(tmp_path / "t.parquet")
-        with pytest.raises(ValueError, match=rf"t.parquet: clusters holds {first} in row 2"):
+        with pytest.raises(ValueError, match=rf"t.parquet: clusters holds {first} in row 3"):
             Moments.from_files(tmp_path / "t.parquet", outcome="y", cluster="g")
         model = SignificantClusterRegressor(1).fit(frame[["x"]], frame["y"], [1, 2, first])
         with pytest.raises(ValueError, match=f"clusters holds {first} in row 2"):
@@ -828,6 +828,9 @@ def test_dates_and_times_of_every_kind_are_the_same_labels():
     for times in (noon, zoned, pl.Series(noon), pa.array(zoned), zoned.dt.tz_localize(None)):
         assert len(coded_labels(times)[1]) == 2
     assert find_labels(coded_labels(zoned)[1], noon).tolist() == [0, 1]
+    assert find_labels(coded_labels(noon)[1], zoned).tolist() == [0, 1]
+    with pytest.raises(TypeError, match="times with a zone, but those known have none"):
+        find_labels(coded_labels(zoned.dt.tz_localize(None))[1], noon)
     with pytest.raises(TypeError, match="with and without a zone"):
         coded_labels([noon[0], datetime(2020, 7, 1, 12)])
     tick = pd.Series(pd.to_datetime([1, 2], unit="ns"))
@@ -837,6 +840,25 @@ def test_dates_and_times_of_every_kind_are_the_same_labels():
     for far in ([date(9999, 12, 31)], np.array(["9999-12-31"], "M8[D]"), np.array([1], "M8[ps]")):
         with pytest.raises(ValueError, match="in row 0, which 64 bits of nanoseconds do not hold"):
             coded_labels(far)
+
+
+def test_times_with_a_zone_are_said_in_it():
+    # A year has two changes of the clock: one hour of October is there twice, an hour apart.
+    hours = pd.Series(pd.date_range("2020-10-25", periods=4, freq="h", tz="Europe/Berlin"))
+    texts = [f"2020-10-25 {hour}" for hour in ("00:00:00+02:00", "01:00:00+02:00")]
+    texts += [f"2020-10-25 {hour}" for hour in ("02:00:00+02:00", "02:00:00+01:00")]
+    outcome = [1.0, 2.0, 3.0, 4.0]
+    for kind in (hours, list(hours), pl.from_pandas(hours), pa.array(hours)):
+        assert list(map(str, coded_labels(kind)[1])) == texts
+        model = scs.fit("y ~ 1", {"y": outcome, "g": kind}, "g", budget=1)
+        assert list(map(str, model.solution.labels)) == texts
+        assert str(model.selected[0]) in texts and str(model.selected[0]) in model.summary()
+    assert list(map(str, coded_labels([hours[0], hours[1].tz_convert("UTC")])[1])) == [
+        "2020-10-24 22:00:00+00:00",
+        "2020-10-24 23:00:00+00:00",
+    ]
+    holed = coded_labels(pd.Series([hours[0], pd.NaT]))
+    assert holed[0].tolist() == [0, -1] and str(holed[1][0]) == texts[0]
 
 
 @pytest.fixture

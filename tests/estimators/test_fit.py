@@ -18,9 +18,9 @@ from statsmodels.stats.multitest import multipletests
 import scs
 from scs.book.charts.funnel import funnel_chart
 from scs.cli import main
-from scs.estimators.formula import budget_grid
 from scs.estimators.tables import share
 from scs.paper.hospitals import funnel_scores, review_lists, simulate_hospitals
+from scs.solvers import budget_grid
 
 README = Path(__file__).resolve().parents[2] / "README.md"
 
@@ -627,7 +627,7 @@ def test_the_first_rows_need_not_show_a_columns_type(run, table):
     late.loc[len(late) - 1, "age"] = "unknown"
     code, _, err = run(late.to_csv(index=False), *TWO)
     assert code == 2
-    assert f"'age' holds numbers but for 'unknown' in row {len(late) - 1}" in err
+    assert f"'age' holds numbers but for 'unknown' in row {len(late)}" in err
 
 
 HEAD = "days,age,hospital\n"

@@ -1,5 +1,7 @@
 """Counts through `scs.fit` and the command: rows summed, names, and what is refused."""
 
+import inspect
+
 import numpy as np
 import pandas as pd
 import polars as pl
@@ -205,6 +207,21 @@ def test_more_observed_than_trials_and_a_background_of_one():
         )
 
 
+@pytest.mark.parametrize("column", ["died", "n"])
+def test_text_among_counts_is_no_zero_or_one(column):
+    data = pd.DataFrame({"died": [3, 3, 2, 2], "n": [9, 9, 8, 8], "ward": list("abab")})
+    data = data.astype({column: object})
+    data[column] = ["two", "three"] * 2
+    with pytest.raises(
+        ValueError, match=rf"column '{column}' holds text .*correct the entr"
+    ) as said:
+        scs.fit("died ~ 1", data, "ward", family="binomial", trials="n")
+    assert "0 and 1" not in str(said.value)
+    outcome = data.assign(died=["yes", "no"] * 2)  # one trial a row: there it is the remedy
+    with pytest.raises(ValueError, match=r"outcome 'died' holds text .*code its two values as 0"):
+        scs.fit("died ~ 1", outcome, "ward", family="binomial")
+
+
 @pytest.mark.parametrize(
     ("formula", "message"),
     [
@@ -311,3 +328,16 @@ def test_a_column_that_is_not_there_is_named_by_its_argument():
         fitted(expected="nope")
     with pytest.raises(TypeError, match=r"expected or trials"):
         fitted(expected=table()["expected"])
+
+
+def test_each_option_of_fit_is_of_counts_or_refused_with_them():
+    """A new option that nobody sorts would be passed over in silence with counts."""
+    given = {"null": "residuals", "ridge": 2.0, "ridge_fixed": 1.0, "bootstrap": 20, "random": "1"}
+    given |= {"validation": table(), "method": "exact", "min_rows": 3}
+    for name, value in given.items():
+        with pytest.raises(ValueError, match=rf"^{name}: it is of Gaussian fits"):
+            fitted(table(), **{name: value})
+    options = dict(inspect.signature(scs.fit).parameters)
+    taken = set(inspect.signature(fit_counts).parameters)
+    places = {"formula", "data", "groups", "family", "seed"}  # the seed is never needed
+    assert set(options) - places == set(given) | (taken & set(options)) - places

@@ -76,8 +76,8 @@ def test_a_command_says_where_rows_are_counted_from(tmp_path, capsys):
     rows.to_csv(path, index=False)
     assert main(["fit", str(path), "--outcome", "y", "--cluster", "ward"]) != 0
     said = capsys.readouterr().err
-    assert re.search(r"\brow 5\b", said)
-    assert "Rows are counted from 0, the first below the header." in said
+    assert re.search(r"\brow 6\b", said)
+    assert "Rows are counted from 1, the first below the header." in said
 
 
 def test_the_penalty_speaks_only_where_it_disagrees():

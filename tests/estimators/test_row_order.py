@@ -15,10 +15,9 @@ from sklearn.model_selection import PredefinedSplit
 import scs
 from scs import Moments, SignificantClusterRegressor, SignificantClusterRegressorCV, solve
 from scs.data.design import Design
-from scs.estimators.fitted import budget_grid
 from scs.inference.bootstrap import bootstrap
 from scs.inference.folds import MOST, STABLE, choose_budget, fold_numbers, in_order
-from scs.solvers import tune_budget
+from scs.solvers import budget_grid, tune_budget
 
 FEW = settings(
     max_examples=4,

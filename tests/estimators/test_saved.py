@@ -98,11 +98,15 @@ def test_a_loaded_model_is_the_saved_one(name, table, tmp_path):
         [2**60 + k for k in range(9)],
         [date(2020, 1, 1 + k) for k in range(9)],
         [pd.Timestamp("2020-01-01", tz=None) + pd.Timedelta(k, "h") for k in range(9)],
+        [
+            pd.Timestamp("2020-10-24 23:00", tz="Europe/Berlin") + pd.Timedelta(k, "h")
+            for k in range(9)
+        ],
         [("a", k) for k in range(9)],
         [f"Ä{k}\n\x00" for k in range(9)],
         [k / 8 for k in range(9)],
     ],
-    ids=["int", "wide", "date", "time", "tuple", "text", "float"],
+    ids=["int", "wide", "date", "time", "zone", "tuple", "text", "float"],
 )
 def test_labels_of_any_kind_come_back(labels, tmp_path):
     model = scs.fit("y ~ x", rows(labels), "g", 1)
@@ -110,6 +114,7 @@ def test_labels_of_any_kind_come_back(labels, tmp_path):
     found = scs.load(tmp_path / "a.scs")
     assert found.solution.labels.dtype == model.solution.labels.dtype
     assert found.solution.labels.tolist() == model.solution.labels.tolist()
+    assert list(map(str, found.solution.labels)) == list(map(str, model.solution.labels))
     assert found.selected.tolist() == model.selected.tolist() == model.solution.labels[[4]].tolist()
 
 

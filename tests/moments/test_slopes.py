@@ -157,7 +157,7 @@ def test_rows_without_a_slope_are_left_out_or_refused(tmp_path):
     frame.loc[[3, 130], "x1"] = np.nan
     path = write(frame, tmp_path / "a.parquet")
     options = {**NAMES, "covariates": ["x2"], "slopes": ["x1"], "intercept": True}
-    with pytest.raises(ValueError, match=r"missing value in column 'x1', row 3"):
+    with pytest.raises(ValueError, match=r"missing value in column 'x1', row 4"):
         Moments.from_files(path, **options)
     with pytest.warns(DesignWarning, match=r"2 of 200 rows were left out"):
         found = Moments.from_files(path, **options, missing="drop")

@@ -25,8 +25,7 @@ from scs.data.design import DesignWarning
 from scs.moments.moments import Moments
 from scs.paper.examples.cells import FIGURE_C1
 from scs.paper.ledger import COLUMNS, EXPLAINED, READING, REPRODUCED, UNEXPLAINED, Finding
-from scs.solvers import paper_budgets, solve, tune_budget
-from scs.solvers.solution import unless_stopped
+from scs.solvers import paper_budgets, solve_tuned
 
 PROTEINS = tuple(FIGURE_C1)
 TWINS = ("ARC_N", "pS6_N")
@@ -172,8 +171,8 @@ def _score(table: pd.DataFrame, protein: str, setting: str, split: int, seed: in
     with warnings.catch_warnings():
         # The twin columns, left in on purpose where the paper's numbers are compared.
         warnings.filterwarnings("ignore", "columns .* are identical", DesignWarning)
-        tuning = tune_budget([(moments(train), moments(validation))], budgets, method="alternating")
-        chosen = unless_stopped(solve(whole, tuning.best, method="alternating"))
+        parts = (moments(train), moments(validation))
+        _, chosen = solve_tuned(*parts, budgets, both=whole, method="alternating")
     add("MIO", "both", chosen.beta, chosen.gamma, chosen.labels, len(chosen.support))
     return found
 

@@ -16,8 +16,7 @@ from scs.paper import metrics
 from scs.paper.provenance import digest
 from scs.paper.simulate import Replication, Sample, Scenario, replication_rng, simulate
 from scs.problem.objective import Problem, profile
-from scs.solvers import Solution, paper_budgets, prediction_error, solve, tune_budget
-from scs.solvers.solution import unless_stopped
+from scs.solvers import Solution, prediction_error, solve_tuned
 
 ARMS = ("published", "equal")
 _BASELINES: dict[str, Callable[[Moments], Fit]] = {
@@ -143,9 +142,7 @@ def _mio(data: _Data) -> _Estimate:
 
 def _tuned(data: _Data, ridge: float) -> Solution:
     """Section 2.2.1: budget by validation error, then a fit on both sets."""
-    folds = [(data.train, data.validation)]
-    tuning = tune_budget(folds, paper_budgets(data.train.n_clusters), ridge=ridge)
-    return unless_stopped(solve(data.both, tuning.best, ridge=ridge))
+    return solve_tuned(data.train, data.validation, both=data.both, ridge=ridge)[1]
 
 
 def _small_ridge(data: _Data) -> _Estimate:

@@ -31,7 +31,7 @@ from scs.paper.simulate import (
     replication_rng,
     simulate,
 )
-from scs.solvers import Solution, paper_budgets, prediction_error, solve, tune_budget
+from scs.solvers import Solution, prediction_error, solve_tuned
 
 BOOK_REPS, BOOK_SEED = 100, 0  # of the stored simulation; the paper has 100 replications, too
 MORE = 100  # new replications of a doubtful cell
@@ -222,5 +222,4 @@ def _moments(sample: Sample) -> Moments:
 
 
 def _selection(train: Moments, validation: Moments) -> Solution:
-    budgets = paper_budgets(train.n_clusters)
-    return solve(train + validation, tune_budget([(train, validation)], budgets).best)
+    return solve_tuned(train, validation)[1]

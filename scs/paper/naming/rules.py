@@ -7,14 +7,13 @@ from scipy import stats
 
 from scs.baselines import Fit, fit_gaussian
 from scs.data.design import Design
-from scs.estimators.fitted import budget_grid
 from scs.inference.folds import choose_budget
 from scs.inference.naming import Null, name_clusters, step_up
 from scs.inference.residual_null import ResidualNull
 from scs.inference.unequal import UnequalNull
 from scs.moments.moments import Moments
 from scs.paper.hospitals import ALARM, WARNING, funnel_scores
-from scs.solvers import solve
+from scs.solvers import budget_grid, solve
 
 #: The rule of `scs.inference.naming`, and the same with the background known.
 RULE, KNOWN = "FDR rule", "FDR rule, tau known"

@@ -33,7 +33,7 @@ from scs.paper.naming.rules import (
 from scs.paper.naming.students import student_names
 from scs.paper.provenance import digest
 from scs.paper.simulate import Scenario, replication_rng, scenario, simulate
-from scs.solvers import paper_budgets, solve, tune_budget
+from scs.solvers import paper_budgets, solve_tuned
 
 Q = 0.10  # the false discovery rate asked for
 LEVEL = 0.95  # of the intervals
@@ -153,11 +153,11 @@ def score_replication(case: Scenario, number: int, seed: int = 0) -> list[dict]:
         for each in (drawn.train, drawn.validation)
     )
     both = train + validation
-    tuning = tune_budget([(train, validation)], paper_budgets(case.n_clusters))
+    budgets = paper_budgets(case.n_clusters)
     named = {
         RULE: name_clusters(both, Q).support,
         POINT: name_clusters(both, Q, background=0.0).support,
-        VALIDATION: solve(both, tuning.best).support,
+        VALIDATION: solve_tuned(train, validation, budgets, both=both)[1].support,
     }
     about = {"setting": case.name, "dataset": number, "rows": 0, "count": 1}
     return [
