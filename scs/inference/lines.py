@@ -44,7 +44,7 @@ def cut_points(values: np.ndarray, n_groups: int) -> np.ndarray:
     sums = np.concatenate([[0.0], np.cumsum(about)])
     squares = np.concatenate([[0.0], np.cumsum(about**2)])
 
-    def cost(starts: np.ndarray, end: int) -> np.ndarray:
+    def cost(starts: np.ndarray, end: int | np.ndarray) -> np.ndarray:
         """Sum of squares of the values from each start up to ``end``, which is left out."""
         total = sums[end] - sums[starts]
         return squares[end] - squares[starts] - total**2 / (end - starts)

@@ -5,12 +5,14 @@
 
 with w_i = 1, or w_i = (1, x_i) where covariates go with the groups: if they do and the shares do
 not, the coefficients take up a part of the levels. The likelihood is climbed by EM. Coefficients
-are common to all groups, so that a step solves one P x P system on the groups' means. What separates levels is the normal law of the errors alone:
-levels closer than three standard deviations of the errors are not told apart.
+are common to all groups, so that a step solves one P x P system on the groups' means. What parts
+levels is the normal distribution of the errors alone: levels closer than three standard deviations
+of the errors are not told apart.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -21,11 +23,12 @@ from scs.inference.lines import cut_points, groups_on_line
 #: Distance of the nearest levels, in standard deviations of the errors, from which rows are told
 #: apart. Below it neither this likelihood nor a classification finds the groups.
 CLEAR = 3.0
-_MOST_STEPS = 5000
-_SHORT, _KEPT = 25, 3  # steps of every start, and starts that are climbed to the end
+_MOST_STEPS = 1000
+_SHORT, _KEPT = 20, 3  # steps of every start, and starts that are climbed to the end
 _DRAWN = 12  # starts from coefficients of a few rows
 _THINNED = 2000  # values that a start cuts into groups
-_SETTLED = 1e-9  # log-likelihood that steps may still bring, by their geometric decline
+# Log-likelihood that steps may still bring, by their geometric decline: of starts, of the best.
+_NEARLY, _SETTLED = 1e-3, 1e-8
 _EXACT = 1e-20  # share of the outcome's variance that is rounding
 
 
@@ -156,16 +159,16 @@ def fit_mixture(
     else:
         known = None
         starts = _starts(X, y, n_groups, before)
-    short = [_climb(X, y, W, tau, known, _SHORT) for tau in starts]
-    short = sorted((each for each in short if each is not None), key=lambda each: -each.loglik)
-    climbed = [_climb(X, y, W, each.posterior, known, _MOST_STEPS) for each in short[:_KEPT]]
-    found = [each for each in climbed if each is not None]
-    if not found:
+    short = _there(_climb(X, y, W, tau, known, _SHORT, _NEARLY) for tau in starts)
+    nearly = _there(
+        _climb(X, y, W, each.posterior, known, _MOST_STEPS, _NEARLY) for each in short[:_KEPT]
+    )
+    best = _climb(X, y, W, nearly[0].posterior, known, _MOST_STEPS, _SETTLED) if nearly else None
+    if best is None:
         raise ValueError(
             f"n_groups={n_groups}: no start keeps a row in every group and an error in the rows: "
             "ask for fewer groups."
         )
-    best = max(found, key=lambda each: each.loglik)
     return _finished(X, y, W, best, known)
 
 
@@ -364,6 +367,7 @@ def _climb(
     tau: np.ndarray,
     known: np.ndarray | None,
     steps: int,
+    left: float,
 ) -> Mixture | None:
     """Take EM steps until they bring no more; None where a group or the errors vanish."""
     n, floor = len(y), _EXACT * float(y.var())
@@ -383,16 +387,21 @@ def _climb(
         log_tau, loglik = _log_posterior(residual, levels, prior, variance, known)
         tau = np.exp(log_tau)
         last, gain, before = gain, loglik - before, loglik
-        converged = taken > 1 and _settled(gain, last)
+        converged = taken > 1 and _settled(gain, last, left)
         if converged:
             break
     shares, nothing = np.exp(prior).mean(axis=0), np.empty((0, 0))
     return Mixture(beta, levels, logits, shares, variance, tau, loglik, nothing, taken, converged)
 
 
-def _settled(gain: float, last: float) -> bool:
+def _there(found: Iterable[Mixture | None]) -> list[Mixture]:
+    """Return those that did not fail, the most likely first."""
+    return sorted((each for each in found if each is not None), key=lambda each: -each.loglik)
+
+
+def _settled(gain: float, last: float, left: float) -> bool:
     """Whether steps bring nothing more, by the decline of the last two, or only rounding moves."""
-    return gain <= 0 or (gain < last and gain * last / (last - gain) < _SETTLED)
+    return gain <= 0 or (gain < last and gain * last / (last - gain) < left)
 
 
 def _starts(
