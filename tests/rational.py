@@ -32,6 +32,7 @@ from scs import Moments, solve, solve_path
 from scs.estimators.selection import NEARLY_FREE
 
 ENGINES = ("exact", "alternating", "outer", "path")
+PRICED = ("exact", "alternating", "path")  # those that take a price instead of a budget
 GAPS = (1e-4, 1e-6, 1e-9)
 # Backgrounds at which 1 + theta n is rounded away, exact or of many digits, or nearly overflows.
 ODD = (5e-324, 1e-300, 1e-17, 2.0**-53, 1e-16, 0.1, 1 / 3, 1.0, 3.0, 1e16, 1e30, 1e100, 1e308)
@@ -131,6 +132,12 @@ class Exact:
         sizes = range(min(budget, self.n_clusters) + 1)
         supports = [s for size in sizes for s in combinations(range(self.n_clusters), size)]
         return {support: self.value(support) for support in supports}
+
+    def at_price(self, price: float) -> dict[tuple[int, ...], Fraction | None]:
+        """Return c of every support, plus the price of each of its clusters."""
+        values = self.within_budget(self.n_clusters)
+        cost = Fraction(price)
+        return {s: None if c is None else c + cost * len(s) for s, c in values.items()}
 
     def last_digits(self, solution, rows: np.ndarray | None = None) -> float:
         """Return what the last digits of the coefficients, as floats, make of the residuals."""
@@ -248,10 +255,25 @@ def _twice(X, y, clusters, rng):
     return X, y, np.concatenate([clusters[keep], np.full(rows.sum(), other)])
 
 
+def draw_price(exact: Exact, seed: int) -> float:
+    """Draw a price: of the size of gains as a rule, often one of them, at times any number."""
+    rng = np.random.default_rng([seed, 7])
+    if rng.random() < 0.1:
+        return float(10.0 ** rng.uniform(-98, 98))
+    none, one = exact.value(()), exact.value((int(rng.integers(exact.n_clusters)),))
+    if none is None or one is None or none == one:
+        return 1.0
+    gain = float(none - one)  # rounded, so that a support is worth next to nothing more than one
+    gain *= 10.0 ** rng.uniform(-3, 1) if rng.random() < 0.6 else 1.0
+    return min(max(gain, 1e-98), 1e98)  # a path has a tenth and ten times of it
+
+
 def wrong_claims(exact: Exact, solution, budget: int, gap: float) -> list[str]:
     """Return what a solution says that is not so; an empty list if all of it holds."""
     found = []
-    values = exact.within_budget(budget)
+    price = getattr(solution, "penalty", None)
+    values = exact.within_budget(budget) if price is None else exact.at_price(price)
+    paid = Fraction(price or 0) * len(solution.support)
     if any(value is None for value in values.values()):
         # Rounding of the stored products left no minimum: nothing but "0 or more" can be claimed.
         return ["a bound above 0 of what has no minimum"] if solution.bound > 0 else []
@@ -269,13 +291,15 @@ def wrong_claims(exact: Exact, solution, budget: int, gap: float) -> list[str]:
             found.append(f"cluster {k} said to be in")
         if claim == "out" and any(k in support for support in optimal):
             found.append(f"cluster {k} said to be out")
-    own = exact.value(tuple(int(k) for k in solution.support))
+    own = exact.value(tuple(int(k) for k in solution.support)) + paid
     stated = getattr(solution, "rounding", None)
     allowed = Fraction(stated if stated is not None else 1e-9 * exact.total())
     if abs(Fraction(solution.objective) - own) > allowed:
         found.append(f"objective {solution.objective!r} of a support worth {float(own)!r}")
     given = exact.at(solution.beta, solution.gamma)
-    if abs(Fraction(solution.objective) - given) > allowed + Fraction(exact.last_digits(solution)):
+    if abs(Fraction(solution.objective) - given - paid) > allowed + Fraction(
+        exact.last_digits(solution)
+    ):
         found.append(f"objective {solution.objective!r} of coefficients worth {float(given)!r}")
     found += _wrong_background(exact, solution, given)
     # The last digit of the gap asked for is no claim.
@@ -296,27 +320,41 @@ def _wrong_background(exact: Exact, solution, given: Fraction) -> list[str]:
     return []
 
 
-def run_engine(drawn: Drawn, engine: str) -> list[tuple[int, object]]:
-    """Return the budgets and solutions that an engine gives."""
+def run_engine(drawn: Drawn, engine: str, price: float | None = None) -> list[tuple[int, object]]:
+    """Return the budgets and solutions that an engine gives; with a price any number is allowed."""
     options = {"ridge": drawn.ridge, "ridge_fixed": drawn.ridge_fixed, "gap": drawn.gap}
     options |= {"time_limit": 10.0, "background": drawn.background}
+    if price is not None:
+        n_clusters = drawn.moments.n_clusters
+        if engine != "path":
+            found = solve(drawn.moments, penalty=price, method=engine, **options)
+            return [(n_clusters, found)]
+        prices = [0.0, *(price * factor for factor in (0.1, 0.5, 1.0, 1.5, 10.0))]
+        found = solve_path(drawn.moments, penalties=prices, **options)
+        return [(n_clusters, each) for each in found]
     if engine == "path":
         budgets = range(drawn.moments.n_clusters + 1)
         return list(zip(budgets, solve_path(drawn.moments, budgets, **options)))
     return [(drawn.budget, solve(drawn.moments, drawn.budget, method=engine, **options))]
 
 
-def attack(seed: int, engines=ENGINES, most: int = 6) -> tuple[Counter, list[str]]:
-    """Attack one problem; return counts by engine and verdict, and what was wrong."""
+def attack(
+    seed: int, engines=ENGINES, most: int = 6, *, priced: bool = False
+) -> tuple[Counter, list[str]]:
+    """Attack one problem; return counts by engine and verdict, and what was wrong.
+
+    ``priced``: with a price on each cluster instead of a budget.
+    """
     drawn = draw(seed, most)
     exact = Exact(drawn.moments, drawn.ridge, drawn.ridge_fixed, drawn.background)
+    price = draw_price(exact, seed) if priced else None
     counts: Counter = Counter()
     wrong: list[str] = []
     for engine in engines:
         try:
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")
-                answers = run_engine(drawn, engine)
+                answers = run_engine(drawn, engine, price)
         except ValueError as error:  # LinAlgError is one, and no refusal
             if isinstance(error, np.linalg.LinAlgError):
                 counts[engine, "wrong"] += 1
@@ -346,9 +384,12 @@ def main() -> int:
     parser.add_argument("count", type=int, help="problems")
     parser.add_argument("--seed", type=int, default=1, help="the first; others follow")
     parser.add_argument("--engines", nargs="+", default=list(ENGINES), choices=ENGINES)
+    parser.add_argument("--priced", action="store_true", help="a price instead of a budget")
     parser.add_argument("--show", type=int, default=20, help="wrong claims to print")
     parser.add_argument("--seconds", type=float, default=float("inf"), help="begin none after that")
     options = parser.parse_args()
+    if options.priced:
+        options.engines = [engine for engine in options.engines if engine in PRICED]
     started, done = time.perf_counter(), 0
     counts: Counter = Counter()
     wrong: list[str] = []
@@ -356,7 +397,7 @@ def main() -> int:
     for seed in range(first, first + options.count):
         if time.perf_counter() > started + options.seconds:
             break
-        more, claims = attack(seed, options.engines)
+        more, claims = attack(seed, options.engines, priced=options.priced)
         done += 1
         counts += more
         wrong += claims

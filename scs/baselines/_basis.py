@@ -36,7 +36,9 @@ class Basis:
     Attributes
     ----------
     n : ndarray, shape (K,)
-        Cluster sizes.
+        Cluster sizes; with weights the sums of these.
+    n_rows : int
+        N, the number of rows.
     U : ndarray, shape (K, P)
         Cluster means of the new columns.
     root : ndarray, shape (P,)
@@ -62,6 +64,7 @@ class Basis:
     """
 
     n: np.ndarray
+    n_rows: int
     U: np.ndarray
     root: np.ndarray
     target: np.ndarray
@@ -73,11 +76,6 @@ class Basis:
     log_det: float
     rank_within: int
     exact: bool
-
-    @property
-    def n_rows(self) -> int:
-        """N, the number of rows."""
-        return int(self.n.sum())
 
     @property
     def rss(self) -> float:
@@ -138,6 +136,7 @@ def basis(moments: Moments) -> Basis:
     T = solve_triangular(R, rotation) / length[:, None]
     return Basis(
         n=n,
+        n_rows=moments.n_rows,
         U=(Q_means @ rotation) / root_n[:, None],
         root=root,
         target=target,

@@ -13,7 +13,15 @@ from scs.baselines.fit import CONVERGED, ZERO_VARIANCE, Fit
 from scs.moments.moments import Moments
 
 
-def lmm_gaussian(X: Any, y: Any, clusters: Any, reml: bool = True) -> Fit:
+def lmm_gaussian(
+    X: Any,
+    y: Any,
+    clusters: Any,
+    reml: bool = True,
+    *,
+    frequency_weights: Any = None,
+    precision_weights: Any = None,
+) -> Fit:
     """Fit Eq. 1 with a normal random intercept, gamma_k ~ N(0, var_u), errors N(0, var_e).
 
     No column is added to X: pass a column of ones for an intercept.
@@ -28,6 +36,9 @@ def lmm_gaussian(X: Any, y: Any, clusters: Any, reml: bool = True) -> Fit:
         Cluster labels; at least two.
     reml : bool
         Restricted maximum likelihood (default), or maximum likelihood.
+    frequency_weights, precision_weights : array-like, shape (N,), optional
+        How many equal rows each row stands for; w_i, where the errors' variance is ``var_e`` / w_i
+        (see `Moments.from_arrays`).
 
     Returns
     -------
@@ -56,7 +67,14 @@ def lmm_gaussian(X: Any, y: Any, clusters: Any, reml: bool = True) -> Fit:
     Eq. 1 of the paper. Bates, Maechler, Bolker and Walker (2015), Fitting linear mixed-effects
     models using lme4, Journal of Statistical Software 67(1).
     """
-    return fit_gaussian(Moments.from_arrays(X, y, clusters), reml=reml)
+    moments = Moments.from_arrays(
+        X,
+        y,
+        clusters,
+        frequency_weights=frequency_weights,
+        precision_weights=precision_weights,
+    )
+    return fit_gaussian(moments, reml=reml)
 
 
 def fit_gaussian(moments: Moments, *, reml: bool = True) -> Fit:
@@ -97,6 +115,7 @@ def fit_gaussian(moments: Moments, *, reml: bool = True) -> Fit:
     gradient = 0.0 if theta == 0.0 else _scaled_gradient(best)
     free_rows = new.n_rows - (moments.n_columns if reml else 0)
     loglik = best.value - free_rows * np.log(new.scale) - (0.5 * new.log_det if reml else 0.0)
+    loglik += 0.5 * moments.log_weights
     return Fit(
         method="LMM (Gaussian)",
         names=moments.names,

@@ -22,7 +22,14 @@ ALPHA_GRID = (0.0, 0.1, 0.25, 0.5, 0.75, 1.0)
 
 
 def lmm_laplace(
-    X: Any, y: Any, clusters: Any, alpha: float | None = 1.0, effects: str = "mean"
+    X: Any,
+    y: Any,
+    clusters: Any,
+    alpha: float | None = 1.0,
+    effects: str = "mean",
+    *,
+    frequency_weights: Any = None,
+    precision_weights: Any = None,
 ) -> Fit:
     """Fit Eq. 1 with a generalized Laplace random intercept and normal errors, by ML.
 
@@ -45,6 +52,9 @@ def lmm_laplace(
         exact zeros for alpha = 1 (an effect is zero unless the cluster's mean residual exceeds
         var_e sqrt(2 / var_u) / n in size); or the best linear predictor, as R's nlmm. The result
         has all three.
+    frequency_weights, precision_weights : array-like, shape (N,), optional
+        How many equal rows each row stands for; w_i, where the errors' variance is ``var_e`` / w_i
+        (see `Moments.from_arrays`).
 
     Returns
     -------
@@ -76,7 +86,14 @@ def lmm_laplace(
     linear mixed-effects models using the generalized Laplace distribution, Statistical Methods in
     Medical Research 29(9).
     """
-    return fit_laplace(Moments.from_arrays(X, y, clusters), alpha=alpha, effects=effects)
+    moments = Moments.from_arrays(
+        X,
+        y,
+        clusters,
+        frequency_weights=frequency_weights,
+        precision_weights=precision_weights,
+    )
+    return fit_laplace(moments, alpha=alpha, effects=effects)
 
 
 def fit_laplace(moments: Moments, *, alpha: float | None = 1.0, effects: str = "mean") -> Fit:
@@ -147,10 +164,11 @@ def loglik_laplace(
             f"beta has shape {beta.shape}: pass one coefficient for each of the "
             f"{moments.n_columns} columns."
         )
-    n = moments.n
+    n, n_rows = moments.n, moments.n_rows
     within = moments.within_yy - 2.0 * (beta @ moments.within_xy) + beta @ moments.within_xx @ beta
     x = np.sqrt(n / var_e) * (moments.mean_y - moments.mean_x @ beta)
-    normal = (n.sum() - len(n)) * np.log(2 * np.pi) + n.sum() * np.log(var_e) + within / var_e
+    normal = (n_rows - len(n)) * np.log(2 * np.pi) + n_rows * np.log(var_e) + within / var_e
+    normal -= moments.log_weights
     return float(log_density(x, n * var_u / var_e, float(alpha)).value.sum() - 0.5 * normal)
 
 
@@ -256,6 +274,7 @@ def _report(
         best.value
         - 0.5 * (n_rows - moments.n_clusters) * np.log(2 * np.pi)
         - n_rows * np.log(new.scale)
+        + 0.5 * moments.log_weights
     )
     free_alpha = estimated and 0.0 < alpha < 1.0 and theta > 0.0
     covariance, gradient = _covariance(problem, best, alpha, free_alpha)

@@ -12,7 +12,14 @@ from scs.data.design import as_matrix
 from scs.moments.moments import Moments
 
 
-def ols(X: Any, y: Any, clusters: Any = None) -> Fit:
+def ols(
+    X: Any,
+    y: Any,
+    clusters: Any = None,
+    *,
+    frequency_weights: Any = None,
+    precision_weights: Any = None,
+) -> Fit:
     """Fit Eq. 1 without cluster effects, Y = X beta + error, by least squares.
 
     No column is added to X: pass a column of ones for an intercept.
@@ -25,6 +32,9 @@ def ols(X: Any, y: Any, clusters: Any = None) -> Fit:
         Outcome.
     clusters : array-like, shape (N,), optional
         Cluster labels; only listed in the result, with effects of zero.
+    frequency_weights, precision_weights : array-like, shape (N,), optional
+        How many equal rows each row stands for; w_i, where the errors' variance is ``var_e`` / w_i
+        (see `Moments.from_arrays`).
 
     Returns
     -------
@@ -45,10 +55,15 @@ def ols(X: Any, y: Any, clusters: Any = None) -> Fit:
     The residual sum of squares is a difference of sums of squares: what is below 1e-14 of the
     outcome's is rounding, and ``var_e`` of an exact fit is of that size rather than zero.
     """
-    if clusters is not None:
-        return fit_ols(Moments.from_arrays(X, y, clusters))
-    n_rows = len(as_matrix(X)[0])
-    return fit_ols(Moments.from_arrays(X, y, np.zeros(n_rows, dtype=int)), labelled=False)
+    labelled = clusters is not None
+    moments = Moments.from_arrays(
+        X,
+        y,
+        clusters if labelled else np.zeros(len(as_matrix(X)[0]), dtype=int),
+        frequency_weights=frequency_weights,
+        precision_weights=precision_weights,
+    )
+    return fit_ols(moments, labelled=labelled)
 
 
 def fit_ols(moments: Moments, *, labelled: bool = True) -> Fit:
@@ -71,6 +86,7 @@ def fit_ols(moments: Moments, *, labelled: bool = True) -> Fit:
     var_e = rss / (n_rows - n_columns)
     with np.errstate(divide="ignore"):
         loglik = -0.5 * n_rows * (np.log(2 * np.pi * rss / n_rows) + 1.0)
+        loglik += 0.5 * moments.log_weights
     labels = moments.labels if labelled else moments.labels[:0]
     zeros = np.zeros(len(labels))
     return Fit(

@@ -32,7 +32,7 @@ _LARGEST = 1_000_000  # clusters of the scaling table
 
 
 def make_results(root: Path, parts: tuple[str, ...] = PARTS, *, n_jobs: int = -1) -> Iterator[str]:
-    """Make the stored results anew.
+    """Make the stored results again.
 
     Parameters
     ----------

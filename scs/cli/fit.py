@@ -28,7 +28,10 @@ _BACKGROUND = (
     "how much all clusters differ a little: auto (default, estimated), none (the paper's), or the "
     "ratio of variances"
 )
-_NULL = "law of the errors: normal (default), that of the residuals, or of unequal variances"
+_NULL = (
+    "distribution of the errors: auto (default, as they look), normal, residuals (as they are) or "
+    "unequal (variances)"
+)
 _FAMILY = "of the outcome: gaussian, or by --expected and --trials (default)"
 _RIDGE_FIXED = "on the coefficients (default: 0: units do not matter; the paper's: as --ridge)"
 # Options that `scs.fit` takes as they are.
@@ -43,6 +46,7 @@ _OPTIONS: tuple[str, ...] = (
     "bootstrap",
 )
 _OPTIONS += ("seed", "random", "min_rows")
+_ROLES = ("frequency_weights", "precision_weights", "offset")
 _EPILOG = """\
 examples:
   scs fit patients.csv --outcome days --cluster hospital
@@ -83,7 +87,7 @@ def add_parser(commands: argparse._SubParsersAction) -> None:
     add("--budget", metavar="N", default="auto", help=_BUDGET)
     add("--fdr", type=float, default=0.10, metavar="Q", help="share of wrong names (default: .1)")
     add("--background", metavar="THETA", default="auto", help=_BACKGROUND)
-    add("--null", choices=["normal", "residuals", "unequal"], default="normal", help=_NULL)
+    add("--null", choices=["auto", "normal", "residuals", "unequal"], default="auto", help=_NULL)
     add(
         "--ridge",
         type=float,
@@ -92,6 +96,9 @@ def add_parser(commands: argparse._SubParsersAction) -> None:
     )
     add("--ridge-fixed", type=float, default=0.0, metavar="MU", help=_RIDGE_FIXED)
     add("--min-rows", type=int, default=1, metavar="N", help="set smaller clusters apart, unnamed")
+    add("--frequency-weights", metavar="COL", help="a row is so many equal rows")
+    add("--precision-weights", metavar="COL", help="a row's error has the variance sigma^2 / COL")
+    add("--offset", metavar="COL", help="a known part of the outcome; in a formula: offset(COL)")
     add("--missing", choices=["refuse", "drop"], default="refuse", help="rows that miss a value")
     add("--bootstrap", type=int, default=0, metavar="N", help=_BOOTSTRAP)
     add("--gap", type=float, default=1e-6, help="gap to prove (default: 1e-6)")
@@ -134,8 +141,8 @@ def _run(
 ) -> None:
     # Imported here: `scs --help` should not wait for the numerical libraries.
     from scs.data.frames import check_column
+    from scs.data.roles import Roles, parts_of
     from scs.data.tables import as_categories, read_columns
-    from scs.data.terms import formula_columns
     from scs.estimators.fitted import FittedModel
     from scs.estimators.formula import fit
 
@@ -159,8 +166,10 @@ def _run(
     check_column(arguments.cluster, source.names, "--cluster")
     formula = arguments.formula or _formula(arguments, source)
     cluster = arguments.cluster
-    columns = formula_columns(formula, source.names, cluster, arguments.random, source.index)
-    table = read_columns(source, [*columns, arguments.cluster], labels=[arguments.cluster])
+    named = {role: getattr(arguments, role) for role in _ROLES}
+    roles = Roles(**{role: name or "" for role, name in named.items()})
+    parts = parts_of(formula, source.names, cluster, arguments.random, roles, source.index)
+    table = read_columns(source, [*parts.columns, arguments.cluster], labels=[arguments.cluster])
     if arguments.formula is None:
         table = as_categories(table, arguments.categorical)
     if arguments.formula is None and arguments.covariates is None:
@@ -172,7 +181,7 @@ def _run(
         budget,
         background=background(arguments.background),
         verbose=sys.stderr.isatty(),
-        **{name: getattr(arguments, name) for name in _OPTIONS},
+        **{name: getattr(arguments, name) for name in (*_OPTIONS, *_ROLES)},
     )
     assert isinstance(model, FittedModel)  # counts went another way
     if report is not None:  # first: whoever reads the output may stop reading
@@ -246,7 +255,8 @@ def _formula(arguments: argparse.Namespace, source: Source) -> str:
     for option in ("covariates", "exclude", "categorical"):
         for name in getattr(arguments, option) or ():
             check_column(name, names, f"--{option}")
-    taken = {arguments.outcome, arguments.cluster, *arguments.exclude}
+    beside = {getattr(arguments, role) for role in _ROLES} - {None}
+    taken = {arguments.outcome, arguments.cluster, *arguments.exclude, *beside}
     covariates = arguments.covariates
     if covariates is None:  # a column without a name is mostly a row number
         covariates = [name for name in names if name]
@@ -264,7 +274,8 @@ def _formula(arguments: argparse.Namespace, source: Source) -> str:
     for name in arguments.covariates or ():
         if name in taken:
             raise ValueError(
-                f"--covariates: {name!r} is the outcome, the cluster or excluded too: name it once."
+                f"--covariates: {name!r} is the outcome, the cluster, a weight, the offset or "
+                "excluded too: name it once."
             )
     for name in arguments.categorical:
         if name not in chosen:

@@ -74,11 +74,12 @@ def _table(
     import pyarrow.types as kinds
 
     from scs.data.frames import check_column
+    from scs.data.new_rows import columns_needed
     from scs.data.tables import as_categories, read_columns
     from scs.data.terms import as_they_are
 
     rows, source = model.rows, opened(arguments, path)
-    used = [*rows.used, *(rows.slopes.used if rows.slopes is not None else ())]
+    used = columns_needed(rows, interval=arguments.interval is not None)
     for name in used:
         check_column(name, source.names, "table")
     labels = [model.groups] if model.groups in source.names else []

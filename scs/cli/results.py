@@ -1,4 +1,4 @@
-"""``scs results``: make data/results anew."""
+"""``scs results``: make data/results again."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from scs._loading import loaded
 
 def add_parser(commands: argparse._SubParsersAction) -> None:
     """Add the command's arguments."""
-    parser = commands.add_parser("results", help="make data/results anew; about half an hour")
+    parser = commands.add_parser("results", help="make data/results again; about half an hour")
     parser.add_argument(
         "parts", nargs="*", metavar="PART", help="such as ledger (default: all, in their order)"
     )

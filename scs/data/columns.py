@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -15,6 +15,10 @@ from pyarrow import types
 from scs.data.csv_format import near
 from scs.data.files import index_columns
 from scs.data.labels import coded_labels
+from scs.data.numbering import rows_from
+from scs.data.weights import refuse_weights
+
+BESIDE = ("frequency_weights", "precision_weights", "offset")
 
 
 @dataclass(frozen=True)
@@ -31,6 +35,8 @@ class Columns:
         other one gives a column of zeros and ones.
     slopes : tuple of str
         Columns of random slopes, which may be covariates as well.
+    beside : dict of str to str
+        Columns of weights and offset, by "frequency_weights", "precision_weights", "offset".
     """
 
     outcome: str
@@ -38,16 +44,18 @@ class Columns:
     covariates: tuple[str, ...]
     levels: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     slopes: tuple[str, ...] = ()
+    beside: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def needed(self) -> tuple[str, ...]:
         """The columns to read."""
-        return tuple(dict.fromkeys([*self.covariates, *self.slopes, self.outcome, self.cluster]))
+        used = [*self.covariates, *self.slopes, self.outcome, self.cluster, *self.beside.values()]
+        return tuple(dict.fromkeys(used))
 
     @property
     def numbers(self) -> tuple[str, ...]:
-        """The outcome, and the covariates and slopes that are no categories."""
-        some = dict.fromkeys([*self.covariates, *self.slopes])
+        """The outcome, weights and offset, the covariates and slopes that are no categories."""
+        some = dict.fromkeys([*self.covariates, *self.slopes, *self.beside.values()])
         return (*(name for name in some if name not in self.levels), self.outcome)
 
     @property
@@ -74,6 +82,9 @@ class Rows:
 
     ``Z (N, Q)`` holds the columns of random slopes.
 
+    ``frequency`` and ``precision`` are weights above 0, None for 1; ``weightless`` counts the rows
+    left out for a weight of 0. An offset is taken off ``y``.
+
     ``missing`` counts the entries missing by column, ``dropped`` the rows left out for them, whose
     labels of text, of those that have one, are ``left``.
     """
@@ -86,6 +97,9 @@ class Rows:
     dropped: int
     Z: np.ndarray
     left: frozenset[str] = frozenset()
+    frequency: np.ndarray | None = None
+    precision: np.ndarray | None = None
+    weightless: int = 0
 
 
 def choose_columns(
@@ -97,6 +111,9 @@ def choose_columns(
     categories: Iterable[str] | Mapping[str, Sequence] = (),
     slopes: Sequence[str] = (),
     intercept: bool = False,
+    frequency_weights: str | None = None,
+    precision_weights: str | None = None,
+    offset: str | None = None,
 ) -> Columns:
     """Say what each column is for, and refuse one that cannot be that.
 
@@ -113,6 +130,8 @@ def choose_columns(
         Columns of random slopes: numbers, booleans or ``categories``.
     intercept : bool
         Whether there will be an intercept, so that no covariate is needed.
+    frequency_weights, precision_weights, offset : str, optional
+        Columns of numbers, which are no covariates unless named as such.
 
     Raises
     ------
@@ -128,8 +147,14 @@ def choose_columns(
     slopes = (slopes,) if isinstance(slopes, str) else tuple(slopes)
     _require("outcome", outcome, names)
     _require("cluster", cluster, names)
+    roles = (frequency_weights, precision_weights, offset)
+    beside = {role: name for role, name in zip(BESIDE, roles, strict=True) if name is not None}
+    for role, name in beside.items():
+        _require(role, name, names)
+        if name in (outcome, cluster):
+            raise ValueError(f"{role}: {name!r} is the outcome or the cluster: name another one.")
     if covariates is None:
-        other = (outcome, cluster, *index_columns(schema, names))
+        other = (outcome, cluster, *beside.values(), *index_columns(schema, names))
         chosen = tuple(name for name in names if name not in other)
     else:
         chosen = tuple(covariates)
@@ -153,7 +178,7 @@ def choose_columns(
     for name, values in levels.items():
         if len(set(values)) < len(values):
             raise ValueError(f"categories: {name!r} has a level twice: name each level once.")
-    columns = Columns(outcome, cluster, chosen, levels, slopes)
+    columns = Columns(outcome, cluster, chosen, levels, slopes, beside)
     check_types(schema, columns)
     return columns
 
@@ -186,6 +211,8 @@ def check_types(schema: pa.Schema, columns: Columns, where: str = "") -> None:
     for name in columns.numbers:
         part = "outcome" if name == columns.outcome else "covariate"
         part = "slope" if name in columns.slopes and name not in columns.covariates else part
+        if name not in (*columns.covariates, *columns.slopes, columns.outcome):
+            part = next(role for role, each in columns.beside.items() if each == name)
         type_ = schema.field(name).type
         if _is_number(type_):
             continue
@@ -269,13 +296,14 @@ def rows_of(
     ValueError
         A missing or infinite value, an unknown level: the message names file, column and row.
     """
-    n_columns = len(columns.names)
-    values = np.empty((batch.num_rows, n_columns + len(columns.slope_names) + 1))
+    width = len(columns.names) + len(columns.slope_names) + 1 + len(columns.beside)
+    values = np.empty((batch.num_rows, width))
     holes: dict[str, np.ndarray] = {}
     j = 0
-    for name in (*columns.covariates, *columns.slopes, columns.outcome):
+    beside = columns.beside.values()
+    for name in (*columns.covariates, *columns.slopes, columns.outcome, *beside):
         array = _plain(batch.column(name))
-        if name in columns.levels:
+        if name in columns.levels and name not in beside:
             width = len(columns.levels[name]) - 1
             values[:, j : j + width] = _dummies(array, name, columns.levels[name], where, first_row)
             hole = array.is_null() if array.null_count else None
@@ -291,11 +319,13 @@ def rows_of(
     hole = _label_holes(labels)
     if hole is not None:
         holes[columns.cluster] = hole
-    if not holes:
+    every = np.ones(batch.num_rows, dtype=bool)
+    whole = ~np.logical_or.reduce(list(holes.values())) if holes else every
+    keep = whole & _with_weight(values, columns, whole, where, first_row)
+    if keep.all():
         codes, found = _codes(labels, first_row + 1 + np.arange(batch.num_rows), where)
-        X, Z = values[:, :n_columns], values[:, n_columns:-1]
-        return Rows(X, values[:, -1], codes, found, {}, 0, Z)
-    if missing == "raise":
+        return _rows(values, columns, codes, found, {}, 0)
+    if holes and missing == "raise":
         name, hole = next(iter(holes.items()))
         raise ValueError(
             f"source: {where} has a missing value in column {name!r}, row "
@@ -303,15 +333,49 @@ def rows_of(
             f"{int(hole.sum())} such rows in the {batch.num_rows} read with it): pass "
             "missing='drop' to leave such rows out, or fill the values in first."
         )
-    keep = ~np.logical_or.reduce(list(holes.values()))
     rows = first_row + 1 + np.flatnonzero(keep)
     codes, found = _codes(labels.filter(pa.array(keep)), rows, where)
     counts = {name: int(hole.sum()) for name, hole in holes.items()}
-    values = values[keep]
-    n_dropped = batch.num_rows - int(keep.sum())
+    n_dropped = int((~whole).sum())
+    made = _rows(values[keep], columns, codes, found, counts, n_dropped)
     left = _texts(labels.filter(pa.array(~keep)))
-    X, Z = values[:, :n_columns], values[:, n_columns:-1]
-    return Rows(X, values[:, -1], codes, found, counts, n_dropped, Z, left)
+    return replace(made, left=left, weightless=int((whole & ~keep).sum()))
+
+
+def _with_weight(
+    values: np.ndarray, columns: Columns, whole: np.ndarray, where: str, first_row: int
+) -> np.ndarray:
+    """Say which rows have a weight above 0, or refuse what is none, of rows without a hole."""
+    keep = np.ones(len(values), dtype=bool)
+    first = values.shape[1] - len(columns.beside)
+    for j, role in enumerate(columns.beside, start=first):
+        if role == "offset":
+            continue
+        try:
+            with rows_from(1):
+                refuse_weights(values[whole, j], role, first_row + np.flatnonzero(whole))
+        except ValueError as error:
+            raise ValueError(f"source: {where}: {error}") from None
+        keep &= values[:, j] > 0
+    return keep
+
+
+def _rows(
+    values: np.ndarray,
+    columns: Columns,
+    codes: np.ndarray,
+    labels: np.ndarray,
+    missing: dict[str, int],
+    dropped: int,
+) -> Rows:
+    """Cut a table of numbers into its parts."""
+    n_columns = len(columns.names)
+    end = n_columns + len(columns.slope_names)
+    X, Z, y = values[:, :n_columns], values[:, n_columns:end], values[:, end]
+    beside = {role: values[:, end + 1 + j] for j, role in enumerate(columns.beside)}
+    y = y - beside["offset"] if "offset" in beside else y
+    weights = beside.get("frequency_weights"), beside.get("precision_weights")
+    return Rows(X, y, codes, labels, missing, dropped, Z, frozenset(), *weights)
 
 
 def _texts(labels: pa.Array) -> frozenset[str]:
@@ -404,7 +468,7 @@ def _dummies(
 
 def _holes(values: np.ndarray, columns: Columns, where: str, first_row: int) -> dict:
     """Return the rows with NaN by column; an infinite value is an error and no missing value."""
-    names = (*columns.names, *columns.slope_names, columns.outcome)
+    names = (*columns.names, *columns.slope_names, columns.outcome, *columns.beside.values())
     bad = np.argwhere(np.isinf(values))
     if len(bad):
         row, j = bad[0]
@@ -427,7 +491,7 @@ def _codes(labels: pa.Array, rows: np.ndarray, where: str) -> tuple[np.ndarray, 
     """Return codes and labels, of which none is missing; ``rows`` are their numbers in a file."""
     if types.is_string_view(labels.type):
         labels = labels.cast(pa.large_string())
-    encoded = _plain(labels).dictionary_encode()  # anew: no unused level, none twice
+    encoded = _plain(labels).dictionary_encode()  # again: no unused level, none twice
     codes = encoded.indices.to_numpy()
     first = np.full(len(encoded.dictionary), -1)
     first[codes[::-1]] = rows[::-1]

@@ -99,6 +99,25 @@ def refuse_other_rows(**parts: Any) -> None:
         )
 
 
+def refuse_other_columns(names: tuple[str, ...], others: tuple[str, ...], *, named: bool) -> None:
+    """Refuse validation rows of other columns; of arrays, which have no names, of another number.
+
+    Raises
+    ------
+    ValueError
+    """
+    if len(others) != len(names):
+        raise ValueError(
+            f"validation X has {len(others)} columns but X has {len(names)}: pass the same columns."
+        )
+    if named and others != names:
+        mine, theirs = next((a, b) for a, b in zip(names, others) if a != b)
+        raise ValueError(
+            f"validation X has column {theirs!r} where X has {mine!r}: pass the same columns in "
+            "the same order."
+        )
+
+
 def named_by_text(data: pd.DataFrame, name: str) -> pd.DataFrame:
     """Return a data frame whose columns are named by text; pandas takes anything for a name.
 

@@ -19,7 +19,7 @@ from scs.data.frames import (
     without_missing,
 )
 from scs.data.labels import as_clusters, coded_labels, note_alike
-from scs.data.terms import columns_of, parse
+from scs.data.terms import columns_of, parse, split_offset
 from scs.data.written import read_written
 
 MISSING = ("refuse", "drop")
@@ -137,10 +137,18 @@ def counted_column(formula: str, data: Any) -> str:
     """
     names = list(as_frame(data).columns)
     left, right = parse(formula, names)
+    right, offset = split_offset(right)
     outcome = str(next(iter(left))).strip("`")
     if outcome not in names:
         raise ValueError(
             f"formula: {outcome!r} is no column: with counts write a column of counts, '~' and 1."
+        )
+    if list(offset):
+        named = columns_of(offset, names, "formula")[0]
+        raise ValueError(
+            f"formula: with counts what is expected has a name of its own: write '{outcome} ~ 1', "
+            f"family='poisson' and expected={named!r} (--observed {outcome} --expected {named}). "
+            "It is the expected number itself, where other programs want the offset's logarithm."
         )
     if columns_of(right, names, "formula") or "1" not in {str(term) for term in right}:
         raise ValueError(

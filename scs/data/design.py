@@ -7,7 +7,7 @@ column and the remedy, so that no later module has to look at its input again.
 from __future__ import annotations
 
 import warnings
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import narwhals as nw
@@ -28,6 +28,7 @@ from scs.data.labels import (
     refuse_other_kind,
 )
 from scs.data.numbering import row_name
+from scs.data.weights import refuse_weights, repeats
 
 __all__ = [
     "Design",
@@ -48,7 +49,7 @@ refuse_foreign_package()
 
 
 class DesignWarning(UserWarning):
-    """The design matrix has columns that tell the same thing twice."""
+    """The design matrix has columns that say the same thing twice."""
 
 
 @dataclass(frozen=True)
@@ -60,13 +61,19 @@ class Design:
     X : ndarray, shape (N, P)
         Design matrix, float64, finite.
     y : ndarray, shape (N,)
-        Outcome, float64, finite.
+        Outcome, float64, finite, less the offset where there is one.
     codes : ndarray of int, shape (N,)
         Cluster of every row, 0 to K - 1, an index into ``labels``.
     labels : ndarray, shape (K,)
         The cluster labels, sorted, each present in ``codes``.
     names : tuple of str
         One name per column of ``X``.
+    frequency : ndarray of float, shape (N,), optional
+        f_i, whole numbers above 0: how many equal rows each row stands for; None: 1.
+    precision : ndarray of float, shape (N,), optional
+        w_i > 0: the errors' variance is sigma^2 / w_i; None: 1.
+    offset : ndarray of float, shape (N,), optional
+        What was taken off the outcome; None: nothing.
     """
 
     X: np.ndarray
@@ -74,9 +81,21 @@ class Design:
     codes: np.ndarray
     labels: np.ndarray
     names: tuple[str, ...]
+    frequency: np.ndarray | None = None
+    precision: np.ndarray | None = None
+    offset: np.ndarray | None = None
 
     @classmethod
-    def from_table(cls, X: Any, y: Any, clusters: Any, *, min_columns: int = 1) -> Design:
+    def from_table(
+        cls,
+        X: Any,
+        y: Any,
+        clusters: Any,
+        *,
+        min_columns: int = 1,
+        frequency_weights: Any = None,
+        precision_weights: Any = None,
+    ) -> Design:
         """Validate a design matrix, an outcome and cluster labels of the same rows.
 
         Parameters
@@ -89,6 +108,8 @@ class Design:
             Hashable labels of one sortable type; none missing.
         min_columns : int
             Fewest columns of X allowed.
+        frequency_weights, precision_weights : array-like, shape (N,), optional
+            See `Design.weighted`.
 
         Raises
         ------
@@ -98,12 +119,110 @@ class Design:
         TypeError
             Text or other things that are not numbers; labels of mixed type.
         """
-        refuse_other_rows(X=X, y=y, clusters=clusters)
+        refuse_other_rows(
+            X=X,
+            y=y,
+            clusters=clusters,
+            frequency_weights=frequency_weights,
+            precision_weights=precision_weights,
+        )
         matrix, names = as_matrix(X, min_columns=min_columns)
         outcome = as_outcome(y, len(matrix))
         codes, labels = as_clusters(clusters, len(matrix))
         note_alike(labels)
-        return cls(matrix, outcome, codes, labels, names)
+        design = cls(matrix, outcome, codes, labels, names)
+        return design.weighted(frequency_weights, precision_weights)[0]
+
+    def weighted(
+        self, frequency_weights: Any = None, precision_weights: Any = None, *, empty: bool = False
+    ) -> tuple[Design, np.ndarray | None]:
+        """Return the rows with weights, those of weight 0 left out, and which rows are left.
+
+        Parameters
+        ----------
+        frequency_weights : array-like, shape (N,), optional
+            How many equal rows each row stands for: whole numbers, 0 or more.
+        precision_weights : array-like, shape (N,), optional
+            w_i >= 0, the errors' variance is sigma^2 / w_i. One row stays one row.
+        empty : bool
+            No row need be left, as in one batch of many.
+
+        Returns
+        -------
+        Design, ndarray of int or None
+            None where all rows are left.
+
+        Raises
+        ------
+        ValueError, TypeError
+            Negative or missing weights, only zeros, frequencies that are no whole numbers, another
+            length: the message names argument and row.
+        """
+        if frequency_weights is None and precision_weights is None:
+            return self, None
+        given = {"frequency_weights": frequency_weights, "precision_weights": precision_weights}
+        read = [as_weights(values, len(self.y), name) for name, values in given.items()]
+        found = replace(self, frequency=read[0], precision=read[1])
+        weights = found.weights
+        assert weights is not None  # one of them was given
+        kept = np.flatnonzero(weights)
+        if len(kept) == len(weights):
+            return found, None
+        if not len(kept) and not empty:
+            names = " times ".join(name for name, values in given.items() if values is not None)
+            raise ValueError(f"{names} is zero in every row: pass at least one weight above 0.")
+        return found.of_rows(kept), kept
+
+    @property
+    def weights(self) -> np.ndarray | None:
+        """What each row counts in a sum, f_i w_i, shape (N,); None: 1."""
+        if self.frequency is None or self.precision is None:
+            return self.precision if self.frequency is None else self.frequency
+        return self.frequency * self.precision
+
+    @property
+    def n_rows(self) -> int:
+        """N, the number of rows; one of frequency f counts as f."""
+        return len(self.y) if self.frequency is None else int(self.frequency.sum())
+
+    @property
+    def sizes(self) -> np.ndarray:
+        """Rows in each cluster, counted as in ``n_rows``, ndarray of int, shape (K,)."""
+        found = np.bincount(self.codes, weights=self.frequency, minlength=len(self.labels))
+        return found.astype(np.intp)
+
+    def at(self, rows: np.ndarray) -> Design:
+        """Return some rows, in any order, with all the labels."""
+        frequency, precision, offset = (
+            None if values is None else values[rows]
+            for values in (self.frequency, self.precision, self.offset)
+        )
+        return replace(
+            self,
+            X=self.X[rows],
+            y=self.y[rows],
+            codes=self.codes[rows],
+            frequency=frequency,
+            precision=precision,
+            offset=offset,
+        )
+
+    def of_rows(self, rows: np.ndarray) -> Design:
+        """Return some rows; labels that are left without a row go."""
+        kept, codes = np.unique(self.codes[rows], return_inverse=True)
+        return replace(self.at(rows), codes=codes, labels=self.labels[kept])
+
+    def repeated(self) -> Design:
+        """Return the table in which each row stands as often as its frequency says.
+
+        Raises
+        ------
+        ValueError
+            That table would be too long.
+        """
+        if self.frequency is None:
+            return self
+        return replace(self.at(repeats(self.frequency)), frequency=None)
 
 
 def stacked(a: Design, b: Design) -> Design:
@@ -112,7 +231,69 @@ def stacked(a: Design, b: Design) -> Design:
     at = np.concatenate([a.codes, b.codes + len(a.labels)])
     codes, labels = as_clusters(labels[at], len(at))
     note_alike(labels)
-    return Design(np.vstack([a.X, b.X]), np.concatenate([a.y, b.y]), codes, labels, a.names)
+    X, y = np.vstack([a.X, b.X]), np.concatenate([a.y, b.y])
+    sizes = len(a.y), len(b.y)
+    frequency = _joined((a.frequency, b.frequency), sizes, 1.0)
+    precision = _joined((a.precision, b.precision), sizes, 1.0)
+    offset = _joined((a.offset, b.offset), sizes, 0.0)
+    return Design(X, y, codes, labels, a.names, frequency, precision, offset)
+
+
+def _joined(
+    parts: tuple[np.ndarray | None, ...], sizes: tuple[int, ...], usual: float
+) -> np.ndarray | None:
+    """Join what rows have beside; those without have the ``usual`` number."""
+    if all(part is None for part in parts):
+        return None
+    each = zip(parts, sizes, strict=True)
+    return np.concatenate([np.full(n, usual) if part is None else part for part, n in each])
+
+
+def as_weights(values: Any, n_rows: int, name: str, numbers: Any = None) -> np.ndarray | None:
+    """Return weights of ``n_rows`` rows as float64, None for None.
+
+    Parameters
+    ----------
+    values : array-like, shape (N,), or None
+    n_rows : int
+    name : {"frequency_weights", "precision_weights"}
+    numbers : sequence, optional
+        Of the rows, for messages; None: 0, 1, ...
+
+    Raises
+    ------
+    ValueError, TypeError
+        See `Design.weighted`.
+    """
+    if values is None:
+        return None
+    weights = as_numbers(values, n_rows, name)
+    refuse_weights(weights, name, numbers)
+    return weights
+
+
+def as_numbers(values: Any, n_rows: int, name: str) -> np.ndarray:
+    """Return one finite number for each row, float64, shape (N,): weights or an offset.
+
+    Raises
+    ------
+    ValueError, TypeError
+        Missing, infinite or non-numeric values; a length other than ``n_rows``.
+    """
+    series = nw.from_native(values, series_only=True, pass_through=True)
+    if isinstance(series, nw.Series):
+        found = _numbers(series, name, None)
+    else:
+        found = _unmasked(values)
+        if found.ndim != 1:
+            raise ValueError(
+                f"{name} has the shape {found.shape}: pass one number for each of the {n_rows} "
+                "rows."
+            )
+        found = _floats(found, name, None)
+    _refuse_length(found, n_rows, name)
+    _refuse_non_finite(found[:, None], name, None)
+    return found
 
 
 def as_matrix(X: Any, name: str = "X", *, min_columns: int = 1) -> tuple[np.ndarray, tuple]:

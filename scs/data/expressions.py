@@ -184,6 +184,8 @@ class _Check:
         name = dotted(node.func)
         if name is None:
             raise self.refuse("only functions of the list can be called, by their names")
+        if name == "offset" and depth:
+            raise self.refuse("offset() is a term of its own: write offset(log(x)), not a part")
         try:
             function = find_function(name)
         except ValueError as error:

@@ -131,6 +131,7 @@ TRANSFORMATIONS: Mapping[str, Function] = {
         TRANSFORMS["standardize"], 1, ("center", "rescale", "ddof"), keeps=True
     ),
     "cut": Function(cut, 1, ("edges", "right")),
+    "offset": Function(np.positive),  # taken off the outcome: see `scs.data.terms.split_offset`
     "exp10": Function(lambda x: np.power(10.0, x)),
 }
 CONSTANTS: Mapping[str, float] = {"np.pi": np.pi, "np.e": np.e}
@@ -140,7 +141,6 @@ _ALL: Mapping[str, Function] = {
     **TRANSFORMATIONS,
 }
 _INSTEAD = {
-    "offset": "there is no offset: subtract it from the outcome, I(y - x) ~ ...",
     "lag": "it would reach into other clusters: compute the lag in the table, within clusters",
     "hashed": "write C(x)",
     "factor": "write C(x)",

@@ -151,10 +151,15 @@ def unit_columns(
     return columns, size, noise
 
 
-def column_means(X: np.ndarray) -> np.ndarray:
-    """Return the means of columns, which far from zero keep what differences the numbers hold."""
+def column_means(X: np.ndarray, times: np.ndarray | None = None) -> np.ndarray:
+    """Return the means of columns, which far from zero keep what differences the numbers hold.
+
+    ``times``, shape (N,), says how often each row counts.
+    """
     first = X[:1].sum(axis=0)
-    return first + (X - first).mean(axis=0)
+    return first + (
+        (X - first).mean(axis=0) if times is None else times @ (X - first) / times.sum()
+    )
 
 
 def refuse_sizes(size: np.ndarray, names: tuple[str, ...]) -> None:

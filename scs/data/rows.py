@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import warnings
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -22,8 +22,6 @@ from scs.data.frames import (
     as_pandas,
     check_column,
     codable,
-    listed,
-    missing_counts,
     outcome_numbers,
     quoted,
     refuse_identifier,
@@ -31,19 +29,20 @@ from scs.data.frames import (
     without_missing,
 )
 from scs.data.labels import coded_labels, note_alike, note_alike_levels
-from scs.data.slopes import SlopeScale
-from scs.data.terms import (
-    as_they_are,
-    columns_of,
-    factors,
-    first_line,
-    measured,
-    parse,
-    parse_random,
+from scs.data.roles import (
+    NO_ROLES,
+    Parts,
+    Roles,
+    parts_of,
+    repeated_table,
+    weight_columns,
+    with_weight,
 )
-from scs.data.undefined import find_undefined, without_undefined
+from scs.data.slopes import SlopeScale
+from scs.data.terms import as_they_are, factors, first_line, measured
+from scs.data.undefined import without_undefined
 from scs.data.wilkinson import build_matrix
-from scs.data.written import Convention, looks_like_dates, outcome_note, read_by, read_written
+from scs.data.written import Convention, looks_like_dates, outcome_note, read_written
 
 INTERCEPT = "Intercept"  # as formulaic, statsmodels and patsy name it
 MISSING = ("refuse", "drop")
@@ -131,6 +130,12 @@ class ModelRows:
         What was read as numbers, or taken for numbers and looks like dates, in words.
     outcome_note : str
         Of an outcome of two values or of counts: that it is fitted as any number is.
+    weights : dict
+        Kind of weight to its column.
+    n_weightless : int
+        Rows left out because their weight is 0.
+    offset : ModelSpec or None
+        formulaic's record of the offsets; for new rows.
     """
 
     design: Design
@@ -147,17 +152,19 @@ class ModelRows:
     written: Mapping[str, Convention] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
     outcome_note: str = ""
+    weights: Mapping[str, str] = field(default_factory=dict)
+    n_weightless: int = 0
+    offset: ModelSpec | None = None
 
     def without_rows(self) -> ModelRows:
         """Return all that new rows need, without those that were fitted."""
-        d, slopes = self.design, self.slopes
-        design = Design(d.X[:0], d.y[:0], d.codes[:0], d.labels, d.names)
+        design, slopes = self.design.at(np.arange(0)), self.slopes
         return replace(self, design=design, slopes=slopes and replace(slopes, Z=slopes.Z[:0]))
 
 
-def _outcome(left: Any, table: pd.DataFrame) -> np.ndarray:
+def outcome_of(left: Any, table: pd.DataFrame) -> np.ndarray:
     """Evaluate the left side, which makes one column of numbers."""
-    outcomes = _evaluate(left, table)
+    outcomes = evaluated(left, table)
     if outcomes.shape[1] != 1:
         raise ValueError(
             f"formula: the outcome {str(next(iter(left)))!r} makes {outcomes.shape[1]} columns: "
@@ -175,36 +182,6 @@ def _date_notes(table: pd.DataFrame, names: Iterable[str]) -> list[str]:
     ]
 
 
-def _check_roles(
-    groups: str,
-    outcome_columns: Sequence[str],
-    used: Sequence[str],
-    slope_columns: Sequence[str],
-    random: str | None,
-) -> None:
-    """Refuse a column that is asked to be two things."""
-    for name in (groups, *outcome_columns, INTERCEPT):
-        if name in slope_columns:
-            raise ValueError(
-                f"random={random!r} has a slope of {name!r}, which is the outcome, the cluster or "
-                "the constant: name covariates."
-            )
-    if groups in used or groups in outcome_columns:
-        raise ValueError(
-            f"formula uses the cluster column {groups!r}: take it out. Its effects are what the "
-            "selection estimates."
-        )
-    if len(outcome_columns) == 1 and outcome_columns[0] in used:  # I(y - x) ~ x is a regression
-        raise ValueError(
-            f"formula has its outcome {outcome_columns[0]!r} among the covariates: take it out."
-        )
-    if INTERCEPT in used:
-        raise ValueError(
-            f"formula uses a column named {INTERCEPT!r}, which is what the constant is called "
-            "here: rename it."
-        )
-
-
 def model_rows(
     formula: str,
     data: Any,
@@ -212,6 +189,7 @@ def model_rows(
     *,
     missing: str = "refuse",
     random: str | None = None,
+    roles: Roles = NO_ROLES,
 ) -> ModelRows:
     """Build the design matrix, the outcome and the cluster codes that a formula asks for.
 
@@ -226,6 +204,9 @@ def model_rows(
         What to do with rows that miss a value in a column that is used.
     random : str, optional
         The effects of a cluster, such as ``"1 + x"``; None or ``"1"``: a random intercept.
+    roles : Roles
+        Columns of weights, whose rows of weight 0 are left out, and of an offset, which is taken
+        off the outcome as the formula's terms ``offset(...)`` are.
 
     Raises
     ------
@@ -239,177 +220,112 @@ def model_rows(
     names = list(frame.columns)
     groups = column_name(groups, "groups")
     check_column(groups, names, "groups")
-    unnamed = {groups, *index_columns(getattr(data, "schema", None), names)}
-    left, right = parse(formula, [name for name in names if name not in unnamed])
-    outcome_columns = columns_of(left, names, "formula")
-    used = columns_of(right, names, "formula")
-    effects = parse_random(random)
-    slope_columns = columns_of(effects, names, "random")
-    _check_roles(groups, outcome_columns, used, slope_columns, random)
-    outcome = str(next(iter(left)))
+    unnamed = index_columns(getattr(data, "schema", None), names)
+    asked = parts_of(formula, names, groups, random, roles, unnamed)
     if len(frame) == 0:
         raise ValueError("data has no rows: pass at least one.")
-    columns = list(dict.fromkeys([*outcome_columns, *used, *slope_columns]))
-    table = as_pandas(frame, columns)
+    table = as_pandas(frame, asked.columns)
     if frame.schema[groups] in (nw.String, nw.Object):
         refuse_broken_text(frame[groups].to_list(), f"column {groups!r}")
     found, distinct = coded_labels(frame[groups])  # not through pandas, which would round some
     table[groups] = np.where(found < 0, np.nan, found)
-    table, counts = without_missing(table, missing)
-    read, written, notes = read_written(
-        table, [*outcome_columns, *measured(right), *measured(effects)]
-    )
-    table = table.assign(**read)
-    for name in (*outcome_columns, *measured(right), *measured(effects)):
-        refuse_rounded(table[name], name)
-    for name in outcome_columns:
-        table[name] = outcome_numbers(table[name], name)
-    for name in dict.fromkeys([*as_they_are(right), *as_they_are(effects)]):
-        refuse_identifier(table[name], name)
-    for name in dict.fromkeys([*used, *slope_columns]):
-        table[name] = codable(table[name], name)
-    table, undefined = without_undefined(table, (left, right, effects), missing)
-    if undefined:  # levels may have gone with the rows
-        table = table.assign(**{name: codable(table[name], name) for name in columns})
-    notes += _date_notes(table, dict.fromkeys([*measured(right), *measured(effects)]))
+    table, counts, written, notes = _cleaned(table, asked, missing)
+    n_left = len(table)
+    table, weights = with_weight(table, weight_columns(table, roles))
+    if counts or len(table) < n_left:  # levels may have gone with the rows
+        table = table.assign(**{name: codable(table[name], name) for name in asked.columns})
     codes, labels = as_clusters(distinct[table[groups].to_numpy(dtype=np.intp)], len(table))
     note_alike(labels)
-    y = _outcome(left, table)
-    matrix = _evaluate(right, table)
+    y, again = outcome_of(asked.left, table), repeated_table(table, weights)
+    matrix = evaluated(asked.right, table, again=again)
     intercept = INTERCEPT in matrix.columns
     spec = matrix.model_spec
-    X = _matrix(matrix, intercept)
-    slopes = _random_slopes(effects, random, table, tuple(slope_columns), written)
-    codings = _codings(spec)
-    coded = [*codings, *(() if slopes is None else _codings(slopes.spec))]
+    slopes = _random_slopes(asked, random, table, again, written, weights)
+    offset, spec_of_offset = _offset_of(asked, table, again)
+    codings = codings_of(spec)
+    coded = [*codings, *(() if slopes is None else codings_of(slopes.spec))]
     for factor, levels in {coding.factor: coding.levels for coding in coded}.items():
         note_alike_levels(factor, levels)
     covariates = tuple(name for name in matrix.columns if name != INTERCEPT)
+    outcome = str(next(iter(asked.left)))
     return ModelRows(
-        design=Design(X, y, codes, labels, covariates),
+        design=Design(
+            as_columns(matrix, intercept),
+            y if offset is None else y - offset,
+            codes,
+            labels,
+            covariates,
+            weights.get("frequency_weights"),
+            weights.get("precision_weights"),
+            offset,
+        ),
         intercept=intercept,
         spec=spec,
-        used=tuple(used),
-        outcome=str(next(iter(left))),
+        used=asked.used,
+        outcome=outcome,
         codings=codings,
         n_read=len(frame),
-        missing=counts | undefined,
-        n_dropped=len(frame) - len(table),
+        missing=counts,
+        n_dropped=len(frame) - n_left,
         slopes=slopes,
-        left=quoted(outcome) if outcome in as_they_are(left) else outcome,
+        left=quoted(outcome) if outcome in as_they_are(asked.left) else outcome,
         written=written,
         notes=tuple(notes),
         outcome_note=outcome_note(y, outcome),
+        weights=roles.weights,
+        n_weightless=n_left - len(table),
+        offset=spec_of_offset,
     )
 
 
-def new_rows(rows: ModelRows, data: Any, name: str = "data") -> np.ndarray:
-    """Build the design matrix of new rows by what was learned from the fitted ones.
-
-    Raises
-    ------
-    ValueError
-        A column is not there, holds missing values, or a category that fitting never saw.
-    """
-    return _new_matrix(rows.spec, rows.used, data, name, rows.intercept, rows.written)
-
-
-def new_outcome(rows: ModelRows, data: Any, name: str = "data") -> np.ndarray | None:
-    """Return the outcome of new rows, None where the table does not have its columns.
-
-    Raises
-    ------
-    ValueError, TypeError
-        It misses a value, or is no number.
-    """
-    frame = as_frame(data, name)
-    left, _ = parse(f"{rows.left} ~ 1", [])
-    try:
-        used = columns_of(left, list(frame.columns), name)
-    except ValueError:  # a column is not there
-        return None
-    table = as_pandas(frame, used)
-    counts = missing_counts(table)
-    if counts:
-        raise ValueError(
-            f"{name} has missing values ({listed(counts)}): fill them in, or leave these rows out."
-        )
-    table = read_by(table, rows.written)
-    return _outcome(left, table)
+def _cleaned(
+    table: pd.DataFrame, asked: Parts, missing: str
+) -> tuple[pd.DataFrame, dict[str, int], dict[str, Convention], list[str]]:
+    """Return a table whose columns are what a formula can code, and what was done to get there."""
+    table, counts = without_missing(table, missing)
+    read, written, notes = read_written(table, asked.numbers)
+    table = table.assign(**read)
+    for name in asked.numbers:
+        refuse_rounded(table[name], name)
+    for name in asked.outcome:
+        table[name] = outcome_numbers(table[name], name)
+    for role, name in asked.roles.named.items():
+        table[name] = outcome_numbers(table[name], name, role)
+    for name in dict.fromkeys([*as_they_are(asked.right), *as_they_are(asked.effects)]):
+        refuse_identifier(table[name], name)
+    for name in dict.fromkeys([*asked.used, *asked.slopes, *asked.offsets]):
+        table[name] = codable(table[name], name)
+    table, undefined = without_undefined(table, asked.sides, missing)
+    notes += _date_notes(table, dict.fromkeys([*measured(asked.right), *measured(asked.effects)]))
+    return table, counts | undefined, written, notes
 
 
-def new_slopes(slopes: RandomSlopes, data: Any, name: str = "data") -> np.ndarray:
-    """Build the columns of random slopes for new rows, shape (N, Q).
-
-    Raises
-    ------
-    ValueError
-        As `new_rows`.
-    """
-    return _new_matrix(slopes.spec, slopes.used, data, name, slopes.intercept, slopes.written)
-
-
-def _new_matrix(
-    spec: ModelSpec,
-    used: tuple[str, ...],
-    data: Any,
-    name: str,
-    intercept: bool,
-    written: Mapping[str, Convention],
-) -> np.ndarray:
-    frame = as_frame(data, name)
-    if len(frame) == 0:
-        raise ValueError(f"{name} has no rows: pass at least one.")
-    for column in used:
-        check_column(column, frame.columns, name)
-    if not used:
-        return np.empty((len(frame), 0))
-    table = as_pandas(frame, list(used))
-    counts = missing_counts(table)
-    if counts:
-        raise ValueError(
-            f"{name} has missing values ({listed(counts)}): fill them in, or leave these rows out."
-        )
-    table = read_by(table, written)
-    for column in used:
-        table[column] = codable(table[column], column)
-    _refuse_other_kind(table, spec, name)
-    for each in find_undefined(table, spec):
-        raise ValueError(
-            f"{name}: {each.clause(table)}: correct the value, or leave these rows out."
-        )
-    return _matrix(_evaluate(spec, table, name), intercept)
-
-
-def _refuse_other_kind(table: pd.DataFrame, spec: ModelSpec, name: str) -> None:
-    """Refuse numbers where categories were fitted, and the other way; formulaic multiplies them."""
-    coded = {factor.expr for factor in spec.factor_contrasts}
-    for column in as_they_are(spec):
-        is_category = isinstance(table[column].dtype, pd.CategoricalDtype)
-        if is_category != (column in coded):
-            now = "text or categories" if is_category else "numbers"
-            then, to = ("numbers", "numbers") if is_category else ("categories", "text")
-            raise TypeError(
-                f"{name}: column {column!r} holds {now}, and held {then} in fitting: turn it into "
-                f"{to}."
-            )
+def _offset_of(
+    asked: Parts, table: pd.DataFrame, again: pd.DataFrame | None
+) -> tuple[np.ndarray | None, ModelSpec | None]:
+    """Return the sum of the offsets of a table, and what makes it of new rows."""
+    if not asked.offsets:
+        return None, None
+    matrix = evaluated(asked.offset, table, again=again)
+    return matrix.to_numpy(dtype=float).sum(axis=1), matrix.model_spec
 
 
 def _random_slopes(
-    effects: Formula,
+    asked: Parts,
     random: str | None,
     table: pd.DataFrame,
-    used: tuple[str, ...],
+    again: pd.DataFrame | None,
     written: Mapping[str, Convention],
+    weights: Mapping[str, np.ndarray],
 ) -> RandomSlopes | None:
     """Evaluate the columns of random slopes, or None without any."""
-    if not used:
-        if [str(term) for term in effects] != ["1"]:
+    if not asked.slopes:
+        if [str(term) for term in asked.effects] != ["1"]:
             raise ValueError(f"random={random!r} names no column: write '1 + x', or '1'.")
         return None
-    matrix = _evaluate(effects, table)
+    matrix = evaluated(asked.effects, table, again=again)
     intercept = INTERCEPT in matrix.columns
-    Z = _matrix(matrix, intercept)
+    Z = as_columns(matrix, intercept)
     names = tuple(name for name in matrix.columns if name != INTERCEPT)
     for j in np.flatnonzero(np.ptp(Z, axis=0) == 0):
         raise ValueError(
@@ -423,14 +339,23 @@ def _random_slopes(
             f"random={random!r}: Z is of a size whose squares leave the range of floating point in "
             f"{names[j]!r}: rescale it, for example by its largest value."
         )
-    scale = SlopeScale.of(Z, names, intercept=intercept)
-    return RandomSlopes(Z, names, intercept, matrix.model_spec, used, scale, written)
+    frequency = weights.get("frequency_weights")
+    scale = SlopeScale.of(Z, names, intercept=intercept, frequency=frequency)
+    return RandomSlopes(Z, names, intercept, matrix.model_spec, asked.slopes, scale, written)
 
 
-def _evaluate(
-    side: Formula | ModelSpec, table: pd.DataFrame, argument: str = "data"
+def evaluated(
+    side: Formula | ModelSpec,
+    table: pd.DataFrame,
+    argument: str = "data",
+    *,
+    again: pd.DataFrame | None = None,
 ) -> pd.DataFrame:
-    """Evaluate one side of a formula."""
+    """Evaluate one side of a formula; what functions learn of rows, they learn ``again``."""
+    if again is not None:
+        matrix = evaluated(side, table, argument)
+        learned = matrix.model_spec.transform_state
+        return evaluated(evaluated(side, again, argument).model_spec, table) if learned else matrix
     with warnings.catch_warnings():
         warnings.simplefilter("error", DataMismatchWarning)
         try:
@@ -443,7 +368,7 @@ def _evaluate(
                     "level, or leave out these rows."
                 ) from None
             levels = "; ".join(
-                f"{coding.factor} has {', '.join(coding.levels[:12])}" for coding in _codings(side)
+                f"{each.factor} has {', '.join(each.levels[:12])}" for each in codings_of(side)
             )
             raise ValueError(
                 f"{argument} has categories that were not there in fitting ({found}): recode or "
@@ -466,7 +391,8 @@ def _levels_named(message: str) -> str:
     return ", ".join(sorted(levels)[:12]) + (", ..." if len(levels) > 12 else "")
 
 
-def _matrix(table: pd.DataFrame, intercept: bool) -> np.ndarray:
+def as_columns(table: pd.DataFrame, intercept: bool) -> np.ndarray:
+    """Return the covariates of a side that was evaluated, without the intercept's column."""
     covariates = table.drop(columns=INTERCEPT) if intercept else table
     if covariates.shape[1] == 0:
         if not intercept:
@@ -475,7 +401,7 @@ def _matrix(table: pd.DataFrame, intercept: bool) -> np.ndarray:
     return as_matrix(covariates, "the design matrix")[0]
 
 
-def _codings(spec: ModelSpec) -> tuple[Coding, ...]:
+def codings_of(spec: ModelSpec) -> tuple[Coding, ...]:
     """Say how each categorical factor was coded, read off the columns that it made."""
     columns = set(spec.column_names)
     codings = []

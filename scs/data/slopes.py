@@ -30,7 +30,14 @@ class SlopeScale:
     unit: np.ndarray
 
     @classmethod
-    def of(cls, Z: np.ndarray, names: tuple[str, ...], *, intercept: bool) -> SlopeScale:
+    def of(
+        cls,
+        Z: np.ndarray,
+        names: tuple[str, ...],
+        *,
+        intercept: bool,
+        frequency: np.ndarray | None = None,
+    ) -> SlopeScale:
         """Read centre and unit off the rows; no column is constant.
 
         Parameters
@@ -39,9 +46,14 @@ class SlopeScale:
         names : tuple of str, length Q
         intercept : bool
             Whether clusters may have an intercept of their own too.
+        frequency : ndarray, shape (N,), optional
+            How many rows each row stands for.
         """
-        centre = column_means(Z)
-        unit = unit_columns(Z, centre)[1] / np.sqrt(len(Z))
+        centre = column_means(Z, frequency)
+        columns, size, _ = unit_columns(Z, centre)
+        unit = size / np.sqrt(len(Z))
+        if frequency is not None:
+            unit = size * np.sqrt(frequency @ columns**2 / frequency.sum())
         if not intercept:
             beside = np.column_stack([Z, np.ones(len(Z))])
             levels = rank_of_rows(beside, (*names, ""), intercept=False)

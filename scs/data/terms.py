@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterable
+from collections.abc import Iterable
 
 from formulaic import Formula, ModelSpec
 from formulaic.parser.types import Factor
@@ -12,30 +12,6 @@ from scs.data.expressions import Expression, parse_expression
 from scs.data.frames import check_column, quoted
 from scs.data.grammar import BarError, FormulaError, GrammarError
 from scs.data.wilkinson import check_length, read_formula
-
-
-def formula_columns(
-    formula: str,
-    names: Iterable[str],
-    groups: str,
-    random: str | None = None,
-    unnamed: Collection[str] = (),
-) -> list[str]:
-    """Return the columns that a formula uses, the outcome's first, or say which is not there.
-
-    The ``unnamed`` are no part of ``.``, as the clusters are not.
-
-    Raises
-    ------
-    ValueError, TypeError
-        As `scs.data.rows.model_rows`.
-    """
-    names = list(names)
-    unnamed = {groups, *unnamed}
-    left, right = parse(formula, [name for name in names if name not in unnamed])
-    found = [*columns_of(left, names, "formula"), *columns_of(right, names, "formula")]
-    found += columns_of(parse_random(random), names, "random")
-    return list(dict.fromkeys(found))
 
 
 def parse(formula: str, columns: list[str]) -> tuple[Formula, Formula]:
@@ -51,6 +27,10 @@ def parse(formula: str, columns: list[str]) -> tuple[Formula, Formula]:
             quoted(name)  # in backticks too
     try:
         left, right = read_formula(formula, columns)
+        # A known part of the outcome is no covariate, unless it is named as one too.
+        known = {name for each in split_offset(right)[1] for name in _variables(each.factors[0])}
+        if known.intersection(columns):
+            left, right = read_formula(formula, [name for name in columns if name not in known])
     except BarError:
         raise ValueError(
             f"formula {_shown(formula)} has a bar: name the clusters by groups= (--cluster) "
@@ -64,7 +44,35 @@ def parse(formula: str, columns: list[str]) -> tuple[Formula, Formula]:
         raise ValueError(f"formula {_shown(formula)} has no outcome: write outcome ~ covariates.")
     if len(list(left)) != 1:
         raise ValueError(f"formula {_shown(formula)} has {len(list(left))} outcomes: pass one.")
+    _refuse_offset(left, "the outcome")
     return left, right
+
+
+def split_offset(right: Formula) -> tuple[Formula, Formula]:
+    """Return the covariates of a right side, and its terms ``offset(...)``.
+
+    Raises
+    ------
+    FormulaError
+        An offset that is multiplied with something.
+    """
+    offsets = [term for term in right if any(map(_is_offset, term.factors))]
+    for term in offsets:
+        if len(term.factors) > 1:
+            raise FormulaError(f"{term} multiplies an offset: write offset() as a term of its own")
+    rest = [term for term in right if term not in offsets]
+    return Formula(rest, _ordering="none"), Formula(offsets, _ordering="none")
+
+
+def _is_offset(factor: Factor) -> bool:
+    return factor.eval_method is Factor.EvalMethod.PYTHON and factor.expr.startswith("offset(")
+
+
+def _refuse_offset(side: Formula, what: str) -> None:
+    if any(map(_is_offset, factors(side))):
+        raise ValueError(
+            f"formula has an offset in {what}: write it right of the tilde, y ~ x + offset(z)."
+        )
 
 
 def parse_random(random: str | None) -> Formula:
@@ -79,6 +87,7 @@ def parse_random(random: str | None) -> Formula:
         raise ValueError(f"random={_shown(random)}: {remedy}, and name the clusters by groups=.")
     try:
         _, parsed = read_formula(random)
+        _refuse_offset(parsed, "random")
         if len(list(parsed)) == 0:
             raise ValueError(f"random={_shown(random)} leaves clusters no effect: {remedy}.")
         return parsed

@@ -106,7 +106,7 @@ def background_text(model: FittedCounts) -> str:
     """Say how far clusters differ that are not named."""
     if model.theta == 0:
         if model.inference.rule.estimated:
-            return "none: no more than chance would make clusters differ that are not named"
+            return "none: clusters that are not named differ by no more than chance"
         return "none: clusters that are not named are taken as alike"
     if model.family == "poisson":
         spread = np.sqrt(model.theta) * model.common
@@ -160,34 +160,36 @@ def remarks(model: FittedCounts, *, left_out: int = 0) -> list[str]:
     if len(model.solution.support):
         what = "Ratio: observed over expected." if poisson else "Rate: observed over trials."
         found.append(
-            f"{what} Intervals: {model.level:.0%}, by the law of the counts, given that the "
-            "cluster was named: what passes a threshold is overstated, and the interval takes that "
-            "back, so far that it can hold the common level. p is two-sided, of the law of the "
-            "counts (mid-p) over the background"
-            + (", and larger for the background being estimated" if estimated else "")
-            + "; q is p adjusted for all clusters looked at."
+            f"{what} Intervals: {model.level:.0%}, by the distribution of the counts, given that "
+            "the cluster was named. A cluster that has passed a threshold looks too far out. The "
+            "interval allows for that, and can hold the common level. p is two-sided (mid-p), by "
+            "the distribution of the counts over the background"
+            + (". It allows for the estimate of the background" if estimated else "")
+            + ". q is p adjusted for all clusters looked at."
         )
     if poisson:
         found.append(
-            "Expected numbers are taken as known. What they leave out of the risks is in the "
-            "ratios, and in the background."
+            "Expected numbers are taken as known. A risk that they leave out shows in the ratios, "
+            "and in the background."
         )
     if model.fdr is not None and model.theta == 0 and not model.inference.rule.estimated:
         found.append(
-            "The error rate holds if all clusters that are not named are alike, which was asked "
-            "for (background='none'); mostly they differ a little."
+            "The error rate holds if all clusters that are not named are alike, as "
+            "background='none' says. Real clusters mostly differ a little."
         )
     elif model.fdr is not None:
-        law = "gamma law of ratios" if poisson else "beta law of rates"
+        drawn = "ratios have a gamma" if poisson else "rates have a beta"
         found.append(
-            f"The error rate holds for a {law} among clusters that do not differ by more: of that "
-            "a table of few clusters tells little."
+            f"The error rate assumes that the {drawn} distribution among clusters that are not to "
+            "be named. Few clusters hardly show whether they have."
         )
     if not model.consistent:
-        found.append("These names do not all keep to the error rate: the search was stopped.")
+        found.append(
+            "The search was stopped, and some of these names do not keep to the error rate."
+        )
     found.append(
-        "Proved is what fits these counts best, not that clusters differ: chance can mislead the "
-        "best fit too."
+        "The proof says that no other list fits these counts better. It does not say that clusters "
+        "differ: chance can mislead the best fit too."
     )
     return found
 

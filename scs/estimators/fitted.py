@@ -12,7 +12,7 @@ import pandas as pd
 from sklearn.tree import DecisionTreeClassifier
 
 from scs.data._quiet import quiet
-from scs.data.rows import new_rows, new_slopes
+from scs.data.new_rows import new_offset, new_rows, new_slopes
 from scs.estimators.prediction import augmented, known_clusters, with_interval
 from scs.estimators.record import FitRecord
 from scs.estimators.saved import write_model
@@ -116,7 +116,7 @@ class FittedModel(FitRecord):
         ------
         ValueError
             Random slopes, an unknown kind, or a level out of range; "fission" with ``beyond``, or
-            with another null than "normal".
+            with another null than "normal" asked for (where the residuals chose it, a warning).
         """
         self._intercept_alone("interval()")
         if kind not in (*KINDS, "fission"):
@@ -143,11 +143,7 @@ class FittedModel(FitRecord):
     def _by_fission(self, level: float, beyond: bool, seed: int) -> pd.DataFrame:
         if beyond:
             raise ValueError("fission measures the whole effect of a cluster: leave out beyond.")
-        if self.selection.null != "normal":
-            raise ValueError(
-                f"fission draws normal noise of one variance, and null={self.selection.null!r} "
-                "supposes other errors: take kind='conditional', or fit with null='normal'."
-            )
+        self.selection.suppose_normal("fission", "take kind='conditional'")
         budget = self.budget if self.fdr is None else None
         assert not isinstance(budget, dict)  # those are of random slopes
         found = fission_intervals(
@@ -164,7 +160,7 @@ class FittedModel(FitRecord):
 
     @property
     def tree(self) -> DecisionTreeClassifier | None:
-        """The classifier of clusters on covariates that rows of new ones go through (2.2.2).
+        """The classifier that guesses the cluster of a row from its covariates (2.2.2).
 
         CART of depth ceil(log2 K), as in the paper, and shallower where K is in the thousands (its
         class shares would not fit in memory). It asks nothing about products and powers of
@@ -201,12 +197,15 @@ class FittedModel(FitRecord):
         ------
         ValueError, TypeError
             A column is not there, a value is missing, a category was never seen in fitting, or an
-            interval that would not hold (random slopes, a ridge, another law of errors).
+            interval that would not hold (random slopes, a ridge, another law of errors asked for;
+            where the residuals chose the law, a warning).
         """
         if interval is not None:
             return with_interval(self, new_data, interval)
         X = new_rows(self.rows, new_data, "new_data")
-        predicted = self.fixed_part(X)
+        predicted, offset = self.fixed_part(X), new_offset(self.rows, new_data, "new_data")
+        if offset is not None:
+            predicted = predicted + offset
         where = known_clusters(self, new_data)
         known = where >= 0
         effects = np.empty((len(X), *self.solution.gamma.shape[1:]))
@@ -379,11 +378,11 @@ class FittedModel(FitRecord):
         return self._averaged(self.solution.gamma, X)
 
     def spread_of_assigned(self, X: np.ndarray) -> np.ndarray:
-        """Return the variance of v among the clusters that a row of none known may be of."""
+        """Return the variance of v over the clusters that a row without a label may belong to."""
         gamma = self.solution.gamma
         return self._averaged(gamma**2, X) - self._averaged(gamma, X) ** 2
 
     def _averaged(self, values: np.ndarray, X: np.ndarray) -> np.ndarray:
         if self._tree is None:
-            return np.repeat([self.moments.n @ values / self.moments.n_rows], len(X), axis=0)
+            return np.repeat([self.moments.counts @ values / self.moments.n_rows], len(X), axis=0)
         return self._tree.predict_proba(X) @ values[self._tree.classes_]

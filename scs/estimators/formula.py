@@ -20,7 +20,9 @@ from scs.data.containers import column_name
 from scs.data.counts import counted_column
 from scs.data.design import Design, DesignWarning, refuse_other_kind, stacked
 from scs.data.labels import LabelWarning
-from scs.data.rows import INTERCEPT, ModelRows, model_rows, new_rows
+from scs.data.new_rows import new_offset, new_rows, new_weights
+from scs.data.roles import with_roles
+from scs.data.rows import INTERCEPT, ModelRows, model_rows
 from scs.estimators.counts import fit_counts
 from scs.estimators.fitted import FittedModel
 from scs.estimators.fitted_counts import FittedCounts
@@ -40,7 +42,7 @@ from scs.estimators.smoother import Smoother
 from scs.estimators.standard import Standard
 from scs.inference.bootstrap import Bootstrap
 from scs.inference.bootstrap import bootstrap as resample
-from scs.inference.folds import content_order, in_order, reordered
+from scs.inference.folds import content_order, in_order
 from scs.moments.moments import Moments
 from scs.moments.rank import keep_columns
 from scs.solvers import Solution, budget_grid
@@ -49,12 +51,21 @@ from scs.solvers import Solution, budget_grid
 _SETTINGS = ("budget", "fdr", "background", "null", "ridge", "ridge_fixed")
 _SETTINGS += ("gap", "time_limit", "method", "seed")
 _OF_REGRESSIONS = ("null", "ridge", "ridge_fixed", "bootstrap", "random", "validation", "method")
-_OF_REGRESSIONS += ("min_rows",)
+_OF_REGRESSIONS += ("min_rows", "frequency_weights", "precision_weights", "offset")
 _OF_COUNTS = ("expected", "trials", "budget", "fdr", "background", "gap", "time_limit", "missing")
 _OF_COUNTS += ("level", "verbose")
 # What a model is fitted by again, to other rows.
 _AGAIN = ("budget", "fdr", "background", "null", "ridge", "ridge_fixed", "gap", "time_limit")
 _AGAIN += ("missing", "bootstrap", "level", "seed", "random", "method", "min_rows")
+
+_ROLES = ("frequency_weights", "precision_weights", "offset")
+
+# What counts have instead.
+_WITH_COUNTS = {
+    "frequency_weights": "add up the counts, and what is expected of them, of equal rows",
+    "precision_weights": "counts are as precise as they are large: leave it out",
+    "offset": "name the expected number, expected=, which is no logarithm,",
+}
 
 _TREE_ROWS = 50_000  # the tree for new rows is grown on no more than so many
 
@@ -68,7 +79,7 @@ def fit(
     *,
     fdr: float = 0.10,
     background: float | str = "auto",
-    null: str = "normal",
+    null: str = "auto",
     ridge: float | None = None,
     ridge_fixed: float | None = 0.0,
     gap: float = 1e-6,
@@ -84,9 +95,12 @@ def fit(
     expected: str | None = None,
     trials: str | None = None,
     min_rows: int = 1,
+    frequency_weights: Any = None,
+    precision_weights: Any = None,
+    offset: Any = None,
     verbose: bool = False,
 ) -> FittedModel | FittedCounts:
-    """Fit a regression, and name the clusters that differ by more than clusters do.
+    """Fit a regression, and name clusters that differ by more than clusters usually do.
 
     All clusters differ a little, by normal effects u of a variance that is estimated; few differ by
     more, by effects v of their own. Minimises ||y - X beta - A(u + v)||^2 + ||u||^2 / theta +
@@ -111,7 +125,7 @@ def fit(
         That can be none. "predict" (the paper's, and "auto" where ``validation`` is given): of
         least squared error on held-out rows, in five folds within clusters, or on ``validation``,
         out of `budget_grid`. Folds follow what the rows hold, so that neither the order of rows nor
-        labels or units matter, and rows are dealt anew until the choice is stable; ``tuning.flat``
+        labels or units matter, and rows are dealt again until the choice is stable; ``tuning.flat``
         names the budgets that do as well. A number: so many at most; more than there are is taken
         as all of them, with a warning. With random slopes a budget has to be named: one number for
         each effect alike, a sequence in the order of ``random``, or a dict by name,
@@ -122,10 +136,13 @@ def fit(
     background : "auto", "none" or float
         theta >= 0, the variance of u over the errors': estimated, 0 (the paper's method), or given.
         A random intercept alone has one.
-    null : {"normal", "residuals", "unequal"}
+    null : {"auto", "normal", "residuals", "unequal"}
         The law of errors that p-values are of: normal with one variance; that of the residuals
         within clusters themselves, for heavy tails or skewness; or normal with a variance of each
-        cluster's own, moderated by the others'. What the residuals ask for is said in the summary.
+        cluster's own, moderated by the others'. "auto" is the one that the residuals ask for:
+        "unequal" where Brown and Forsythe's test has p < 0.001 and the variances' standard
+        deviation is above a quarter of their mean, "residuals" where the excess kurtosis is above
+        0.5, else "normal". The summary says which, and why.
     ridge : float, optional
         mu > 0 on the effects v: an effect of n rows is shrunk by n / (n + mu). None: 1, the
         paper's, without a background; next to nothing over one or with ``budget="fdr"``.
@@ -172,6 +189,17 @@ def fit(
         Clusters of fewer rows are set apart, as packages for profiling do: they are no part of the
         fit and cannot be named; ``set_apart`` has their deviations from it. With few rows a cluster
         is named for a large error as easily as for a large effect.
+    frequency_weights : str or array-like, optional
+        Column (or one number for each row of data): the row stands for so many equal rows. Whole
+        numbers; every number of the answer is that of the table with its rows repeated.
+    precision_weights : str or array-like, optional
+        Column or numbers w: the row's error has the variance sigma^2 / w, as by the weights of R's
+        lm and lme4 and of statsmodels' WLS, for example where a row is a mean of w. Sums are
+        weighted, degrees of freedom count rows. Default ridges are in rows of the mean weight, so
+        that the weights' unit matters to no name. Rows of weight 0 are left out, of either kind.
+    offset : str or array-like, optional
+        Column or numbers: a known part of the outcome, which is taken off it, and which predictions
+        add back. In a formula ``offset(x)``. An array is the column "(offset)" in new data.
     verbose : bool
         Say on stderr what is being done.
 
@@ -210,45 +238,29 @@ def fit(
     min_rows = checked_min_rows(min_rows)
     if min_rows > 1 and validation is not None:
         raise ValueError("min_rows with validation: leave small clusters out of both tables.")
-    as_read = model_rows(formula, data, groups, missing=missing, random=random)
+    beside = {role: given[role] for role in _ROLES}
+    data, roles = with_roles(data, **beside)
+    as_read = model_rows(formula, data, groups, missing=missing, random=random, roles=roles)
     as_read, apart = without_small(as_read, min_rows)
     rows = _in_order(as_read)  # what is computed must not depend on the order of rows
-    if rows.slopes is None:
-        checked_budget(budget)
-    else:
-        budgets = slope_budgets(rows, budget)
-        refuse_with_slopes(bootstrap, validation, background)
+    budgets = _budgets(rows, given)
     held_out = None if validation is None else _held_out(rows, validation, groups)
     fitted = rows.design if held_out is None else in_order(stacked(rows.design, held_out))
     standard = Standard.of(fitted, intercept=rows.intercept, ridge_fixed=settings.ridge_fixed)
-    shown: int | dict[str, int]
-    if rows.slopes is None:
-        grid = budget_grid(len(rows.design.labels))
-        found, inner = select(
-            rows.design, held_out, standard, settings, grid, intercept=rows.intercept, say=say
-        )
-        shown = found.budget
-    else:
-        inner = _moments(rows, standard.design(rows.design))
-        found = select_slopes(inner, settings, budgets, say)
-        shown = budgets
+    found, inner = _selected(rows, held_out, standard, settings, budgets, say)
     if held_out is not None:
         as_read = replace(as_read, design=stacked(as_read.design, held_out))
         rows = _in_order(as_read)
     moments = _moments(rows, rows.design)
     solution = standard.solution(found.solution)
-    if rows.slopes is None:
-        lmm, lmm_note = _mixed_model(keep_columns(moments, standard.rank))
-    else:
+    if rows.slopes is not None:
         solution = replace(solution, gamma=rows.slopes.scale.per_unit(solution.gamma))
-        lmm, lmm_note = None, "it is fitted for a random intercept alone."
-    by_rows, by_clusters = _resampled(
-        rows, standard, found, solution, settings, bootstrap, level, say
-    )
+    lmm, lmm_note = _mixed_model(moments, standard)
+    boots = _resampled(rows, standard, found, solution, settings, bootstrap, level, say)
     return FittedModel(
         formula=formula,
         groups=groups,
-        budget=shown,
+        budget=found.budget if budgets is None else budgets,
         selection=found,
         level=level,
         ridge_fixed=settings.ridge_fixed,
@@ -258,14 +270,14 @@ def fit(
         inner=inner,
         lmm=lmm,
         lmm_note=lmm_note,
-        boot_rows=by_rows,
-        boot_clusters=by_clusters,
-        rows=as_read if len(rows.design.y) <= _TREE_ROWS else _sampled(rows, seed),
+        boot_rows=boots[0],
+        boot_clusters=boots[1],
+        rows=as_read if rows.design.n_rows <= _TREE_ROWS else _sampled(rows, seed),
         seed=settings.seed,
         robust=_robust(rows, standard, found, inner),
         min_rows=min_rows,
         apart=apart,
-        options={name: given[name] for name in _AGAIN},
+        options={name: given[name] for name in _AGAIN} | roles.named,
     )
 
 
@@ -276,10 +288,38 @@ def _fit_counts(given: Mapping[str, Any]) -> FittedCounts:
         value, default = given[name], defaults[name].default
         plain = isinstance(value, (str, Real))  # a data frame is no truth value
         if value is not default and not (plain and value == default):
-            raise ValueError(f"{name}: it is of Gaussian fits: leave it out with {family!r}.")
+            remedy = _WITH_COUNTS.get(name, "leave it out")
+            raise ValueError(f"{name}: it is of Gaussian fits: {remedy} with {family!r}.")
     observed = counted_column(given["formula"], given["data"])
     options = {name: given[name] for name in _OF_COUNTS}
     return fit_counts(given["data"], given["groups"], observed, family=family, **options)
+
+
+def _budgets(rows: ModelRows, given: Mapping[str, Any]) -> dict[str, int] | None:
+    """Check what was asked for, now that its effects are known; None: an intercept's alone."""
+    if rows.slopes is None:
+        checked_budget(given["budget"])
+        return None
+    budgets = slope_budgets(rows, given["budget"])
+    refuse_with_slopes(given["bootstrap"], given["validation"], given["background"])
+    return budgets
+
+
+def _selected(
+    rows: ModelRows,
+    held_out: Design | None,
+    standard: Standard,
+    settings: Settings,
+    budgets: dict[str, int] | None,
+    say: Callable[[str], None],
+) -> tuple[Selection, Moments]:
+    """Select clusters, and return what they were selected from, both in the columns solved in."""
+    if budgets is not None:
+        inner = _moments(rows, standard.design(rows.design))
+        return select_slopes(inner, settings, budgets, say), inner
+    design, intercept = rows.design, rows.intercept
+    grid = budget_grid(len(design.labels))
+    return select(design, held_out, standard, settings, grid, intercept=intercept, say=say)
 
 
 def _check_bootstrap(bootstrap: int) -> None:
@@ -357,7 +397,7 @@ def _in_order(rows: ModelRows) -> ModelRows:
     table = np.hstack([design.X, slopes.Z])
     order = content_order(design, table, (*design.names, *slopes.names))
     slopes = replace(slopes, Z=slopes.Z[order])
-    return replace(rows, design=reordered(design, order), slopes=slopes)
+    return replace(rows, design=design.at(order), slopes=slopes)
 
 
 def _held_out(rows: ModelRows, validation: Any, groups: str) -> Design:
@@ -368,7 +408,11 @@ def _held_out(rows: ModelRows, validation: Any, groups: str) -> Design:
         raise type(error)(f"validation: {error}") from None
     X = new_rows(rows, validation, "validation")
     refuse_other_kind(rows.design.labels, outcome.labels)
-    return Design(X, outcome.y, outcome.codes, outcome.labels, rows.design.names)
+    offset = new_offset(rows, validation, "validation")
+    y = outcome.y if offset is None else outcome.y - offset
+    names = rows.design.names
+    design = Design(X, y, outcome.codes, outcome.labels, names, offset=offset)
+    return design.weighted(**new_weights(rows, validation, "validation"))[0]
 
 
 def _moments(rows: ModelRows, design: Design) -> Moments:
@@ -379,10 +423,12 @@ def _moments(rows: ModelRows, design: Design) -> Moments:
     return Moments.from_design(design, Z, rows.slopes.names, intercept=rows.intercept)
 
 
-def _mixed_model(moments: Moments) -> tuple[Fit | None, str]:
+def _mixed_model(moments: Moments, standard: Standard) -> tuple[Fit | None, str]:
     """Fit the Gaussian LMM beside; where that cannot be done, say why instead of failing."""
+    if moments.slope_names:
+        return None, "it is fitted for a random intercept alone."
     try:
-        fitted = fit_gaussian(moments)
+        fitted = fit_gaussian(keep_columns(moments, standard.rank))
     except ValueError as error:
         return None, str(error)
     return fitted, fitted.message
@@ -420,6 +466,8 @@ def _resampled(
         "ridge": found.ridge,
         "ridge_fixed": ridge_fixed,
         "background": solution.theta,
+        "frequency_weights": design.frequency,
+        "precision_weights": design.precision,
     }
     labels = design.labels[design.codes]
     with warnings.catch_warnings():
@@ -440,10 +488,14 @@ def _resampled(
 
 
 def _sampled(rows: ModelRows, seed: int) -> ModelRows:
-    """Draw as many rows as the tree is grown on from those in order."""
-    design = rows.design
+    """Draw as many rows as the tree is grown on from those in order, repeated by frequency."""
+    design, slopes = rows.design, rows.slopes
     rng = np.random.default_rng(int(seed))
-    kept = np.sort(rng.choice(len(design.y), _TREE_ROWS, replace=False))
-    sample = Design(design.X[kept], design.y[kept], design.codes[kept], design.labels, design.names)
-    slopes = rows.slopes and replace(rows.slopes, Z=rows.slopes.Z[kept])
-    return replace(rows, design=sample, slopes=slopes)
+    kept = np.sort(rng.choice(design.n_rows, _TREE_ROWS, replace=False))
+    times = None
+    if design.frequency is not None:
+        at = np.searchsorted(np.cumsum(design.frequency), kept, side="right")
+        kept, counts = np.unique(at, return_counts=True)
+        times = counts.astype(float)
+    sample = replace(design.at(kept), frequency=times)
+    return replace(rows, design=sample, slopes=slopes and replace(slopes, Z=slopes.Z[kept]))

@@ -10,7 +10,7 @@ from scs.estimators.saved import read_model
 
 
 def load(path: str | Path) -> FittedModel:
-    """Open a model that `FittedModel.save` wrote; nothing that the file holds is run.
+    """Open a model that `FittedModel.save` wrote. No code from the file is run.
 
     It says and predicts what the saved one did, to the last digit. It holds no rows, so that
     ``augment`` wants a table.

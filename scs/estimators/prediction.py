@@ -10,7 +10,8 @@ from scipy import stats
 
 from scs.data.design import find_labels
 from scs.data.frames import as_frame
-from scs.data.rows import new_outcome, new_rows
+from scs.data.new_rows import new_offset, new_outcome, new_rows, new_weights
+from scs.data.roles import PRECISION
 from scs.inference.background import Between
 from scs.inference.effects import EffectInference
 
@@ -60,7 +61,9 @@ def with_interval(model: FittedModel, new_data: Any, level: float) -> pd.DataFra
     where = known_clusters(model, new_data)
     predicted = model.predict(new_data)
     spread = model.smoother.variance(model.standard.rows(X), where)
-    variance = found.var_e * (1.0 + spread)
+    precision = new_weights(model.rows, new_data, "new_data", (PRECISION,))
+    of_row = 1.0 / precision[PRECISION] if precision else 1.0
+    variance = found.var_e * (of_row + spread)
     new = where < 0
     if new.any():
         variance[new] += model.spread_of_assigned(X[new])
@@ -78,12 +81,10 @@ def _refuse_interval(model: FittedModel) -> EffectInference:
         raise ValueError("interval: of models with a random intercept alone; leave it out.")
     if found is None:
         raise ValueError(f"interval: {model.selection.note or 'nothing tells the variance.'}")
-    if model.selection.null != "normal":
-        raise ValueError(
-            f"interval is for normal errors of one variance, not null={model.selection.null!r}: "
-            "leave it out, or fit with null='normal'."
-        )
-    if model.ridge_fixed or (model.ridge >= SHRINKS and len(model.solution.support)):
+    model.selection.suppose_normal("interval", "leave it out")
+    if model.ridge_fixed or (
+        model.ridge >= SHRINKS * model.moments.mean_weight and len(model.solution.support)
+    ):
         raise ValueError(
             f"interval: a ridge (ridge={model.ridge:g}, ridge_fixed={model.ridge_fixed:g}) shrinks "
             "what it would be about: fit with ridge=1e-4 and ridge_fixed=0."
@@ -99,7 +100,9 @@ def augmented(model: FittedModel, data: Any) -> pd.DataFrame:
     if isinstance(data, pd.DataFrame):
         frame.index = data.index
     X = new_rows(model.rows, data, "data")
-    fixed = model.fixed_part(X)
+    fixed, offset = model.fixed_part(X), new_offset(model.rows, data, "data")
+    if offset is not None:
+        fixed = fixed + offset
     fitted = np.asarray(model.predict(data))
     found = {"fitted": fitted, "fixed": fixed}
     outcome = new_outcome(model.rows, data, "data")
@@ -116,27 +119,29 @@ def augmented(model: FittedModel, data: Any) -> pd.DataFrame:
 def _of_fitted_rows(model: FittedModel) -> pd.DataFrame:
     """Return the rows that were fitted with residuals and leverage."""
     design = model.rows.design
-    if len(design.y) != model.moments.n_rows:
+    if design.n_rows != model.moments.n_rows:
         held = "none of its rows (it was loaded)" if not len(design.y) else "a sample of its rows"
         raise ValueError(f"augment(): the model holds {held}: pass the table, augment(data).")
     fixed = model.fixed_part(design.X)
     effects, slopes = model.solution.cluster_effects[design.codes], model.rows.slopes
     if slopes is None:
         fitted = fixed + effects
-        leverage = model.smoother.leverage(model.standard.rows(design.X), design.codes)
+        solved_in = model.standard.rows(design.X)
+        leverage = model.smoother.leverage(solved_in, design.codes, design.precision)
     else:
         fitted = fixed + slopes.scale.added(slopes.Z, effects)
         leverage = np.full(len(fixed), np.nan)
-    residual = design.y - fitted
+    residual, known = design.y - fitted, 0.0 if design.offset is None else design.offset
+    root = 1.0 if design.precision is None else np.sqrt(design.precision)
     with np.errstate(divide="ignore", invalid="ignore"):
-        standardised = residual / np.sqrt(model.var_e * (1.0 - leverage))
+        standardised = root * residual / np.sqrt(model.var_e * (1.0 - leverage))
     standardised[leverage > 1.0 - 1e-9] = np.nan  # the row fits itself, whatever its outcome
     return pd.DataFrame(
         {
             model.groups: design.labels[design.codes],
-            model.rows.outcome: design.y,
-            "fitted": fitted,
-            "fixed": fixed,
+            model.rows.outcome: design.y + known,
+            "fitted": fitted + known,
+            "fixed": fixed + known,
             "residual": residual,
             "residual_fixed": design.y - fixed,
             "leverage": leverage,

@@ -126,7 +126,7 @@ class FitRecord:
     def qvalues(self) -> pd.Series:
         """p-values adjusted for all clusters looked at (Benjamini and Hochberg), by label.
 
-        Given the list and the background: at another ``fdr`` the background is estimated anew, so
+        Given the list and the background: at another ``fdr`` the background is estimated again, so
         that a list at the rate q of a cluster need not be the one down to that cluster.
         """
         return self._of_inference("qvalues", "qvalue")
@@ -223,7 +223,7 @@ class FitRecord:
         variance = self.smoother.variance(X, nobody) + 1.0 / m.n
         return pd.DataFrame(
             {
-                "rows": m.n.astype(int),
+                "rows": m.counts.astype(int),
                 "deviation": m.mean_y - m.mean_x @ self._beta,
                 "std_error": np.sqrt(self.var_e * variance),
             },
@@ -272,7 +272,7 @@ class FitRecord:
         self._intercept_alone("deviations")
         return pd.DataFrame(
             {
-                "rows": m.n.astype(int),
+                "rows": m.counts.astype(int),
                 "deviation": m.mean_y - m.mean_x @ self._beta,
                 "std_error": np.sqrt(self.var_e / m.n),
                 "effect": self.solution.gamma,

@@ -9,6 +9,7 @@ a_k = 1 - sqrt(1 - s_k) of their cluster's means taken away. With X_k, e_k of th
 
 CR2 is unbiased where the errors are as the model takes them. Free effects need no column of their
 own: each lies within one cluster, so that taking away its means is the same (Pustejovsky, Tipton).
+Rows of weight w are multiplied by its root, means are weighted, and N counts rows.
 """
 
 from __future__ import annotations
@@ -68,13 +69,18 @@ class RobustCovariance:
             X = np.column_stack([np.ones(len(X)), X])
         residual = design.y[order] - X @ beta
         taken = (1.0 - np.sqrt(1.0 - smoother.shrink))[codes]
-        n = smoother.n
-        mean_residual = np.bincount(codes, residual, len(n)) / n
+        n, weights = smoother.n, design.weights
+        weights = weights if weights is None else weights[order]
+        weighted = residual if weights is None else weights * residual
+        mean_residual = np.bincount(codes, weighted, len(n)) / n
         X = X - smoother.origin - taken[:, None] * smoother.means[codes]
         residual = residual - taken * mean_residual[codes]
+        if weights is not None:
+            X, residual = np.sqrt(weights)[:, None] * X, np.sqrt(weights) * residual
         root = _root(smoother.inverse)
-        products, scores = _sums(X @ root, residual, np.concatenate([[0], np.cumsum(n)]))
-        n_rows, n_clusters = float(n.sum()), len(n)
+        starts = np.concatenate([[0], np.cumsum(np.bincount(codes, minlength=len(n)))])
+        products, scores = _sums(X @ root, residual, starts)
+        n_rows, n_clusters = float(design.n_rows), len(n)
         free = n_rows - root.shape[1] - n_selected
         few = n_clusters / (n_clusters - 1.0) if n_clusters > 1 else np.nan
         factor = few * (n_rows - 1.0) / free if free > 0 else np.nan

@@ -13,7 +13,7 @@ import numpy as np
 from scs.data.design import Design, DesignWarning, stacked
 from scs.estimators.standard import Standard
 from scs.inference.background import NoErrorVariance
-from scs.inference.certified import background_at, certified_names
+from scs.inference.certified import background_at, certified_names, rest_variance
 from scs.inference.effects import EffectInference
 from scs.inference.folds import choose_budget, in_order
 from scs.inference.naming import Null, name_clusters
@@ -25,10 +25,11 @@ from scs.solvers import Solution, Tuning, solve, tune_budget, within
 
 FOLDS = 5
 RULES = ("fdr", "predict")
-NULLS = ("normal", "residuals", "unequal")
+LAWS = ("normal", "residuals", "unequal")
+NULLS = ("auto", *LAWS)
 #: Ridge on effects that are to be as good as free: in effective rows of a cluster of one row.
 NEARLY_FREE = 1e-4
-# Advice on unequal variances: from this p-value on, and if they differ by so much.
+# Variances are taken for unequal from this p-value on, and if they differ by so much.
 _SURE, _NOTABLE = 1e-3, 0.25
 
 
@@ -43,11 +44,12 @@ class Settings:
     background : float or None
         theta; None: estimated.
     ridge : float or None
-        None: 1, the paper's, without background; nearly 0 over one, and under an error rate.
+        None: 1, the paper's, without background; nearly 0 over one, and under an error rate. Both
+        are in rows of the mean precision.
     ridge_fixed, gap, time_limit, method, seed
         As in `scs.solve`.
-    null : {"normal", "residuals", "unequal"}
-        The law of errors that p-values are of.
+    null : {"auto", "normal", "residuals", "unequal"}
+        The law of errors that p-values are of; "auto": the one that `ErrorCheck` asks for.
     """
 
     budget: Any
@@ -59,7 +61,7 @@ class Settings:
     time_limit: float
     method: str
     seed: int
-    null: str = "normal"
+    null: str = "auto"
 
     def rule(self, *, validation: bool) -> str:
         """Return "fdr", "predict" or "given"; rows for validation ask for "predict"."""
@@ -67,16 +69,17 @@ class Settings:
             return "predict" if validation else "fdr"
         return self.budget if isinstance(self.budget, str) else "given"
 
-    def ridge_at(self, theta: float, rule: str) -> float:
-        """Return the ridge on the effects."""
+    def ridge_at(self, theta: float, rule: str, unit: float = 1.0) -> float:
+        """Return the ridge on the effects; ``unit`` is the rows' mean precision."""
         if self.ridge is not None:
             return float(self.ridge)
-        return NEARLY_FREE / (1.0 + theta) if theta > 0 or rule == "fdr" else 1.0
+        free = theta > 0 or rule == "fdr"
+        return unit * (NEARLY_FREE / (1.0 + unit * theta) if free else 1.0)
 
-    def options(self, theta: float, rule: str) -> dict[str, Any]:
+    def options(self, theta: float, rule: str, unit: float = 1.0) -> dict[str, Any]:
         """Return the options of `scs.solve` that say what is minimised, and how."""
         return {
-            "ridge": self.ridge_at(theta, rule),
+            "ridge": self.ridge_at(theta, rule, unit),
             "ridge_fixed": self.ridge_fixed,
             "background": theta,
             "method": self.method,
@@ -91,42 +94,91 @@ class ErrorCheck:
     Attributes
     ----------
     kurtosis : float
-        Excess kurtosis; advice: the null "residuals" above 1.
+        Excess kurtosis; above 0.5 tails are taken for heavy.
     equal : EqualVariances
         Test of one variance in all clusters.
     spread : float
         Standard deviation of the clusters' error variances over their mean, beyond chance.
+    precise : bool
+        Rows have precision weights, with which errors have no common law to take from residuals.
     """
 
     kurtosis: float
     equal: EqualVariances
     spread: float
+    precise: bool = False
 
     @classmethod
     def of(cls, moments: Moments, design: Design) -> ErrorCheck:
         """Look at the residuals once more."""
-        rows = (design.X, design.y, design.codes, moments)
+        rows = _with_moments(design, moments)
         prior = UnequalNull.from_rows(*rows).prior[1]
         return cls(
             kurtosis=residual_histogram(*rows).excess_kurtosis,
             equal=equal_variances(*rows),
             spread=float(np.sqrt(2.0 / prior)),
+            precise=design.precision is not None,
         )
 
     @property
-    def advice(self) -> str:
-        """What to do about errors that the normal law does not fit; empty where it does."""
+    def law(self) -> str:
+        """The law of errors that the residuals ask for, one of `LAWS`.
+
+        Unequal variances come first: they make tails heavy too, and the law of the pooled residuals
+        does not allow for them, while their test holds its level where tails are heavy. Under
+        precision weights no law of pooled residuals exists: heavy tails are unequal variances.
+        """
+        if self._unequal:
+            return "unequal"
         if self.kurtosis > KURTOSIS_ADVICE:
-            return (
-                f"Errors have heavy tails (excess kurtosis {self.kurtosis:.1f}): small clusters "
-                "are named too easily. null='residuals' (--null residuals) allows for them."
-            )
-        if self.equal.pvalue < _SURE and self.spread > _NOTABLE:
-            return (
-                "Errors vary more in some clusters than in others: there names are wrong more "
-                "often than the rate says. null='unequal' (--null unequal) allows for that."
-            )
-        return ""
+            return "unequal" if self.precise else "residuals"
+        return "normal"
+
+    @property
+    def _unequal(self) -> bool:
+        return self.equal.pvalue < _SURE and self.spread > _NOTABLE
+
+    @property
+    def seen(self) -> str:
+        """What the residuals show, a clause."""
+        if self._unequal:
+            return f"errors vary more in some clusters than in others (p = {self.equal.pvalue:.1g})"
+        tails = "residuals look so" if self.law == "normal" else "errors have heavy tails"
+        return f"{tails} (excess kurtosis {self.kurtosis:.1f})"
+
+
+@dataclass(frozen=True, eq=False)
+class ErrorLaw:
+    """The law of errors that p-values are of: its name, and what it is as a null.
+
+    Attributes
+    ----------
+    name : str
+        One of `LAWS`.
+    null : Null or None
+        None: normal.
+    errors : ErrorCheck or None
+        None where the rows within clusters do not tell the errors' variance.
+    chosen : bool
+        By the residuals.
+    """
+
+    name: str
+    null: Null | None
+    errors: ErrorCheck | None
+    chosen: bool
+
+    @classmethod
+    def of(cls, moments: Moments, design: Design, asked: str) -> ErrorLaw:
+        """Look at the residuals, and take the law asked for, or that which they ask for."""
+        try:
+            errors = ErrorCheck.of(moments, design)
+        except NoErrorVariance:  # said where p-values would be made
+            return cls("normal", None, None, chosen=False)
+        name = errors.law if asked == "auto" else asked
+        kinds = {"residuals": ResidualNull, "unequal": UnequalNull}
+        null = kinds[name].from_rows(*_with_moments(design, moments)) if name in kinds else None
+        return cls(name, null, errors, chosen=asked == "auto")
 
 
 @dataclass(frozen=True, eq=False)
@@ -149,9 +201,14 @@ class Selection:
     errors : ErrorCheck or None
         What the residuals say of the errors' law.
     null : str
-        The law that p-values are of.
+        The law of errors that p-values are of, one of `LAWS`.
+    null_chosen : bool
+        The residuals chose it, not the user.
     estimated : bool
         The background was estimated, not given.
+    rest_variance : float
+        tau^2 by REML over all clusters that are not selected; NaN where the background is given or
+        cannot be told so.
     """
 
     solution: Solution
@@ -164,7 +221,33 @@ class Selection:
     consistent: bool = True
     errors: ErrorCheck | None = None
     null: str = "normal"
+    null_chosen: bool = False
     estimated: bool = False
+    rest_variance: float = float("nan")
+
+    def suppose_normal(self, what: str, remedy: str) -> None:
+        """Refuse what supposes normal errors where another law was asked for; warn where found.
+
+        Parameters
+        ----------
+        what : str
+            What supposes them: the beginning of a message.
+        remedy : str
+            What to do instead of fitting with the normal law.
+        """
+        if self.null == "normal":
+            return
+        if not self.null_chosen or self.errors is None:
+            raise ValueError(
+                f"{what} is for normal errors of one variance, not null={self.null!r}: {remedy}, "
+                "or fit with null='normal'."
+            )
+        warnings.warn(
+            f"{what} is for normal errors of one variance, but {self.errors.seen}: it may hold too "
+            "seldom.",
+            UserWarning,
+            stacklevel=2,
+        )
 
 
 def checked_budget(budget: Any) -> Any:
@@ -182,7 +265,7 @@ def checked_budget(budget: Any) -> Any:
 def checked_null(null: str) -> str:
     """Return the law of errors, or say what is wrong with it."""
     if not isinstance(null, str) or null not in NULLS:
-        raise ValueError(f"null must be one of {NULLS}, got {null!r}: 'normal' is the default.")
+        raise ValueError(f"null must be one of {NULLS}, got {null!r}: 'auto' is the default.")
     return null
 
 
@@ -242,26 +325,29 @@ def select(
     everything = design if held_out is None else in_order(stacked(design, held_out))
     solved_in = standard.design(everything)
     inner = Moments.from_design(solved_in, intercept=intercept)
+    law = ErrorLaw.of(inner, solved_in, settings.null)
     if rule == "fdr":
-        found = _named(inner, solved_in, settings, say)
+        found = _named(inner, law.null, settings, say)
     else:
         tuning, chosen_by, budget = None, "given", settings.budget
         if rule == "predict":
-            tuning, chosen_by = _tuned(design, held_out, standard, settings, grid, intercept, say)
+            tuning, chosen_by = _tuned(
+                design, held_out, standard, settings, grid, intercept, inner.mean_weight, say
+            )
             budget = tuning.best
         budget = within(int(budget), inner.n_clusters)
         theta, note = _background(inner, settings, budget)
         say(f"selecting at most {budget} of {inner.n_clusters} clusters ...")
-        options = settings.options(theta, rule)
+        options = settings.options(theta, rule, inner.mean_weight)
         solution = solve(inner, budget, gap=settings.gap, time_limit=settings.time_limit, **options)
         found = Selection(solution, budget, options["ridge"], chosen_by, tuning, note=note)
     q = settings.fdr if rule == "fdr" else None
     found = replace(found, estimated=settings.background is None)
-    return _with_inference(found, inner, solved_in, settings, q), inner
+    return _with_inference(found, inner, law, q), inner
 
 
 def _named(
-    moments: Moments, design: Design, settings: Settings, say: Callable[[str], None]
+    moments: Moments, null: Null | None, settings: Settings, say: Callable[[str], None]
 ) -> Selection:
     """Name clusters at the false discovery rate, proved to be the best list of their number."""
     n_clusters = moments.n_clusters
@@ -269,13 +355,12 @@ def _named(
 
     def solve_at(budget: int, theta: float) -> Solution:
         say(f"selecting at most {budget} of {n_clusters} clusters ...")
-        options = settings.options(theta, "fdr")
+        options = settings.options(theta, "fdr", moments.mean_weight)
         ridges.append(options["ridge"])
         return solve(moments, budget, gap=settings.gap, time_limit=settings.time_limit, **options)
 
     say(f"naming clusters at a false discovery rate of {settings.fdr:g} ...")
     try:
-        null = _null(moments, design, settings)
         named, solution = certified_names(
             moments, settings.fdr, settings.background, solve_at, null
         )
@@ -306,10 +391,11 @@ def _tuned(
     settings: Settings,
     grid: list[int],
     intercept: bool,
+    unit: float,
     say: Callable[[str], None],
 ) -> tuple[Tuning, str]:
     """Choose the budget of least error on held-out rows (Section 2.2.1)."""
-    if held_out is None and np.bincount(design.codes).max() < 2:
+    if held_out is None and design.sizes.max() < 2:
         raise ValueError(
             "budget='predict' holds rows out of their clusters, but every cluster has a single "
             "row: name a budget (--budget N), or pass validation=."
@@ -323,7 +409,7 @@ def _tuned(
             theta = name_clusters(training, settings.fdr).background
         except ValueError:  # said where the selection is made
             theta = 0.0
-    options = settings.options(theta, "predict")
+    options = settings.options(theta, "predict", unit)
     if held_out is None:
         tuning = tuned(kept, FOLDS, grid, intercept=intercept, **options)
         dealt = f"dealt {tuning.repeats} times"
@@ -367,24 +453,33 @@ def tuned(
         return tune_budget(pairs, grid, **options)
 
 
-def _null(moments: Moments, design: Design, settings: Settings) -> Null | None:
-    """Return the law of errors asked for; None: normal."""
-    kinds = {"residuals": ResidualNull, "unequal": UnequalNull}
-    if settings.null not in kinds:
-        return None
-    return kinds[settings.null].from_rows(design.X, design.y, design.codes, moments)
+def _with_moments(design: Design, moments: Moments) -> tuple[Any, ...]:
+    """Return what `residual_histogram` and its like take of rows."""
+    return design.X, design.y, design.codes, moments, design.frequency, design.precision
 
 
 def _with_inference(
-    found: Selection, moments: Moments, design: Design, settings: Settings, q: float | None
+    found: Selection, moments: Moments, law: ErrorLaw, q: float | None
 ) -> Selection:
     try:
-        null = _null(moments, design, settings)
-        support, theta = found.solution.support, found.solution.theta
-        estimated = settings.background is None
-        inference = EffectInference.of(moments, theta, support, q, null, estimated=estimated)
-        errors = ErrorCheck.of(moments, design)
+        inference = EffectInference.of(
+            moments,
+            found.solution.theta,
+            found.solution.support,
+            q,
+            law.null,
+            estimated=found.estimated,
+        )
     except NoErrorVariance as error:
         note = found.note or f"No p-values and intervals: {error.reason}. {error.remedy}"
         return replace(found, note=note)
-    return replace(found, inference=inference, errors=errors, null=settings.null)
+    return replace(
+        found,
+        inference=inference,
+        errors=law.errors,
+        null=law.name,
+        null_chosen=law.chosen,
+        rest_variance=(
+            rest_variance(moments, found.solution.support) if found.estimated else float("nan")
+        ),
+    )

@@ -23,9 +23,10 @@ from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from scs.data._quiet import quiet
-from scs.data.containers import refuse_other_rows
+from scs.data.containers import refuse_other_columns, refuse_other_rows
 from scs.data.design import (
     Design,
+    as_clusters,
     as_matrix,
     find_labels,
     label_values,
@@ -41,7 +42,7 @@ from scs.estimators.trees import (
     grow,
 )
 from scs.inference.certified import background_at
-from scs.inference.folds import in_order, take_rows
+from scs.inference.folds import in_order
 from scs.inference.naming import name_clusters
 from scs.moments.moments import Moments
 from scs.solvers import (
@@ -55,6 +56,7 @@ from scs.solvers import (
 from scs.solvers.solution import unless_stopped
 
 ASSIGNMENTS = ("soft", "hard")
+WEIGHTS = ("precision", "frequency")
 _NOT_ROUTED = (
     "score got no clusters, so that every row counts as one of a cluster not seen in fitting. A "
     "search passes labels on only by sklearn.set_config(enable_metadata_routing=True) and "
@@ -94,6 +96,11 @@ class SignificantClusterRegressor(RegressorMixin, BaseEstimator):
         the most probable cluster.
     classifier : scikit-learn classifier, optional
         Cloned and fitted on the covariates; None: a CART of depth ceil(log2 K), as in the paper.
+    weights : {"precision", "frequency"}
+        What ``sample_weight`` says of a row. "precision", the default: that its error has the
+        variance sigma^2 / weight; any numbers of 0 or more, as scikit-learn has them. "frequency":
+        how many equal rows it stands for, whole numbers. Both give the sums of repeated rows. They
+        differ in what counts rows: the background where it is estimated, slopes' units, folds.
     method, gap, time_limit : see `scs.solve`
     random_state : int, RandomState or None
         Of the solver's random starts and of the default tree.
@@ -128,7 +135,8 @@ class SignificantClusterRegressor(RegressorMixin, BaseEstimator):
     -----
     ``clusters`` is required, so that forgetting it cannot pass for a fit; scikit-learn's own checks
     call ``fit(X, y)`` and pass, all of them, once labels are supplied. In pipelines and searches
-    route it as metadata: ``set_fit_request(clusters=True)``, ``set_score_request(clusters=True)``.
+    route it as metadata: ``set_fit_request(clusters=True)``, ``set_score_request(clusters=True)``,
+    and ``sample_weight=True`` in both where there are weights.
 
     References
     ----------
@@ -146,6 +154,7 @@ class SignificantClusterRegressor(RegressorMixin, BaseEstimator):
         fit_intercept: bool = True,
         assignment: str = "soft",
         classifier: ClassifierMixin | None = None,
+        weights: str = "precision",
         method: str = "auto",
         gap: float = 1e-4,
         time_limit: float = 60.0,
@@ -159,13 +168,16 @@ class SignificantClusterRegressor(RegressorMixin, BaseEstimator):
         self.fit_intercept = fit_intercept
         self.assignment = assignment
         self.classifier = classifier
+        self.weights = weights
         self.method = method
         self.gap = gap
         self.time_limit = time_limit
         self.random_state = random_state
 
     @quiet
-    def fit(self, X: Any, y: Any, clusters: Any = None) -> SignificantClusterRegressor:
+    def fit(
+        self, X: Any, y: Any, clusters: Any = None, sample_weight: Any = None
+    ) -> SignificantClusterRegressor:
         """Select clusters and fit coefficients, effects and classifier.
 
         Parameters
@@ -174,6 +186,9 @@ class SignificantClusterRegressor(RegressorMixin, BaseEstimator):
         y : array-like, shape (N,)
         clusters : array-like, shape (N,)
             Cluster label of every row; required.
+        sample_weight : array-like, shape (N,), optional
+            Weights of 0 or more, of the kind that ``weights`` says; the classifier counts rows by
+            them too. 0 leaves a row out.
 
         Raises
         ------
@@ -182,7 +197,7 @@ class SignificantClusterRegressor(RegressorMixin, BaseEstimator):
         KeyboardInterrupt
             Ctrl-C came during the search: nothing is fitted.
         """
-        design = in_order(_read(self, X, y, clusters))
+        design = in_order(_read(self, X, y, clusters, sample_weight)[0])
         standard = _standard(self, design)
         inner = standard.design(design)
         moments = Moments.from_design(inner, intercept=self.fit_intercept)
@@ -191,7 +206,7 @@ class SignificantClusterRegressor(RegressorMixin, BaseEstimator):
         theta = checked_theta(self.background)
         if slopes:
             Z, names = design.X[:, slopes], tuple(design.names[j] for j in slopes)
-            self._scale = SlopeScale.of(Z, names, intercept=True)
+            self._scale = SlopeScale.of(Z, names, intercept=True, frequency=design.frequency)
             self.slope_centre_ = self._scale.centre
             moments = Moments.from_design(
                 inner, self._scale.columns(Z), names, intercept=self.fit_intercept
@@ -310,8 +325,8 @@ class SignificantClusterRegressorCV(SignificantClusterRegressor):
         How to hold rows out when `fit` gets no validation set. An int is the number of folds
         *within* clusters, so that labels stay known; clusters with fewer rows than folds are left
         out of some. These folds follow what the rows hold, whatever their order, labels and
-        units, and are dealt anew until the choice is stable.
-    ridge, ridge_fixed, background, fit_intercept, assignment, classifier
+        units, and are dealt again until the choice is stable.
+    ridge, ridge_fixed, background, fit_intercept, assignment, classifier, weights
         See `SignificantClusterRegressor`.
     method, gap, time_limit, random_state
         See `SignificantClusterRegressor`.
@@ -342,6 +357,7 @@ class SignificantClusterRegressorCV(SignificantClusterRegressor):
         fit_intercept: bool = True,
         assignment: str = "soft",
         classifier: ClassifierMixin | None = None,
+        weights: str = "precision",
         method: str = "auto",
         gap: float = 1e-4,
         time_limit: float = 60.0,
@@ -355,6 +371,7 @@ class SignificantClusterRegressorCV(SignificantClusterRegressor):
         self.fit_intercept = fit_intercept
         self.assignment = assignment
         self.classifier = classifier
+        self.weights = weights
         self.method = method
         self.gap = gap
         self.time_limit = time_limit
@@ -362,27 +379,36 @@ class SignificantClusterRegressorCV(SignificantClusterRegressor):
 
     @quiet
     def fit(
-        self, X: Any, y: Any, clusters: Any = None, *, validation: tuple | None = None
+        self,
+        X: Any,
+        y: Any,
+        clusters: Any = None,
+        sample_weight: Any = None,
+        *,
+        validation: tuple | None = None,
     ) -> SignificantClusterRegressorCV:
         """Choose the budget, then fit on all rows, the validation rows included.
 
         Parameters
         ----------
-        X, y, clusters
-            As in `SignificantClusterRegressor.fit`.
-        validation : (X, y, clusters), optional
+        X, y, clusters, sample_weight
+            As in `SignificantClusterRegressor.fit`. Held-out errors are weighted too; folds deal a
+            row of frequency f as f rows.
+        validation : (X, y, clusters) or (X, y, clusters, sample_weight), optional
             The paper's labelled validation set; ``cv`` is not used then.
         """
-        design = _read(self, X, y, clusters)
+        design, kept = _read(self, X, y, clusters, sample_weight)
         folds: Any = self.cv
         if validation is not None:
-            if len(validation) != 3:
+            if len(validation) not in (3, 4):
                 raise ValueError(
-                    f"validation has {len(validation)} parts: pass a tuple (X, y, clusters)."
+                    f"validation has {len(validation)} parts: pass a tuple (X, y, clusters), or "
+                    "(X, y, clusters, sample_weight)."
                 )
             refuse_other_rows(**{f"validation[{i}]": part for i, part in enumerate(validation)})
-            held_out = Design.from_table(*validation)
-            _refuse_other_columns(design, held_out, named=hasattr(X, "columns"))
+            held_out = Design.from_table(*validation[:3])
+            held_out, _ = _weighted(self, held_out, *validation[3:])
+            refuse_other_columns(design.names, held_out.names, named=hasattr(X, "columns"))
             refuse_other_kind(design.labels, held_out.labels)
             held_out = replace(held_out, names=design.names)
             parts = (design, held_out)
@@ -392,7 +418,7 @@ class SignificantClusterRegressorCV(SignificantClusterRegressor):
         else:
             standard = _standard(self, in_order(design))
             if not isinstance(self.cv, Integral):
-                folds = _split(self, standard.kept(design))
+                folds = _split(self, standard.kept(design), X, clusters, kept)
         design = in_order(design)
         n_clusters = len(design.labels)
         grid = [0, *paper_budgets(n_clusters)] if self.budgets is None else self.budgets
@@ -416,11 +442,25 @@ class SignificantClusterRegressorCV(SignificantClusterRegressor):
         return Moments.from_design(design, intercept=self.fit_intercept)
 
 
-def _split(model: SignificantClusterRegressorCV, design: Design) -> Iterator[tuple[Design, ...]]:
-    """Return training and held-out rows by the user's own splitter, a pair at a time."""
-    splitter = check_cv(model.cv, design.codes, classifier=True)
-    for pair in splitter.split(design.X, design.codes):
-        yield tuple(take_rows(design, part) for part in pair)
+def _split(
+    model: SignificantClusterRegressorCV,
+    design: Design,
+    X: Any,
+    clusters: Any,
+    kept: np.ndarray | None,
+) -> Iterator[tuple[Design, ...]]:
+    """Return training and held-out rows by the user's own splitter, a pair at a time.
+
+    The splitter counts all rows, and those of weight 0 are no part of the design.
+    """
+    matrix, codes = design.X, design.codes
+    if kept is not None:
+        matrix = as_matrix(X)[0]
+        codes, _ = as_clusters(clusters, len(matrix))
+    where = np.full(len(codes), -1, dtype=np.intp)
+    where[slice(None) if kept is None else kept] = np.arange(len(design.y))
+    for pair in check_cv(model.cv, codes, classifier=True).split(matrix, codes):
+        yield tuple(design.of_rows(where[part][where[part] >= 0]) for part in pair)
 
 
 def _routes() -> bool:
@@ -457,13 +497,28 @@ def _check_assignment(model: SignificantClusterRegressor) -> None:
         )
 
 
-def _read(model: SignificantClusterRegressor, X: Any, y: Any, clusters: Any) -> Design:
-    """Validate rows and note the columns as scikit-learn does."""
+def _read(
+    model: SignificantClusterRegressor, X: Any, y: Any, clusters: Any, sample_weight: Any
+) -> tuple[Design, np.ndarray | None]:
+    """Validate rows, and note the columns as scikit-learn does; also return the rows that count."""
     _check_assignment(model)
     check_classifier(model.classifier, model.assignment)
-    design = Design.from_table(X, y, clusters)
+    refuse_other_rows(X=X, sample_weight=sample_weight)
+    design, kept = _weighted(model, Design.from_table(X, y, clusters), sample_weight)
     validate_data(model, X, reset=True, skip_check_array=True)
-    return design
+    return design, kept
+
+
+def _weighted(
+    model: SignificantClusterRegressor, design: Design, sample_weight: Any = None
+) -> tuple[Design, np.ndarray | None]:
+    """Return rows with weights of the kind that the estimator says, and which have any."""
+    if model.weights not in WEIGHTS:
+        raise ValueError(
+            f"weights must be one of {WEIGHTS}, got {model.weights!r}: it says what sample_weight "
+            "is; pass the weights themselves to fit(..., sample_weight=...)."
+        )
+    return design.weighted(**{f"{model.weights}_weights": sample_weight})
 
 
 def _read_covariates(model: SignificantClusterRegressor, X: Any) -> np.ndarray:
@@ -492,21 +547,12 @@ def _store(model, design: Design, solution: Solution):
         model.background_effects_ = pd.Series(beside, index=index, name="background")
     model.selected_ = solution.selected
     model._tree, model.classifier_ = grow(
-        model.classifier, design.X, design.codes, len(design.labels), model.random_state
+        model.classifier,
+        design.X,
+        design.codes,
+        len(design.labels),
+        model.random_state,
+        design.weights,
     )
     model.column_names_ = design.names
     return model
-
-
-def _refuse_other_columns(design: Design, held_out: Design, *, named: bool) -> None:
-    if held_out.X.shape[1] != design.X.shape[1]:
-        raise ValueError(
-            f"validation X has {held_out.X.shape[1]} columns but X has {design.X.shape[1]}: pass "
-            "the same columns."
-        )
-    if named and held_out.names != design.names:
-        mine, theirs = next((a, b) for a, b in zip(design.names, held_out.names) if a != b)
-        raise ValueError(
-            f"validation X has column {theirs!r} where X has {mine!r}: pass the same columns in "
-            "the same order."
-        )

@@ -21,7 +21,7 @@ def select_slopes(
 ) -> Selection:
     """Solve for one budget for each effect."""
     say(f"selecting at most {budgets} of {inner.n_clusters} clusters ...")
-    options = settings.options(0.0, "given")
+    options = settings.options(0.0, "given", inner.mean_weight)
     found = solve(
         inner,
         list(budgets.values()),

@@ -10,7 +10,6 @@ import numpy as np
 
 from scs.data.rows import ModelRows, RandomSlopes
 from scs.data.slopes import SlopeScale
-from scs.inference.folds import take_rows
 from scs.moments.moments import Moments
 
 
@@ -45,7 +44,7 @@ def without_small(rows: ModelRows, min_rows: int) -> tuple[ModelRows, Moments | 
         No cluster has enough rows, or a column with slopes is constant in those that have.
     """
     design = rows.design
-    sizes = np.bincount(design.codes)
+    sizes = design.sizes
     small = sizes[design.codes] < min_rows
     if not small.any():
         return rows, None
@@ -55,12 +54,14 @@ def without_small(rows: ModelRows, min_rows: int) -> tuple[ModelRows, Moments | 
             "rows: lower it."
         )
     kept = np.flatnonzero(~small)
-    slopes = rows.slopes and _slopes_of(rows.slopes, kept, min_rows)
-    apart = Moments.from_design(take_rows(design, np.flatnonzero(small)), intercept=rows.intercept)
-    return replace(rows, design=take_rows(design, kept), slopes=slopes), apart
+    slopes = rows.slopes and _slopes_of(rows.slopes, kept, design.at(kept).frequency, min_rows)
+    apart = Moments.from_design(design.of_rows(np.flatnonzero(small)), intercept=rows.intercept)
+    return replace(rows, design=design.of_rows(kept), slopes=slopes), apart
 
 
-def _slopes_of(slopes: RandomSlopes, kept: np.ndarray, min_rows: int) -> RandomSlopes:
+def _slopes_of(
+    slopes: RandomSlopes, kept: np.ndarray, frequency: np.ndarray | None, min_rows: int
+) -> RandomSlopes:
     """Return the columns of slopes for some rows, about their own mean in their own unit."""
     Z = slopes.Z[kept]
     for j in np.flatnonzero(np.ptp(Z, axis=0) == 0):
@@ -68,5 +69,5 @@ def _slopes_of(slopes: RandomSlopes, kept: np.ndarray, min_rows: int) -> RandomS
             f"min_rows={min_rows} leaves {slopes.names[j]!r} constant, which has random slopes: "
             "lower it."
         )
-    scale = SlopeScale.of(Z, slopes.names, intercept=slopes.intercept)
+    scale = SlopeScale.of(Z, slopes.names, intercept=slopes.intercept, frequency=frequency)
     return replace(slopes, Z=Z, scale=scale)

@@ -28,7 +28,7 @@ class Smoother:
     Attributes
     ----------
     n : ndarray, shape (K,)
-        Rows of each cluster.
+        Rows of each cluster, or the sums of their weights.
     shrink : ndarray, shape (K,)
         s_k in [0, 1].
     origin : ndarray, shape (P,)
@@ -105,17 +105,22 @@ class Smoother:
         products = self.within + means.T @ (means * left[:, None])
         return float(self.shrink.sum() + np.sum(self.inverse * products))
 
-    def leverage(self, X: np.ndarray, codes: np.ndarray) -> np.ndarray:
-        """Return d fitted_i / d y_i of rows that were fitted, c_i'M^{-1}c_i + s_k / n_k.
+    def leverage(
+        self, X: np.ndarray, codes: np.ndarray, precision: np.ndarray | None = None
+    ) -> np.ndarray:
+        """Return d fitted_i / d y_i of rows that were fitted, w_i (c_i'M^{-1}c_i + s_k / n_k).
 
         Parameters
         ----------
         X : ndarray, shape (N, P)
             In the columns solved in, the intercept's included.
         codes : ndarray of int, shape (N,)
+        precision : ndarray, shape (N,), optional
+            w_i; None: 1.
         """
         c = self._contrast(X, codes)
-        return np.einsum("ij,ij->i", c @ self.inverse, c) + self.shrink[codes] / self.n[codes]
+        found = np.einsum("ij,ij->i", c @ self.inverse, c) + self.shrink[codes] / self.n[codes]
+        return found if precision is None else precision * found
 
     def variance(self, X: np.ndarray, codes: np.ndarray) -> np.ndarray:
         """Return the variance of x'beta + t_k about what it predicts, over the errors' variance.

@@ -64,7 +64,7 @@ class Standard:
             rank = Rank(names, np.arange(len(names)), {}, intercept)
             return cls(rank, np.zeros(len(names)), None)
         rank = rank_of_rows(X, names, intercept=intercept)
-        rank.check(len(X))
+        rank.check(design.n_rows)
         if rank.dropped:
             warnings.warn(rank.note(), DesignWarning, stacklevel=3)
         kept = X[:, rank.kept]

@@ -23,7 +23,7 @@ _EXPECTED = ", a hard case: expect a gap"  # how `scs.solve` warns of many direc
 # What the columns of the tables mean, for headings and legends.
 _ERRORS = {
     "normal": "normal errors of one variance",
-    "residuals": "errors of one law, that of the residuals",
+    "residuals": "errors of one distribution, that of the residuals",
     "unequal": "normal errors of each cluster's own variance",
 }
 PROVED = {
@@ -58,7 +58,9 @@ def finding(model: FittedModel) -> str:
     least = model.qvalues.min()
     nearest = "" if np.isnan(least) else f" The smallest adjusted p-value (q) is {least:.2g}."
     if least <= model.fdr:
-        nearest += " Named, it would change the background, and would no longer pass."
+        nearest += (
+            " With this cluster named the background would change, and the cluster would not pass."
+        )
     return (
         f"Nobody can be named: none of {n_clusters:,} clusters ({model.groups}) stands out from "
         f"how clusters differ among themselves, at {rate}.{nearest}"
@@ -111,7 +113,7 @@ def selected_clusters(model: FittedModel, effect: str | None = None) -> pd.DataF
     whole = solution.cluster_effects.reshape(-1, len(names))[:, r]
     support = np.flatnonzero(gamma)
     table = pd.DataFrame(
-        {"rows": model.moments.n[support].astype(int), "effect": whole[support]},
+        {"rows": model.moments.counts[support].astype(int), "effect": whole[support]},
         index=model.effects.index[support],
     )
     if model.selection.inference is not None:
@@ -178,7 +180,7 @@ def data_notes(model: FittedModel) -> list[tuple[str, str]]:
     if rows.n_dropped:
         counts = ", ".join(f"{count:,} in {name}" for name, count in rows.missing.items())
         n += f" ({rows.n_read:,} read, {rows.n_dropped:,} dropped for missing values: {counts})"
-    smallest, largest = int(m.n.min()), int(m.n.max())
+    smallest, largest = int(m.counts.min()), int(m.counts.max())
     sizes = f"{smallest:,}" if smallest == largest else f"{smallest:,} to {largest:,}"
     notes = [
         ("formula", model.formula),
@@ -188,6 +190,7 @@ def data_notes(model: FittedModel) -> list[tuple[str, str]]:
             f"{m.n_clusters:,} by {model.groups}, {sizes} row{'' if largest == 1 else 's'} each",
         ),
     ]
+    notes += _weights_text(model)
     if model.apart is not None:
         few = f"{len(model.apart.n):,} clusters of fewer than {model.min_rows:,} rows"
         notes.append(("set apart", f"{few} ({model.apart.n_rows:,} rows): not fitted, not named"))
@@ -205,10 +208,26 @@ def data_notes(model: FittedModel) -> list[tuple[str, str]]:
     if model.rows.slopes is None:
         notes.append(("background", _background_text(model)))
     on = "effects (slopes per standard deviation)" if rows.slopes is not None else "effects"
-    mu = f"{model.ridge:.3g}" if model.ridge >= NEARLY_FREE else "next to none"
+    least = NEARLY_FREE * m.mean_weight
+    mu = f"{model.ridge:.3g}" if model.ridge >= least else "next to none"
     text = f"{mu} on {on}, {model.ridge_fixed:g} on coefficients, 0 on the intercept"
     notes.append(("ridge", text))
     return notes
+
+
+def _weights_text(model: FittedModel) -> list[tuple[str, str]]:
+    """Say what weights and offset the rows have."""
+    rows = model.rows
+    found: list[tuple[str, str]] = []
+    for role, column in rows.weights.items():
+        kind = role.removesuffix("_weights")
+        what = "equal rows" if kind == "frequency" else "1 / variance of the error"
+        found.append(("weights", f"{kind}, column {column}: {what}"))
+    if rows.n_weightless:
+        found.append(("weights", f"{rows.n_weightless:,} rows of weight 0 are left out"))
+    if rows.offset is not None:
+        found.append(("offset", f"{' + '.join(rows.offset.column_names)}, off the outcome"))
+    return found
 
 
 def _background_text(model: FittedModel) -> str:
@@ -216,15 +235,28 @@ def _background_text(model: FittedModel) -> str:
     found = model.selection.inference
     if model.theta == 0:
         told = model.selection.estimated and not model.selection.note
-        found_none = "no more than chance would make clusters differ that are not named"
-        return f"none: {found_none if told else 'clusters that are not named are taken as alike'}"
+        found_none = "clusters that are not named differ by no more than chance"
+        none = f"none: {found_none if told else 'clusters that are not named are taken as alike'}"
+        return none + _rest_text(model)
     told = ", told from those within 2.5 of it," if model.selection.estimated else ""
     spread = number(np.sqrt(model.theta * model.var_e), 3)
     text = f"standard deviation {spread} between clusters{told}"
     if found is not None:
         text = f"{text.removesuffix(',')}; {number(np.sqrt(found.var_e), 3)} of the errors; "
         text += f"ICC {found.icc:.3f}"
-    return text
+    return text + _rest_text(model)
+
+
+def _rest_text(model: FittedModel) -> str:
+    """Say how far all differ that are not named, beside the spread that names and shrinks."""
+    variance = model.selection.rest_variance
+    if np.isnan(variance):
+        return ""
+    spread = number(np.sqrt(variance), 3)
+    return (
+        f"; REML over all that are not named says {spread}: the first is what names and shrinks, "
+        "because those far out do not widen it"
+    )
 
 
 def held_out_text(model: FittedModel) -> str:
@@ -324,7 +356,7 @@ def remarks(model: FittedModel, *, left_out: int = 0) -> list[str]:
         found.append(_about_intervals(model))
     if model.selection.inference is not None and model.ridge >= SHRINKS and model.budget:
         found.append(
-            f"Effects are shrunk by the ridge of {model.ridge:g}; intervals are of what is shrunk."
+            f"The ridge of {model.ridge:g} shrinks effects. Intervals are of the shrunken effects."
         )
     if model.boot_rows is not None:
         found.append(
@@ -334,18 +366,16 @@ def remarks(model: FittedModel, *, left_out: int = 0) -> list[str]:
     found += _about_errors(model)
     if model.tuning is not None and model.budget == model.moments.n_clusters:
         found.append(
-            "Held-out rows are predicted best with an effect for every cluster: no few of them "
-            "stand out. Give a budget to see those that differ most."
+            "Held-out rows are predicted best with an effect for every cluster. No small number of "
+            "clusters stands out. Give a budget to see the clusters that differ most."
         )
     if model.fdr is not None:
         found.append(_about_names(model))
-    check = model.selection.errors
-    if check is not None and check.advice and model.selection.null == "normal":
-        found.append(check.advice)
+    found += _about_law(model)
     found += _about_covariates(model)
     found.append(
-        "The proof is that no other list fits these rows better, not that clusters differ: chance "
-        "can mislead the best fit too."
+        "The proof says that no other list fits these rows better. It does not say that clusters "
+        "differ: chance can mislead the best fit too."
     )
     if model.lmm is None:
         found.append(f"No Gaussian LMM beside: {model.lmm_note}")
@@ -370,11 +400,11 @@ def _about_intervals(model: FittedModel) -> str:
     passed = "passed its threshold" if found.q is not None else "is among those that differ most"
     return (
         "Effect: how far a cluster lies from what the coefficients say, its background included. "
-        f"Low and high: a {model.level:.0%} interval for it, given that the cluster {passed}. The "
-        "interval of a cluster that only just passed may hold 0: so large a deviation is rare "
-        "without an effect, and overstates the effect where there is one. p: how often background "
-        "and chance alone reach so far. q: p adjusted for all clusters looked at (Benjamini and "
-        "Hochberg), given this list and this background."
+        f"Low and high: a {model.level:.0%} interval of the effect, given that the cluster "
+        f"{passed}. The interval of a cluster that has only just passed may hold 0: so large a "
+        "deviation is rare without an effect, and overstates a small effect. p: how often "
+        "background and chance alone reach so far. q: p adjusted for all clusters looked at "
+        "(Benjamini and Hochberg), given this list and this background."
     )
 
 
@@ -387,9 +417,9 @@ def _about_covariates(model: FittedModel) -> list[str]:
     return [
         f"Coefficients differ within and between clusters (p = {number(beside.pvalue, 2)}; "
         f"{beside.names[worst]}: {number(beside.within[worst])} within, "
-        f"{number(beside.between[worst])} between): effects of clusters go with the covariates. "
-        "Put cluster means among the covariates to part the two (in Python, model.within_between "
-        "has all columns)."
+        f"{number(beside.between[worst])} between). So effects of clusters follow the covariates. "
+        "To separate the two, put cluster means among the covariates (in Python, "
+        "model.within_between has all columns)."
     ]
 
 
@@ -397,24 +427,47 @@ def _about_errors(model: FittedModel) -> list[str]:
     if model.std_errors.isna().all():
         return []
     return [
-        "CR2 s.e. of coefficients allow for whatever rows of a cluster have in common, s.e. for "
-        "the background alone."
+        "CR2 s.e. of coefficients allow for anything that rows of a cluster have in common. s.e. "
+        "allow for the background alone."
+    ]
+
+
+def _about_law(model: FittedModel) -> list[str]:
+    """Say which law of errors the p-values are of where it is not the normal one, or should not."""
+    selection, check = model.selection, model.selection.errors
+    if check is None or check.law == "normal":
+        return []
+    seen = check.seen[0].upper() + check.seen[1:]
+    if selection.null_chosen:
+        return [
+            f"{seen}: p-values are of {_ERRORS[selection.null]} (null={selection.null!r}, chosen "
+            "by null='auto'; null='normal' takes errors for normal and of one variance all the "
+            "same)."
+        ]
+    if selection.null != "normal":
+        return []
+    return [
+        f"{seen}: names are wrong more often than the rate says. null='auto' (--null auto) allows "
+        "for that."
     ]
 
 
 def _about_names(model: FittedModel) -> str:
+    check, why = model.selection.errors, ""
+    if check is not None and check.law == "normal" and model.selection.null_chosen:
+        why = f", as the {check.seen}"
     text = (
-        f"The error rate supposes {_ERRORS[model.selection.null]}, and that clusters differ by a "
-        "normal law where they are not to be named. Few clusters hardly tell whether they do."
+        f"The error rate assumes {_ERRORS[model.selection.null]}{why}. It also assumes that the "
+        "differences of all other clusters are normal. Few clusters hardly show whether they are."
     )
     if not model.selection.consistent:
-        text += " These names do not all keep to it, for the search was stopped."
+        text += " The search was stopped, and some of these names do not keep to the rate."
     found = model.selection.inference
     by_penalty = penalised_number(found.pvalues, found.q)
     if by_penalty < len(found.support):
         text += (
-            f" A penalty on each further name would stop at {by_penalty:,}: the others pass only "
-            "by being many, and are the least sure."
+            f" A penalty on each further name would stop at {by_penalty:,}. The others pass only "
+            "because there are many, and are the least sure."
         )
     return text
 

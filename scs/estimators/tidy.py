@@ -90,7 +90,7 @@ def _of_effect(model: FittedModel, name: str) -> pd.DataFrame:
         {
             "cluster": pd.Series(solution.labels),
             "term": name,
-            "n_rows": model.moments.n.astype(int),
+            "n_rows": model.moments.counts.astype(int),
             "selected": own(solution.gamma) != 0,
             "estimate": own(solution.cluster_effects),
             "low": nothing,
@@ -146,9 +146,9 @@ def log_likelihood(model: FittedModel) -> float:
     With Q = (y - X beta - A v)' (I + theta A A')^{-1} (y - X beta - A v), and the errors' variance
     at its maximum, Q / N::
 
-        -N/2 (log(2 pi Q / N) + 1) - 1/2 sum_k log(1 + theta n_k)
+        -N/2 (log(2 pi Q / N) + 1) - 1/2 sum_k log(1 + theta n_k) + 1/2 sum_i log w_i
     """
-    n = model.moments.n
-    size = float(n.sum())
+    m = model.moments
+    size = float(m.n_rows)
     whole = np.log(2.0 * np.pi * model.residual_squares / size) + 1.0
-    return float(-0.5 * (size * whole + np.log1p(model.theta * n).sum()))
+    return float(-0.5 * (size * whole + np.log1p(model.theta * m.n).sum()) + 0.5 * m.log_weights)

@@ -15,9 +15,11 @@ import numpy as np
 from sklearn.base import ClassifierMixin, clone, is_classifier
 from sklearn.tree import DecisionTreeClassifier
 from sklearn.tree._tree import Tree
+from sklearn.utils.validation import has_fit_parameter
 
 from scs.data.rank import unit_columns
 from scs.data.rows import ModelRows
+from scs.data.slopes import SlopeScale
 from scs.data.terms import repeated_columns
 from scs.inference.folds import in_order
 
@@ -50,12 +52,17 @@ class ClusterTree:
         X: np.ndarray,
         codes: np.ndarray,
         asked: np.ndarray | bool = True,
+        weights: np.ndarray | None = None,
     ) -> ClusterTree:
         """Grow a tree that is not fitted yet; ``asked`` says about which covariates."""
-        origin = X.mean(axis=0)
-        size = unit_columns(X, origin)[1]
-        unit = np.where(asked & (size > 0), size / np.sqrt(len(X)), np.inf)
-        grown = tree.fit((X - origin) / unit, codes)
+        if weights is None:
+            origin = X.mean(axis=0)
+            unit = unit_columns(X, origin)[1] / np.sqrt(len(X))
+        else:
+            scale = SlopeScale.of(X, ("",) * X.shape[1], intercept=True, frequency=weights)
+            origin, unit = scale.centre, scale.unit
+        unit = np.where(asked & (unit > 0), unit, np.inf)
+        grown = tree.fit((X - origin) / unit, codes, sample_weight=weights)
         shown = deepcopy(grown)
         nodes = np.flatnonzero(shown.tree_.children_left >= 0)
         column = shown.tree_.feature[nodes]
@@ -90,7 +97,7 @@ def tree_of_rows(rows: ModelRows, seed: int) -> ClusterTree | None:
     again = repeated_columns(rows.spec)
     asked = np.array([name not in again for name in design.names])
     tree = DecisionTreeClassifier(max_depth=depth, random_state=seed)
-    return ClusterTree.of(tree, design.X, design.codes, asked)
+    return ClusterTree.of(tree, design.X, design.codes, asked, design.frequency)
 
 
 def cluster_tree(n_clusters: int, random_state: int | None = None) -> DecisionTreeClassifier:
@@ -110,8 +117,11 @@ def grow(
     codes: np.ndarray,
     n_clusters: int,
     random_state: Any,
+    weights: np.ndarray | None = None,
 ) -> tuple[ClusterTree | None, ClassifierMixin | None]:
     """Fit the classifier of clusters on the covariates; None: the paper's tree.
+
+    ``weights``, shape (N,), say what a row counts in it.
 
     Returns
     -------
@@ -123,8 +133,15 @@ def grow(
     if n_clusters == 1:
         return None, None
     if classifier is not None:
-        return None, clone(classifier).fit(X, codes)
-    tree = ClusterTree.of(cluster_tree(n_clusters, random_state), X, codes)
+        if weights is None:
+            return None, clone(classifier).fit(X, codes)
+        if not has_fit_parameter(classifier, "sample_weight"):
+            raise TypeError(
+                f"classifier {type(classifier).__name__} takes no sample_weight: leave the weights "
+                "out, or pass a classifier that takes them, such as RandomForestClassifier()."
+            )
+        return None, clone(classifier).fit(X, codes, sample_weight=weights)
+    tree = ClusterTree.of(cluster_tree(n_clusters, random_state), X, codes, weights=weights)
     return tree, tree.tree
 
 

@@ -95,10 +95,10 @@ class Between:
         inverse, rank = _inverse(within, n_rows)
         within_xy = moments.within_xy * scale
         rest = moments.within_yy - within_xy @ inverse @ within_xy
-        df = float(n_rows - len(n) - rank)
+        df = float(moments.n_rows - len(n) - rank)
         if df <= 0:
             raise NoErrorVariance(
-                f"{int(n_rows):,} rows for {len(n):,} cluster means and {rank:,} coefficients "
+                f"{moments.n_rows:,} rows for {len(n):,} cluster means and {rank:,} coefficients "
                 "leave nothing within clusters to tell the errors' variance",
                 "Add rows to the clusters.",
             )

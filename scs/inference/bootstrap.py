@@ -1,6 +1,6 @@
 """How sure? The bootstrap of a selection: of the rows within clusters, or of whole clusters.
 
-The two answer different questions. "rows" keeps the clusters and draws their rows anew: what would
+The two answer different questions. "rows" keeps the clusters and draws their rows again: what would
 these clusters' names and effects be, had other rows been seen? "clusters" draws whole clusters:
 what would the coefficients be, had other clusters been seen? It never redraws the rows of a
 cluster, so it says nothing about the error of that cluster's own effect.
@@ -130,7 +130,7 @@ class Bootstrap:
             In (0, 1); that of the bootstrap if None.
         fewest_rows : int
             Clusters of fewer rows have the interval of `scs.inference.intervals.model_intervals`:
-            to draw a few rows anew does not show how they vary. 0: percentiles for all.
+            to draw a few rows again does not show how they vary. 0: percentiles for all.
 
         Returns
         -------
@@ -154,7 +154,7 @@ class Bootstrap:
         bounds[:, ever] = np.nanquantile(chosen[:, ever], tails, axis=0)
         small = np.zeros(len(support), dtype=bool)
         if self.moments is not None:
-            small = self.moments.n[support] < fewest_rows
+            small = self.moments.counts[support] < fewest_rows
         if self.moments is not None and small.any():
             model = model_intervals(
                 self.moments,
@@ -193,9 +193,11 @@ def bootstrap(
     n_jobs: int = 1,
     level: float = 0.95,
     intercept: bool = False,
+    frequency_weights: Any = None,
+    precision_weights: Any = None,
     **options: Any,
 ) -> Bootstrap:
-    """Select anew from resampled data, ``reps`` times.
+    """Select again from resampled data, ``reps`` times.
 
     Parameters
     ----------
@@ -221,6 +223,9 @@ def bootstrap(
         Of the intervals, in (0, 1).
     intercept : bool
         Add a first, unpenalised column of ones.
+    frequency_weights, precision_weights : array-like, shape (N,), optional
+        As in `Moments.from_arrays`. A row of frequency f is drawn as f rows; a precision goes with
+        its row.
     **options
         Those of `scs.solve`, ``ridge_fixed=0`` among them, with which units of covariates do not
         matter (`scs.fit` passes it). ``method`` is "alternating" unless given: a search that the
@@ -262,7 +267,8 @@ def bootstrap(
         raise ValueError(f"seed must be a whole number, 0 or more, got {seed!r}: try 0.")
     level = _check_level(level)
     options = {"method": "alternating", **options}
-    design = in_order(Design.from_table(X, y, clusters))
+    weights = {"frequency_weights": frequency_weights, "precision_weights": precision_weights}
+    design = in_order(Design.from_table(X, y, clusters, **weights))
     moments = Moments.from_design(design, intercept=intercept)
     solution = unless_stopped(_solved(moments, budget, options))
     ridge = options.get("ridge", 1.0)

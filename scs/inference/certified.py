@@ -5,13 +5,22 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import numpy as np
+from scipy import optimize
 
-from scs.inference.background import Between, deviations, first_variance, truncated_variance
+from scs.inference.background import (
+    Between,
+    coefficients,
+    deviations,
+    first_variance,
+    truncated_variance,
+)
 from scs.inference.naming import Names, Null, Rule, best_of_size, name_clusters, step_up
 from scs.moments.moments import Moments
+from scs.problem.background import effective_rows
 from scs.solvers import Solution
 
 _ROUNDS = 12
+_GRID = 30  # ratios at which the restricted likelihood is looked at first
 _LEAST_REST = 3  # clusters not selected, below which nothing tells the background
 
 
@@ -97,3 +106,64 @@ def background_between(between: Between, budget: int) -> float:
         if any(abs(theta - old) <= 1e-9 * (1.0 + theta) for old in seen):
             break
     return float(theta)
+
+
+def rest_variance(moments: Moments, support: np.ndarray) -> float:
+    """Return the background's variance by REML over the clusters that are not selected.
+
+    With the selected clusters free, M as in `coefficients` and Q the loss at its minimum, it is
+    theta sigma^2 with sigma^2 = Q / f, f = N - R - rank, at the least of::
+
+        f log Q + log det M + sum over k not selected of log(1 + theta n_k)
+
+    Nobody selected: the mixed model's variance. Every cluster that is not selected counts fully,
+    also those beyond the window of `truncated_variance`.
+
+    Parameters
+    ----------
+    moments : Moments
+        Without dependent columns.
+    support : ndarray of int
+        The selected clusters.
+
+    Returns
+    -------
+    float
+        tau^2 >= 0; NaN where fewer than three clusters are not selected.
+
+    Raises
+    ------
+    NoErrorVariance
+        The rows within clusters do not tell the errors' variance.
+    """
+    between = Between.from_moments(moments)
+    free = np.zeros(between.n_clusters, dtype=bool)
+    free[support] = True
+    if between.n_clusters - free.sum() < _LEAST_REST:
+        return float("nan")
+    rest = between.n[~free]
+
+    def parts(theta: float) -> tuple[float, float]:
+        beta, inverse = coefficients(between, theta, free)
+        weights = np.where(free, 0.0, effective_rows(between.n, theta))
+        within = between.within_yy - beta @ (2 * between.within_xy - between.within_xx @ beta)
+        loss = float(within + weights @ (between.y - between.x @ beta) ** 2)
+        told = np.linalg.svd(inverse, compute_uv=False)  # zero on what nothing tells
+        told = told[told > 1e-12 * told.max(initial=0.0)]
+        degrees = float(between.n.sum() - free.sum() - len(told))
+        criterion = degrees * np.log(loss) - np.log(told).sum() + np.log1p(theta * rest).sum()
+        return float(criterion), loss / degrees
+
+    largest = float(np.max(between.y[~free] ** 2)) * 4 / between.var_e + 1.0
+    grid = np.concatenate([[0.0], np.geomspace(1e-8, largest, _GRID)])
+    values = [parts(theta)[0] for theta in grid]
+    best = int(np.argmin(values))
+    ends = grid[max(best - 1, 0)], grid[min(best + 1, len(grid) - 1)]
+    finer = optimize.minimize_scalar(
+        lambda theta: parts(theta)[0],
+        bounds=ends,
+        method="bounded",
+        options={"xatol": 1e-10 * ends[1]},
+    )
+    theta = float(finer.x) if finer.fun < values[best] else float(grid[best])
+    return theta * parts(theta)[1]

@@ -35,21 +35,24 @@ def in_order(design: Design) -> Design:
     Clusters of least outcomes come first; within a cluster rows ascend by the outcome, and those of
     equal outcomes by their covariates. Takes O(N log N + N P).
     """
-    return reordered(design, content_order(design, design.X, design.names))
-
-
-def reordered(design: Design, order: np.ndarray) -> Design:
-    """Return a design with its rows in another order."""
-    codes = design.codes[order]
-    return Design(design.X[order], design.y[order], codes, design.labels, design.names)
+    return design.at(content_order(design, design.X, design.names))
 
 
 def content_order(design: Design, table: np.ndarray, names: tuple[str, ...]) -> np.ndarray:
-    """Return the row numbers in the order of outcome, cluster and the columns of a table."""
+    """Return the row numbers in the order of outcome, cluster and the columns of a table.
+
+    Rows of a frequency lie where repeated rows would, those of other precisions as their outcomes.
+    """
     outcome = _unit(design.y)
-    projected = _projected(table, names, outcome)
-    rank = _cluster_ranks(design.codes, len(design.labels), outcome, projected)
-    return np.lexsort([projected, _ranks(outcome), rank[design.codes]])
+    times = np.ones(1, dtype=np.int64)
+    if design.frequency is not None:
+        times = design.frequency.astype(np.int64)
+    projected = _projected(table, names, outcome, times)
+    rank = _cluster_ranks(design.codes, len(design.labels), outcome, projected, times)
+    keys = [projected, _ranks(outcome), rank[design.codes]]
+    if design.precision is not None:
+        keys.insert(0, design.precision)
+    return np.lexsort(keys)
 
 
 def _unit(values: np.ndarray) -> np.ndarray:
@@ -69,7 +72,9 @@ def _ranks(unit: np.ndarray) -> np.ndarray:
     return ranks
 
 
-def _projected(table: np.ndarray, names: tuple[str, ...], outcome: np.ndarray) -> np.ndarray:
+def _projected(
+    table: np.ndarray, names: tuple[str, ...], outcome: np.ndarray, times: np.ndarray
+) -> np.ndarray:
     """Return one number for the covariates of every row, different where these are.
 
     A weighted sum of the columns, by weights without a simple relation. Which column gets which
@@ -80,7 +85,8 @@ def _projected(table: np.ndarray, names: tuple[str, ...], outcome: np.ndarray) -
     for j, name in enumerate(names):
         # Whole numbers: their sums do not depend on the order of the rows.
         column = np.rint(_unit(table[:, j]) * _GRID).astype(np.int64)
-        sums = (column.sum(), (column * steps).sum(), (column * column).sum())
+        counted = column * times
+        sums = (counted.sum(), (counted * steps).sum(), (counted * column).sum())
         keys.append((*map(int, sums), name, j))
     weights = np.random.default_rng(0).uniform(1.0, 2.0, len(names))
     projected = np.zeros(len(outcome))
@@ -90,14 +96,18 @@ def _projected(table: np.ndarray, names: tuple[str, ...], outcome: np.ndarray) -
 
 
 def _cluster_ranks(
-    codes: np.ndarray, n_clusters: int, outcome: np.ndarray, projected: np.ndarray
+    codes: np.ndarray,
+    n_clusters: int,
+    outcome: np.ndarray,
+    projected: np.ndarray,
+    times: np.ndarray,
 ) -> np.ndarray:
     """Return the place of every cluster, by sums over its rows that no label enters."""
     keys = []
     for values in (outcome, outcome**2, projected, outcome * projected):
         steps = np.rint(_unit(values) * _FINE).astype(np.int64)
         sums = np.zeros(n_clusters, dtype=np.int64)
-        np.add.at(sums, codes, steps)
+        np.add.at(sums, codes, steps * times)
         keys.append(sums)
     rank = np.empty(n_clusters, dtype=np.intp)
     rank[np.lexsort([*keys[::-1]])] = np.arange(n_clusters)
@@ -123,7 +133,7 @@ def choose_budget(
     Parameters
     ----------
     design : Design
-        In any order.
+        In any order. A row of frequency f is dealt as f rows.
     budgets : sequence of int
     n_folds : int
         Each row is held out once a time.
@@ -140,8 +150,8 @@ def choose_budget(
     ValueError
         No cluster has two rows, so that none can be held out with its cluster known.
     """
-    design = in_order(design)
-    largest = int(np.bincount(design.codes).max())
+    design = in_order(design.repeated())
+    largest = int(design.sizes.max())
     if min(n_folds, largest) < 2:
         raise ValueError(
             f"cv={n_folds}: the largest cluster has n_samples={largest}, so no row can be held "
@@ -154,7 +164,7 @@ def choose_budget(
     for repeat in range(_most_repeats(design, scores.budgets)):
         numbers = fold_numbers(design, n_folds, seed=seed, repeat=repeat)
         for fold in range(n_folds):
-            pair = (take_rows(design, numbers != fold), take_rows(design, numbers == fold))
+            pair = (design.of_rows(numbers != fold), design.of_rows(numbers == fold))
             training, held_out = (Moments.from_design(d, intercept=intercept) for d in pair)
             scores.add(training, held_out, method="alternating", seed=seed, **options)
         tuning = scores.tuning(len(design.y), repeat + 1)
@@ -171,12 +181,6 @@ def _most_repeats(design: Design, budgets: Sequence[int]) -> int:
     return int(np.clip(_WORK // steps, 1, MOST))
 
 
-def take_rows(design: Design, rows: np.ndarray) -> Design:
-    """Take rows out of a design; labels that are left without a row go."""
-    kept, codes = np.unique(design.codes[rows], return_inverse=True)
-    return Design(design.X[rows], design.y[rows], codes, design.labels[kept], design.names)
-
-
 def fold_numbers(design: Design, n_folds: int, *, seed: int = 0, repeat: int = 0) -> np.ndarray:
     """Return the fold of every row, 0 to ``n_folds`` - 1, each cluster spread evenly over them.
 
@@ -186,7 +190,7 @@ def fold_numbers(design: Design, n_folds: int, *, seed: int = 0, repeat: int = 0
         In the order of `in_order`.
     n_folds : int
     seed, repeat : int
-        Other numbers deal the rows anew.
+        Other numbers deal the rows again.
     """
     rng = np.random.default_rng(np.random.SeedSequence([int(seed), int(repeat)]))
     chance = rng.random(len(design.y))

@@ -1,6 +1,6 @@
 """Intervals of cluster effects from the model's own errors, for clusters of too few rows to redraw.
 
-Drawing a cluster's rows anew says nothing where there is one row, and too little below ten: the
+Drawing a cluster's rows again says nothing where there is one row, and too little below ten: the
 resamples of n rows vary by (n - 1) / n of the errors' variance, and around an estimate of that.
 """
 

@@ -46,7 +46,7 @@ class WithinBetween:
         Degrees of freedom of the errors' variance; of the cluster means' with a background, which
         is learned from them.
     pvalue : float
-        Of ``statistic / df`` by the F law; NaN where nothing can be compared.
+        Of ``statistic / df`` by the F distribution; NaN where nothing can be compared.
     """
 
     names: tuple[str, ...]

@@ -79,7 +79,7 @@ def name_clusters(
     """Name clusters at a false discovery rate, by the self-consistent rule.
 
     S is the selection of R clusters whose own p-values, from a fit in which they are free, all lie
-    at or below q R / K; R is the largest found by stepping up on the p-values and fitting anew.
+    at or below q R / K; R is the largest found by stepping up on the p-values and fitting again.
 
     Parameters
     ----------

@@ -81,7 +81,7 @@ def detect_outliers(
     time_limit: float = 60.0,
     seed: int = 0,
 ) -> Outliers:
-    """Leave out the rows without which the rest fits best, with a proved bound.
+    """Find the rows to leave out so that the rest fits best, with a proved bound.
 
     Minimises over beta and at most ``count`` rows S the sum of squares of the others::
 

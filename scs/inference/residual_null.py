@@ -18,14 +18,16 @@ from scipy import fft
 from scs.inference.background import Between, Deviations, within_slopes
 from scs.moments.moments import Moments
 
-#: Excess kurtosis of the residuals above which the residual null is advised.
-KURTOSIS_ADVICE = 1.0
+#: Excess kurtosis of the residuals above which the residual null is taken. Where errors are normal
+#: it costs no power, in tables of 100 rows too, so that the threshold may be low.
+KURTOSIS_ADVICE = 0.5
 #: No p-value is smaller: below it tails are rounding of the transform.
 FLOOR = 1e-12
 _CELLS = 64  # of the grid, in a standard deviation
 _SMOOTH = 1.0 / 1024.0  # least normal variance, in that of the mean: hides the grid
 _REACH = 9.0  # standard deviations of a normal law that are looked at
 _EXACT = 100  # rows up to which each number of rows has its own transform
+_NO_REST = 1e-12  # share of a cluster's weight that a row leaves to the others
 _ROWS_CLASS, _VARIANCE_CLASS = 0.02, 0.05  # widths of classes, logarithmic
 
 
@@ -68,7 +70,7 @@ class ResidualHistogram:
 
     @property
     def excess_kurtosis(self) -> float:
-        """m_4 / m_2^2 - 3, 0 for a normal law; advice: `KURTOSIS_ADVICE`.
+        """m_4 / m_2^2 - 3, 0 for a normal distribution; advice: `KURTOSIS_ADVICE`.
 
         That of the errors is larger, because a residual mixes the errors of its cluster.
         """
@@ -76,7 +78,12 @@ class ResidualHistogram:
 
 
 def residual_histogram(
-    X: np.ndarray, y: np.ndarray, codes: np.ndarray, moments: Moments
+    X: np.ndarray,
+    y: np.ndarray,
+    codes: np.ndarray,
+    moments: Moments,
+    frequency: np.ndarray | None = None,
+    precision: np.ndarray | None = None,
 ) -> ResidualHistogram:
     """Count residuals within clusters, a second pass over the rows.
 
@@ -93,23 +100,43 @@ def residual_histogram(
         for the intercept.
     moments : Moments
         Of all rows.
+    frequency, precision : ndarray, shape (N,), optional
+        As in a `Design`: a row counts so often, and its residual is that of an error of variance
+        sigma^2, as `scaled_residuals` says.
     """
     step = float(np.sqrt(Between.from_moments(moments).var_e)) / _CELLS
-    residual = scaled_residuals(X, y, codes, moments)
-    at = np.rint(residual[moments.n[codes] > 1] / step).astype(np.int64)
+    residual = scaled_residuals(X, y, codes, moments, precision)
+    several = moments.counts[codes] > 1
+    at = np.rint(residual[several] / step).astype(np.int64)
     first = int(at.min(initial=0))
-    return ResidualHistogram(step, first, np.bincount(at - first, minlength=1).astype(np.int64))
+    times = None if frequency is None else frequency[several]
+    counts = np.bincount(at - first, times, minlength=1).astype(np.int64)
+    return ResidualHistogram(step, first, counts)
 
 
 def scaled_residuals(
-    X: np.ndarray, y: np.ndarray, codes: np.ndarray, moments: Moments
+    X: np.ndarray,
+    y: np.ndarray,
+    codes: np.ndarray,
+    moments: Moments,
+    precision: np.ndarray | None = None,
 ) -> np.ndarray:
-    """Return residuals within clusters, times sqrt(n_k / (n_k - 1)); 0 in clusters of one row."""
+    """Return residuals within clusters, times sqrt(n_k / (n_k - 1)); 0 in clusters of one row.
+
+    A row of precision w has w n_k / (n_k - w) under the root, n_k the sum of its cluster's weights:
+    each has the variance sigma^2 of an error of precision 1.
+    """
     skip = int(moments.intercept)
     slopes = within_slopes(moments)[skip:]
     n = moments.n[codes]
     residual = y - moments.mean_y[codes] - (X - moments.mean_x[codes, skip:]) @ slopes
-    return np.where(n > 1, residual * np.sqrt(n / np.maximum(n - 1.0, 1.0)), 0.0)
+    if precision is None:
+        return np.where(n > 1, residual * np.sqrt(n / np.maximum(n - 1.0, 1.0)), 0.0)
+    several = moments.counts[codes] > 1
+    left = np.where(several, n - precision, n)
+    # Next to a row of nearly all the weight the others are noise, and its residual is none.
+    told = several & (left > _NO_REST * n)
+    return np.where(told, residual * np.sqrt(precision * n / np.where(told, left, 1.0)), 0.0)
 
 
 @dataclass(frozen=True, eq=False)
@@ -128,10 +155,27 @@ class ResidualNull:
 
     @classmethod
     def from_rows(
-        cls, X: np.ndarray, y: np.ndarray, codes: np.ndarray, moments: Moments
+        cls,
+        X: np.ndarray,
+        y: np.ndarray,
+        codes: np.ndarray,
+        moments: Moments,
+        frequency: np.ndarray | None = None,
+        precision: np.ndarray | None = None,
     ) -> ResidualNull:
-        """Make it from all rows: see `residual_histogram`."""
-        return cls(residual_histogram(X, y, codes, moments), moments.n)
+        """Make it from all rows: see `residual_histogram`.
+
+        Raises
+        ------
+        ValueError
+            Precision weights: a mean of rows of unlike precision has no common law of its errors.
+        """
+        if precision is not None:
+            raise ValueError(
+                "null='residuals' takes all errors to be of one law, and precision_weights give "
+                "each row its own spread: pass null='unequal' (--null unequal), or 'normal'."
+            )
+        return cls(residual_histogram(X, y, codes, moments, frequency), moments.n)
 
     def __call__(self, found: Deviations, theta: float) -> np.ndarray:
         """Return two-sided p-values, shape (K,). theta is in ``found.spread`` already."""

@@ -9,7 +9,8 @@ rows left out the sum with weights, least over beta, is at least B (the search's
 is chosen so small that m R is a small part of the gap asked for. It also says where the
 coefficients of these trimmings lie, which replaces the ellipsoid that a small ridge makes far too
 wide; and which rows they all leave out: far rows, as a rule, which then never meet the arithmetic
-of the search.
+of the search. Before it `scs.inference.groups` bounds the problem, so that little is left open
+where the search has to stop early.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from __future__ import annotations
 import time
 import warnings
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import combinations
 from math import comb
 
@@ -25,6 +26,7 @@ import numpy as np
 from scipy.linalg import eigh, qr
 
 from scs.inference.elemental import Region, good_region
+from scs.inference.groups import GroupBound, bound_by_groups
 from scs.moments.moments import Moments
 from scs.problem.objective import Problem
 from scs.solvers.exact import Known, exact
@@ -38,6 +40,7 @@ _LEAST_RIDGE = 1e-18
 _FINEST_GAP = 1e-10
 _DEPENDENT = 1e-10  # relative size of a pivot that is rounding
 _FEW = 20_000  # trimmings that can be tried one by one
+_ROOT_SHARE = 0.5  # of the time that the bound by groups may take
 _TIME_SHARE = 0.3  # of the time left that subsets may take, and no family is begun after
 
 
@@ -129,6 +132,16 @@ def prove(
         membership[left] = "out"
         bound = best.value - best.margin
         return Proof(best.rows, best.value, bound, nothing, membership, "optimal", _METHOD)
+    with Stop(_ROOT_SHARE * time_limit) as stop:
+        root = _root(frame, left, best, region, stop)
+    membership[left[root.stays]] = "out"
+    gone = np.union1d(gone, left[root.goes & np.isin(left, best.rows)])
+    membership[gone] = "in"
+    left = np.setdiff1d(np.arange(n_rows), gone)
+    if len(gone) == count:
+        membership[left] = "out"
+        bound = best.value - best.margin
+        return Proof(best.rows, best.value, bound, nothing, membership, "optimal", _METHOD)
     proof = _search(
         frame, left, count - len(gone), best, region,
         ridge=ridge, gap=gap, seed=seed, stop=stop,
@@ -136,22 +149,27 @@ def prove(
     )  # fmt: skip
     stopped = proof.status in ("time_limit", "interrupted")
     if not stopped and comb(len(left), count - len(gone)) <= _FEW:
-        gap_left = 1.0 - min(proof.bound, best.value) / best.value
+        gap_left = 1.0 - min(max(proof.bound, root.bound), best.value) / best.value
         if gap_left > gap:  # rounding, or rows too far apart: few trimmings are tried one by one
             return _all(X, y, count, gone, left, nothing)
     rows = np.sort(np.concatenate([gone, left[proof.rows]]))
     found = _Trimming.of(X, y, rows)
     if found.value > best.value:  # better with the ridge alone, or for the search's rounding
         found = best
-    membership[left] = proof.membership
+    membership[left] = np.where(proof.membership == "open", membership[left], proof.membership)
     # A best trimming was found, so what it does is what all do, or nothing is proved.
     is_out = np.isin(np.arange(n_rows), found.rows)
     membership[is_out & (membership == "out")] = "open"
     membership[~is_out & (membership == "in")] = "open"
-    bound = max(min(proof.bound, found.value) - max(best.margin, found.margin), 0.0)
+    proved = max(proof.bound, root.bound)
+    bound = max(min(proved, found.value) - max(best.margin, found.margin), 0.0)
+    history = tuple(
+        replace(step, bound=max(step.bound, min(root.bound, step.objective)))
+        for step in proof.history
+    )
     return Proof(
         found.rows, found.value, bound, nothing, membership, proof.status, proof.method,
-        proof.nodes, proof.history,
+        proof.nodes, history,
     )  # fmt: skip
 
 
@@ -209,6 +227,7 @@ class _Frame:
 
     X: np.ndarray
     y: np.ndarray
+    growth: np.ndarray  # (P, P): of the rounding that the coordinates bring, see `bound_by_groups`
 
     @classmethod
     def about(cls, X: np.ndarray, y: np.ndarray, best: _Trimming) -> _Frame:
@@ -216,11 +235,13 @@ class _Frame:
         kept[best.rows] = False
         residual = y - X @ best.beta
         if dependent(X[kept]) is not None:
-            return cls(X / np.maximum(np.abs(X).max(axis=0), 1e-300), residual)
+            one = np.eye(X.shape[1])
+            return cls(X / np.maximum(np.abs(X).max(axis=0), 1e-300), residual, one)
         sizes = np.linalg.norm(X[kept], axis=0)
         triangle = qr(X[kept] / sizes, mode="economic")[1]
         scaled = np.linalg.solve(triangle.T, (X / sizes).T).T
-        return cls(scaled * np.sqrt(kept.sum()), residual)
+        growth = np.abs(triangle) @ np.abs(np.linalg.inv(triangle))
+        return cls(scaled * np.sqrt(kept.sum()), residual, growth)
 
 
 def _narrow(
@@ -228,7 +249,7 @@ def _narrow(
 ) -> tuple[np.ndarray, list[Region], _Frame]:
     """Return rows that every good trimming leaves out, where its coefficients lie, and the frame.
 
-    The fewer rows are left to go, the more each family proves: it is begun anew until none goes.
+    The fewer rows are left to go, the more each family proves: it is begun again until none goes.
     """
     rng = np.random.default_rng(seed)
     frame = _Frame.about(X, y, best)
@@ -252,6 +273,22 @@ def _narrow(
             break
         gone = np.union1d(gone, left[goes])
     return gone, regions, frame
+
+
+def _root(
+    frame: _Frame, left: np.ndarray, best: _Trimming, regions: list[Region], stop: Stop
+) -> GroupBound:
+    """Return what small groups of rows prove before the search: most of it, where that is hard."""
+    nothing = np.zeros(len(left), dtype=bool)
+    if not regions:
+        return GroupBound(0.0, nothing, nothing)
+    each = np.eye(frame.X.shape[1])
+    ends = [region.ends(each, np.zeros(len(each))) for region in regions]
+    low, high = np.max([end[0] for end in ends], axis=0), np.min([end[1] for end in ends], axis=0)
+    rows = np.flatnonzero(np.isin(left, best.rows))
+    limit = best.value + best.margin
+    reach = np.maximum(np.abs(low), np.abs(high))
+    return bound_by_groups(frame.X[left], frame.y[left], rows, limit, reach, frame.growth, stop)
 
 
 def _search(

@@ -35,7 +35,12 @@ class EqualVariances:
 
 
 def equal_variances(
-    X: np.ndarray, y: np.ndarray, codes: np.ndarray, moments: Moments
+    X: np.ndarray,
+    y: np.ndarray,
+    codes: np.ndarray,
+    moments: Moments,
+    frequency: np.ndarray | None = None,
+    precision: np.ndarray | None = None,
 ) -> EqualVariances:
     """Test that errors have one variance, by Brown and Forsythe's test, which needs no normal law.
 
@@ -47,25 +52,34 @@ def equal_variances(
 
     Parameters
     ----------
-    X, y, codes, moments
+    X, y, codes, moments, frequency, precision
         All rows, as in `residual_histogram`.
 
     References
     ----------
     Brown and Forsythe (1974), Robust tests for the equality of variances.
     """
-    used = moments.n[codes] >= TEST_ROWS
-    e = scaled_residuals(X, y, codes, moments)[used]
-    _, k, n = np.unique(codes[used], return_inverse=True, return_counts=True)
-    df = len(n) - 1, len(e) - len(n)
+    used = moments.counts[codes] >= TEST_ROWS
+    e = scaled_residuals(X, y, codes, moments, precision)[used]
+    k = np.unique(codes[used], return_inverse=True)[1]
+    times = np.ones(len(e), dtype=np.int64)
+    if frequency is not None:
+        times = frequency[used].astype(np.int64)
+    n = np.bincount(k, times).astype(np.int64)
+    df = len(n) - 1, int(n.sum()) - len(n)
     if len(n) < 2:
         return EqualVariances(float("nan"), (0, 0), float("nan"))
-    ordered = e[np.lexsort((e, k))]
+    order = np.lexsort((e, k))
+    ordered, last = e[order], np.cumsum(times[order])  # of equal rows
+
+    def placed(place: np.ndarray) -> np.ndarray:
+        return ordered[np.searchsorted(last, place, side="right")]
+
     start = np.cumsum(n) - n
-    z = np.abs(e - (0.5 * (ordered[start + (n - 1) // 2] + ordered[start + n // 2]))[k])
-    means = np.bincount(k, z) / n
-    between = n @ (means - z.mean()) ** 2 / df[0]
-    statistic = float(between / (np.sum((z - means[k]) ** 2) / df[1]))
+    z = np.abs(e - (0.5 * (placed(start + (n - 1) // 2) + placed(start + n // 2)))[k])
+    means = np.bincount(k, times * z) / n
+    between = n @ (means - np.sum(times * z) / n.sum()) ** 2 / df[0]
+    statistic = float(between / (np.sum(times * (z - means[k]) ** 2) / df[1]))
     return EqualVariances(statistic, df, float(stats.f.sf(statistic, *df)))
 
 
@@ -87,13 +101,15 @@ class UnequalNull:
     Attributes
     ----------
     n : ndarray, shape (K,)
-        Rows in each cluster.
+        Rows in each cluster; with precision weights the sum of these.
     variance : ndarray, shape (K,)
         s_k^2, on n_k - 1 degrees of freedom; 0 where n_k = 1.
     var_e : float
         The pooled variance that is in the deviations.
     prior : tuple of float
         s_0^2 and d_0.
+    rows : ndarray, shape (K,), optional
+        Rows in each cluster where ``n`` holds sums of weights: degrees of freedom count them.
 
     References
     ----------
@@ -104,26 +120,39 @@ class UnequalNull:
     variance: np.ndarray
     var_e: float
     prior: tuple[float, float]
+    rows: np.ndarray | None = None
 
     @classmethod
     def from_rows(
-        cls, X: np.ndarray, y: np.ndarray, codes: np.ndarray, moments: Moments
+        cls,
+        X: np.ndarray,
+        y: np.ndarray,
+        codes: np.ndarray,
+        moments: Moments,
+        frequency: np.ndarray | None = None,
+        precision: np.ndarray | None = None,
     ) -> UnequalNull:
         """Make it from all rows, as in `residual_histogram`."""
-        n, var_e = moments.n, Between.from_moments(moments).var_e
-        square = scaled_residuals(X, y, codes, moments) ** 2
+        n, var_e = moments.counts, Between.from_moments(moments).var_e
+        square = scaled_residuals(X, y, codes, moments, precision) ** 2
+        if frequency is not None:
+            square *= frequency
+        if precision is not None:  # (n_k - 1) s_k^2 is the weighted sum of squares
+            square *= (1.0 - precision / moments.n[codes]) * (n / np.maximum(n - 1.0, 1.0))[codes]
         variance = np.bincount(codes, square, len(n)) / n
         # Coefficients cost degrees of freedom too: on average it is the pooled variance.
         variance *= var_e * np.sum(n - 1) / ((n - 1) @ variance)
         several = n > 1
-        return cls(n, variance, var_e, fit_prior(variance[several], n[several] - 1.0))
+        prior = fit_prior(variance[several], n[several] - 1.0)
+        return cls(moments.n, variance, var_e, prior, moments.rows)
 
     @property
     def moderated(self) -> tuple[np.ndarray, np.ndarray]:
         """sigma_k^2 and its degrees of freedom, each of shape (K,)."""
         first, prior = self.prior
-        df = prior + self.n - 1.0
-        return (prior * first + (self.n - 1.0) * self.variance) / df, df
+        own = (self.n if self.rows is None else self.rows) - 1.0
+        df = prior + own
+        return (prior * first + own * self.variance) / df, df
 
     def studentise(self, found: Deviations) -> Deviations:
         """Return the deviations with errors from the clusters' own variances."""
@@ -146,7 +175,7 @@ class UnequalNull:
 
 
 def fit_prior(variance: np.ndarray, df: np.ndarray) -> tuple[float, float]:
-    """Fit s_0^2 and d_0 by likelihood: s_k^2 / s_0^2 has the F law with n_k - 1 and d_0.
+    """Fit s_0^2 and d_0 by likelihood: s_k^2 / s_0^2 has the F distribution with n_k - 1 and d_0.
 
     Parameters
     ----------

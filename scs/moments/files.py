@@ -84,6 +84,9 @@ def read_files(
     categories: Iterable[str] | Mapping[str, Sequence] = (),
     slopes: Sequence[str] = (),
     intercept: bool = False,
+    frequency_weights: str | None = None,
+    precision_weights: str | None = None,
+    offset: str | None = None,
     missing: str = "raise",
     csv: Mapping[str, Any] | None = None,
     keep_na_text: bool = False,
@@ -113,6 +116,9 @@ def read_files(
         categories=categories,
         slopes=slopes,
         intercept=intercept,
+        frequency_weights=frequency_weights,
+        precision_weights=precision_weights,
+        offset=offset,
     )
     check_files(files, columns, every_column=covariates is None)
     columns = _with_levels(columns, lambda names: _batches(files, names, batch_rows))
@@ -194,6 +200,9 @@ def read_dask(
     categories: Iterable[str] | Mapping[str, Sequence] = (),
     slopes: Sequence[str] = (),
     intercept: bool = False,
+    frequency_weights: str | None = None,
+    precision_weights: str | None = None,
+    offset: str | None = None,
     missing: str = "raise",
 ) -> Reading:
     """Sum up what `Moments.from_dask` does, and say what was left out."""
@@ -214,6 +223,9 @@ def read_dask(
         categories=categories,
         slopes=slopes,
         intercept=intercept,
+        frequency_weights=frequency_weights,
+        precision_weights=precision_weights,
+        offset=offset,
     )
     partitions = frame[list(columns.needed)].to_delayed()
 
@@ -286,8 +298,9 @@ def _rows(
 
 def _sums(rows: Rows) -> _Done:
     some = len(rows.y) > 0
-    part = part_of_rows(rows.X, rows.y, rows.codes, rows.labels, rows.Z) if some else None
-    n_read = len(rows.y) + rows.dropped
+    arrays = rows.X, rows.y, rows.codes, rows.labels, rows.Z, rows.frequency, rows.precision
+    part = part_of_rows(*arrays) if some else None
+    n_read = len(rows.y) + rows.dropped + rows.weightless
     return _Done(part, n_read, rows.dropped, Counter(rows.missing), left=rows.left)
 
 
@@ -377,6 +390,9 @@ def _record_batch(frame: Any, number: int) -> pa.RecordBatch:
 def _reading(done: _Done, columns: Columns, name: str) -> Reading:
     if done.n_read == 0:
         raise ValueError(f"{name} has no rows: pass a table with at least one.")
+    if done.part is None and done.n_dropped < done.n_read:
+        weights = " times ".join(role for role in columns.beside if role != "offset")
+        raise ValueError(f"{name}: {weights} is zero in every row: weigh at least one.")
     if done.part is None:
         raise ValueError(
             f"{name} has no row without a missing value ({_counts(done)}): leave out the columns "

@@ -52,6 +52,8 @@ class _Total:
             np.zeros((0, *each.shape[1:])) for each in (first.means, first.mean_z, first.own)
         )
         self.products = np.zeros_like(first.products)
+        self.rows: np.ndarray | None = None
+        self.log_weights = 0.0
         self.add(first)
 
     def add(self, part: Part) -> None:
@@ -62,8 +64,20 @@ class _Total:
         self._grow()
         self.labels.append(part.labels[at >= known])
         self.products += part.products
+        self.log_weights += part.log_weights
+        self._count(part, at)
         for some in blocks(len(at), 1):
             self._join(part, some, at[some])
+
+    def _count(self, part: Part, at: np.ndarray) -> None:
+        """Add the rows of a part to those known, before its weights join theirs."""
+        if self.rows is None and part.rows is None:
+            return
+        if self.rows is None:
+            self.rows = self.n.copy()
+        new = len(self.n) - len(self.rows)
+        self.rows = np.concatenate([self.rows, np.zeros(new)]) if new else self.rows
+        self.rows[at] += part.n if part.rows is None else part.rows
 
     def _join(self, part: Part, some: slice, at: np.ndarray) -> None:
         n = part.n[some]
@@ -94,7 +108,9 @@ class _Total:
         size = len(self.places)
         by_cluster = (self.n[:size], self.means[:size])
         own = (self.mean_z[:size], self.own[:size])
-        return Part(joined_labels(self.labels), *by_cluster, self.products, *own)
+        rows = None if self.rows is None else self.rows[:size]
+        labels = joined_labels(self.labels)
+        return Part(labels, *by_cluster, self.products, *own, rows, self.log_weights)
 
     def _grow(self) -> None:
         if len(self.places) > len(self.n):

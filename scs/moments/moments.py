@@ -15,14 +15,18 @@ from typing import Any
 import numpy as np
 
 from scs.data._quiet import quiet
-from scs.data.containers import refuse_other_rows
 from scs.data.design import Design, label_order, refuse_other_kind
 from scs.data.labels import note_alike
-from scs.moments.chunks import part_of_chunks, refuse_other_columns, refuse_other_slopes
+from scs.moments.chunks import (
+    part_of_chunks,
+    read_arrays,
+    refuse_other_columns,
+    refuse_other_slopes,
+)
 from scs.moments.files import Reading, read_dask, read_files, warn_of_dropped
 from scs.moments.merge import merge_parts
 from scs.moments.part import Part, part_of_rows
-from scs.moments.slopes import as_slopes, refuse_ones
+from scs.moments.slopes import refuse_ones
 
 INTERCEPT = "intercept"
 
@@ -44,12 +48,17 @@ class Moments:
     the first, and one slope for each column. Give the intercept a budget of 0 to leave it out.
     Q = 0 is the model with a random intercept alone; what belongs to Z is empty then.
 
+    With weights every sum is weighted, and n_k is the sum of the cluster's weights. A row of
+    frequency weight f is f equal rows: nothing tells these moments from those of the repeated rows.
+    A row of precision weight w has errors of variance sigma^2 / w, and stays one row: ``rows``
+    counts it.
+
     Attributes
     ----------
     labels : ndarray, shape (K,)
         Cluster labels, sorted.
     n : ndarray of float, shape (K,)
-        Rows in each cluster, n_k >= 1.
+        Rows in each cluster, n_k >= 1; with weights the sum of these, n_k > 0.
     mean_x : ndarray, shape (K, P)
         Cluster means of the covariates.
     mean_y : ndarray, shape (K,)
@@ -66,6 +75,10 @@ class Moments:
         Cross-products of the slope columns about the cluster means, one block per cluster.
     slope_names : tuple of str, length Q
         Names of the slope columns.
+    rows : ndarray of float, shape (K,), optional
+        Rows in each cluster where ``n`` holds sums of precision weights; None: they are ``n``.
+    log_weights : float
+        Sum of the logarithms of the rows' precision weights, a part of log-likelihoods.
     """
 
     labels: np.ndarray
@@ -82,6 +95,8 @@ class Moments:
     within_zx: np.ndarray = field(default_factory=_nothing)
     within_zy: np.ndarray = field(default_factory=_nothing)
     slope_names: tuple[str, ...] = ()
+    rows: np.ndarray | None = None
+    log_weights: float = 0.0
 
     def __post_init__(self) -> None:
         """Give what belongs to slopes its shape where there are none."""
@@ -95,7 +110,16 @@ class Moments:
     @classmethod
     @quiet
     def from_arrays(
-        cls, X: Any, y: Any, clusters: Any, Z: Any = None, *, intercept: bool = False
+        cls,
+        X: Any,
+        y: Any,
+        clusters: Any,
+        Z: Any = None,
+        *,
+        intercept: bool = False,
+        frequency_weights: Any = None,
+        precision_weights: Any = None,
+        offset: Any = None,
     ) -> Moments:
         """Compute the moments of one table, in O(N P (P + Q)) time and O(K P (1 + Q)) extra memory.
 
@@ -112,17 +136,40 @@ class Moments:
             that is also in ``X`` has a common slope, from which clusters differ.
         intercept : bool
             Add a first, unpenalised column of ones.
+        frequency_weights : array-like, shape (N,), optional
+            How many equal rows each row stands for: whole numbers, where 0 leaves a row out.
+        precision_weights : array-like, shape (N,), optional
+            w_i >= 0: the errors' variance is sigma^2 / w_i, and 0 leaves a row out.
+        offset : array-like, shape (N,), optional
+            A known part of the outcome: it is subtracted.
 
         Raises
         ------
         ValueError, TypeError
             See `scs.data.design.Design.from_table`; a column of ``Z`` that is constant, or of
             the wrong length.
+
+        Examples
+        --------
+        >>> import scs
+        >>> each = scs.Moments.from_arrays([[1.0], [1.0], [4.0]], [2, 2, 5], ["a", "a", "a"])
+        >>> once = scs.Moments.from_arrays(
+        ...     [[1.0], [4.0]], [2, 5], ["a", "a"], frequency_weights=[2, 1]
+        ... )
+        >>> each.n_rows, once.n_rows, each.mean_y[0] == once.mean_y[0]
+        (3, 3, True)
         """
-        if Z is not None:
-            refuse_other_rows(X=X, y=y, clusters=clusters, Z=Z)
-        design = Design.from_table(X, y, clusters, min_columns=0 if intercept else 1)
-        slopes, names = (None, ()) if Z is None else as_slopes(Z, len(design.X))
+        rows = {
+            "X": X,
+            "y": y,
+            "clusters": clusters,
+            "Z": Z,
+            "frequency_weights": frequency_weights,
+            "precision_weights": precision_weights,
+            "offset": offset,
+        }
+        design, slopes, names = read_arrays(rows, min_columns=0 if intercept else 1)
+        note_alike(design.labels)
         moments = cls.from_design(design, slopes, names, intercept=intercept)
         refuse_ones(moments)
         return moments
@@ -137,7 +184,8 @@ class Moments:
         intercept: bool = False,
     ) -> Moments:
         """Compute the moments of rows that are validated already; ``Z`` has shape (N, Q)."""
-        part = part_of_rows(design.X, design.y, design.codes, design.labels, Z)
+        weights = design.frequency, design.precision
+        part = part_of_rows(design.X, design.y, design.codes, design.labels, Z, *weights)
         return cls.from_part(part, design.names, slope_names, intercept=intercept)
 
     @classmethod
@@ -176,6 +224,8 @@ class Moments:
             within_zx=within_zx,
             within_zy=own[:, :, n_own],
             slope_names=tuple(slope_names),
+            rows=None if part.rows is None else part.rows[order],
+            log_weights=part.log_weights,
         )
 
     @classmethod
@@ -187,8 +237,9 @@ class Moments:
 
         Parameters
         ----------
-        chunks : iterable of (X, y, clusters) or (X, y, clusters, Z)
-            Each as in `from_arrays`; a cluster may be spread over several chunks.
+        chunks : iterable of (X, y, clusters), (X, y, clusters, Z) or dict
+            Each as in `from_arrays`; a cluster may be spread over several chunks. A dict holds
+            arguments of `from_arrays` by name: weights and offsets too.
         intercept : bool
             Add a first, unpenalised column of ones.
 
@@ -213,6 +264,9 @@ class Moments:
         categories: Iterable[str] | Mapping[str, Sequence] = (),
         slopes: Sequence[str] = (),
         intercept: bool = False,
+        frequency_weights: str | None = None,
+        precision_weights: str | None = None,
+        offset: str | None = None,
         missing: str = "raise",
         csv: Mapping[str, Any] | None = None,
         keep_na_text: bool = False,
@@ -247,6 +301,8 @@ class Moments:
             and are if ``covariates`` is None.
         intercept : bool
             Add a first, unpenalised column of ones.
+        frequency_weights, precision_weights, offset : str, optional
+            Columns, as `from_arrays` takes arrays; no covariates unless named as such.
         missing : "raise" or "drop"
             Refuse missing values (null, NaN), or leave their rows out and warn of how many.
         csv : dict, optional
@@ -286,6 +342,9 @@ class Moments:
             categories=categories,
             slopes=slopes,
             intercept=intercept,
+            frequency_weights=frequency_weights,
+            precision_weights=precision_weights,
+            offset=offset,
             missing=missing,
             csv=csv,
             keep_na_text=keep_na_text,
@@ -306,9 +365,12 @@ class Moments:
         categories: Iterable[str] | Mapping[str, Sequence] = (),
         slopes: Sequence[str] = (),
         intercept: bool = False,
+        frequency_weights: str | None = None,
+        precision_weights: str | None = None,
+        offset: str | None = None,
         missing: str = "raise",
     ) -> Moments:
-        """Compute the moments of a Dask data frame, on whatever cluster Dask is connected to.
+        """Compute the moments of a Dask data frame, on the cluster that Dask is connected to.
 
         Every partition is summed up where it is; the sums are merged in a tree of fixed shape, so
         that the numbers do not depend on the workers. Memory O(K P) and one partition in each.
@@ -317,6 +379,8 @@ class Moments:
         ----------
         frame : dask.dataframe.DataFrame
         outcome, cluster, covariates, categories, slopes, intercept, missing
+            See `from_files`.
+        frequency_weights, precision_weights, offset
             See `from_files`.
 
         Raises
@@ -334,6 +398,9 @@ class Moments:
             categories=categories,
             slopes=slopes,
             intercept=intercept,
+            frequency_weights=frequency_weights,
+            precision_weights=precision_weights,
+            offset=offset,
             missing=missing,
         )
         return cls._from_reading(reading, intercept)
@@ -381,7 +448,8 @@ class Moments:
         products[-1, -1] = self.within_yy
         means = np.column_stack([self.mean_x[:, first:], self.mean_y])
         own = self.own_products[:, :, first:]
-        return Part(self.labels, self.n, means, products, self.mean_z, own)
+        weights = self.rows, self.log_weights
+        return Part(self.labels, self.n, means, products, self.mean_z, own, *weights)
 
     @property
     def base(self) -> Moments:
@@ -404,9 +472,19 @@ class Moments:
         return 1 + len(self.slope_names)
 
     @property
+    def counts(self) -> np.ndarray:
+        """Rows in each cluster, whatever their precision weights, shape (K,)."""
+        return self.n if self.rows is None else self.rows
+
+    @property
     def n_rows(self) -> int:
-        """N, the number of rows."""
-        return int(self.n.sum())
+        """N, the number of rows; one of frequency weight f counts as f."""
+        return int(self.counts.sum())
+
+    @property
+    def mean_weight(self) -> float:
+        """Mean of the rows' precision weights: the unit of what counts in rows, as ridges do."""
+        return float(self.n.sum() / self.n_rows)
 
     @property
     def n_clusters(self) -> int:
@@ -420,7 +498,7 @@ class Moments:
 
     @property
     def xtx(self) -> np.ndarray:
-        """X'X, shape (P, P)."""
+        """X'X, weighted where there are weights, shape (P, P)."""
         return self.within_xx + self.mean_x.T @ (self.mean_x * self.n[:, None])
 
     @property

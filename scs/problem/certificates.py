@@ -70,7 +70,9 @@ def negligible(problem: Problem, at: Profile) -> np.ndarray:
     return gain <= rounding(problem, at)
 
 
-def lower_bound(problem: Problem, at: Profile, budget: int, value: float | None = None) -> float:
+def lower_bound(
+    problem: Problem, at: Profile, budget: int | None, value: float | None = None
+) -> float:
     """Return a bound on Eq. 5 over all supports of the budget, from one point's value and slopes.
 
     c is convex, so c(s') >= c(s) + slopes'(s' - s); the right side is least where s' selects the
@@ -80,26 +82,31 @@ def lower_bound(problem: Problem, at: Profile, budget: int, value: float | None 
     ----------
     problem : Problem
     at : Profile
-    budget : int
+    budget : int or None
+        None: clusters have a price instead.
     value : float, optional
         Objective of some support of the budget. The better it is, the less rounding can hide.
     """
     assert problem.reach is not None  # noted when the problem was made
     value = problem.reach.empty if value is None else min(value, problem.reach.empty)
-    base, size, _ = _tangent(problem, at, value)
-    best = float(np.sort(at.slopes)[:budget].sum())
-    found = base + best - _of_slopes(problem) * (size - best)
+    if budget is None:
+        found = _priced_tangent(problem, at, value)[0]
+    else:
+        base, size, _ = _tangent(problem, at, value)
+        best = float(np.sort(at.slopes)[:budget].sum())
+        found = base + best - _of_slopes(problem) * (size - best)
     return max(min(found, value), 0.0)
 
 
-def membership(problem: Problem, at: Profile, budget: int, incumbent: float) -> np.ndarray:
+def membership(problem: Problem, at: Profile, budget: int | None, incumbent: float) -> np.ndarray:
     """Say of every cluster what the cut at one point proves about all optimal supports.
 
     Parameters
     ----------
     problem : Problem
     at : Profile
-    budget : int
+    budget : int or None
+        None: clusters have a price instead.
     incumbent : float
         Objective of the best support known.
 
@@ -111,6 +118,12 @@ def membership(problem: Problem, at: Profile, budget: int, incumbent: float) -> 
     """
     n_clusters = len(at.slopes)
     proved = np.full(n_clusters, "open", dtype="<U4")
+    if budget is None:
+        # Whoever turns a choice of the tangent's about pays for its slope.
+        least, error, margin = _priced_tangent(problem, at, incumbent)
+        dear = least + np.abs(at.slopes) - error > incumbent + margin
+        proved[dear] = np.where(at.slopes[dear] < 0, "in", "out")
+        return proved
     if budget >= n_clusters:
         if (at.s == 1).all():
             proved[_matters(problem, at)] = "in"
@@ -145,6 +158,20 @@ def _tangent(problem: Problem, at: Profile, value: float) -> tuple[float, float,
     margin = max(margin, problem.rounding(here, max(at.value, 0.0)))
     lifted = float(at.slopes @ at.s)
     return at.value - lifted - tilt - margin, -lifted, margin
+
+
+def _priced_tangent(problem: Problem, at: Profile, value: float) -> tuple[float, np.ndarray, float]:
+    """Return the least of the tangent over all supports less rounding, that of slopes, the margin.
+
+    A price takes the place of the budget, so the least is where all negative slopes are selected.
+    """
+    base, _, margin = _tangent(problem, at, value)
+    # A slope is a gain less a price: rounded by a share of both.
+    error = _of_slopes(problem) * (np.abs(at.slopes) + 2.0 * problem.price)
+    # One slope that is negative but for its rounding may be so without it.
+    selected = at.slopes < error
+    least = base + float(at.slopes[at.slopes < 0].sum()) - float(error[selected].sum())
+    return least - float(error @ at.s), error, margin
 
 
 def _of_slopes(problem: Problem) -> float:

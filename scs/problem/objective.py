@@ -12,7 +12,8 @@ weighted least-squares problem in beta, in which cluster k's mean residual count
     w_k(s_k) = n_k ridge / (n_k s_k + ridge),
 
 n_k where the cluster is not selected and n_k ridge / (n_k + ridge) where it is. Its minimum c(s) is
-the paper's c(S) of Eq. 6 at binary s, and convex in between.
+the paper's c(S) of Eq. 6 at binary s, and convex in between. Where each selected cluster has a
+price nu instead of a budget for all, the objective is c(s) + nu sum_k s_k, and no less convex.
 
 All of it is computed in coordinates in which nothing cancels, see `scs.problem.coordinates`; what
 rounding may still hide is stated by `Problem.rounding`, and every claim gives it away.
@@ -70,7 +71,7 @@ _BLOCK = 8192  # clusters weighted at a time, so that the scaled copy stays in c
 
 @dataclass(frozen=True)
 class Problem:
-    """One instance of Eq. 5 without its budget, about the overall means where an intercept allows.
+    """One instance of Eq. 5 but for its budget, about the overall means where an intercept allows.
 
     Attributes
     ----------
@@ -95,6 +96,9 @@ class Problem:
         Norms of what one unit of each coordinate adds up in the data's units, in all and within.
     reach : Reach, optional
         Where minimisers can lie.
+    price : float
+        nu >= 0, added to the objective for each selected cluster, see `priced`. With it a budget of
+        None stands for no budget, here and in the solvers.
     """
 
     n: np.ndarray
@@ -112,6 +116,7 @@ class Problem:
     sizes: np.ndarray | None = None
     within_sizes: np.ndarray | None = None
     reach: Reach | None = None
+    price: float = 0.0
 
     @classmethod
     def from_moments(
@@ -210,6 +215,13 @@ class Problem:
         object.__setattr__(self, "reach", reach)  # made here once, from the problem itself
         return max(hidden)
 
+    def priced(self, price: float) -> Problem:
+        """Return the problem with a price nu on each selected cluster.
+
+        What bounds the coefficients is a bound without any price, so it stays as it is.
+        """
+        return replace(self, price=price)
+
     @property
     def n_clusters(self) -> int:
         """K."""
@@ -262,12 +274,13 @@ class Problem:
 class Reach:
     """The ellipsoid that holds the coefficients of all supports as good as a value.
 
-    Whatever the support S, F(z, S) >= F(z, all clusters) = lowest + (z - centre)'M (z - centre).
+    Whatever the support S, F(z, S) >= F(z, all clusters) = lowest + (z - centre)'M (z - centre). A
+    price on clusters only adds to the left side.
 
     Attributes
     ----------
     none, every : Profile
-        With no and with all clusters selected.
+        With no and with all clusters selected, and without a price.
     furthest, spread : ndarray, shape (P,)
         Size of the centre; roots of the diagonal of M's inverse.
     lowest, empty : float
@@ -291,13 +304,13 @@ class Profile:
     s : ndarray, shape (K,)
         Selection weights in [0, 1].
     value : float
-        c(s).
+        c(s), and the price of what is selected.
     beta : ndarray, shape (P,)
         The minimising coefficients, in the problem's coordinates.
     residual : ndarray, shape (K,)
         Mean residual of each cluster before its effect, y_k - x_k'beta.
     slopes : ndarray, shape (K,)
-        dc/ds_k <= 0.
+        Of the value in s_k: dc/ds_k <= 0, and the price.
     weights : ndarray, shape (K,)
         w_k(s_k).
     factor : ndarray, shape (P, P)
@@ -401,12 +414,15 @@ def profile(problem: Problem, s: np.ndarray, delta: np.ndarray | float = 0.0) ->
     kept = problem.ridge + delta
     slopes = -kept * (problem.n * residual / ((problem.n - delta) * s + kept)) ** 2
     s = np.asarray(s, dtype=float)
+    if problem.price:
+        value += problem.price * float(s.sum())
+        slopes += problem.price
     return Profile(s, value, beta, residual, slopes, weights, factor)
 
 
 def end(problem: Problem, selected: bool) -> Profile:
     """Return the profile with no or with all clusters selected, which every problem knows."""
-    if problem.reach is None:
+    if problem.reach is None or problem.price:  # those known are without a price
         return profile(problem, np.full(problem.n_clusters, float(selected)))
     return problem.reach.every if selected else problem.reach.none
 
@@ -436,7 +452,7 @@ def effects(problem: Problem, residual: np.ndarray, support: np.ndarray) -> np.n
 
 
 def objective(problem: Problem, beta: np.ndarray, gamma: np.ndarray) -> float:
-    """Evaluate Eq. 5 at any coefficients (about the problem's origin) and effects.
+    """Evaluate Eq. 5 at any coefficients (about the problem's origin) and effects, price included.
 
     This is the referee: it shares no step with `profile`, so that what a solver claims is
     recomputed from its coefficients.
@@ -446,6 +462,7 @@ def objective(problem: Problem, beta: np.ndarray, gamma: np.ndarray) -> float:
         _within_loss(problem, beta)
         + float(problem.n @ residual**2)
         + problem.ridge * float(gamma @ gamma)
+        + problem.price * int(np.count_nonzero(gamma))
     )
 
 

@@ -86,7 +86,7 @@ def report_html(model: FittedModel, *, source: str = "") -> str:
         ),
         section("What is proved", _proof(model, path)),
         section("Coefficients", _coefficients(model)),
-        section("A Gaussian mixed model beside", _mixed_model(model)),
+        section("Beside a Gaussian mixed model", _mixed_model(model)),
         section("New rows", _new_rows(model)),
         section("What was done with the data", _data(model, source)),
         section("To bear in mind", "".join(paragraph(text) for text in remarks(model))),
@@ -127,14 +127,14 @@ def _name(label: object, row: pd.Series) -> str:
 def _legend(table: pd.DataFrame, level: float) -> str:
     """Explain the columns that the table has."""
     texts = {
-        "effect": "Effect: how far the cluster lies from what its covariates give, background "
-        "and all.",
+        "effect": "Effect: how far the cluster lies from what its covariates give.",
         "low": f"Low, high: the {level:.0%} interval of the effect, given that the cluster was "
         "selected.",
-        "p": "p: how often a cluster that differs as clusters do would lie so far out.",
+        "p": "p: how often a cluster that differs as others usually do would lie so far out.",
         "q": "q: p adjusted for all clusters looked at, given this list.",
         "chosen": "Chosen: the share of resamples that select the cluster too.",
-        "proved": "Proved: whether it is in every list that fits best; not that it differs.",
+        "proved": "Proved: whether every best list holds the cluster. This does not prove that the "
+        "cluster differs.",
         "BLUP": "BLUP and rank: the effect by the Gaussian mixed model, shrunken towards zero, and "
         "the rank of its size among all clusters.",
     }
@@ -147,7 +147,7 @@ def _selected(model: FittedModel) -> str:
         table = table.drop(columns="proved")
     caption = f"Effects on {model.rows.outcome}"
     if table.empty and model.fdr is not None:
-        parts = [paragraph("Nobody. Those that come nearest to it are below.")]
+        parts = [paragraph("Nobody is named. The clusters that come nearest are below.")]
     elif table.empty:
         parts = [paragraph("None: with this budget every cluster is like the rest.")]
     else:
@@ -165,7 +165,7 @@ def _selected(model: FittedModel) -> str:
 
 
 def _everyone(model: FittedModel) -> str:
-    caption = "Deviation: the effect that the cluster would have if it alone were free"
+    caption = "Deviation: the effect that the cluster would have if this cluster alone were free"
     if model.selection.inference is None:
         caption = "Deviation: the mean residual before the effect"
     return all_clusters(everyone(model), "the furthest out first", caption)
@@ -228,21 +228,21 @@ def _proof(model: FittedModel, path: tuple) -> str:
 
 
 def _coefficients(model: FittedModel) -> str:
-    beside = "" if model.lmm is None else " The Gaussian mixed model's and their errors are beside."
-    text = f"Of the regression on all rows, with the selected clusters' effects in it.{beside}"
+    beside = "" if model.lmm is None else " LMM: the same by a Gaussian mixed model."
+    text = f"The regression uses all rows, with the effects of the selected clusters in it.{beside}"
     return paragraph(text) + region(table_html(fixed_effects(model), "Coefficients"))
 
 
 def _mixed_model(model: FittedModel) -> str:
     if model.lmm is None:
-        return paragraph(f"It cannot be fitted here: {model.lmm_note}")
+        return paragraph(f"The mixed model cannot be fitted here: {model.lmm_note}")
     n = len(model.solution.support)
     table = selected_clusters(model)
     both = int((table["rank"] <= n).sum())
     agree = (
-        f"Of the {n} selected clusters {both} are among the {n} of the largest BLUPs. A mixed "
-        "model gives every cluster an effect, shrunk towards zero, and draws no line between few "
-        "and many."
+        f"Of the {n} selected clusters {both} are among the {n} largest effects of the mixed "
+        "model (BLUPs). A mixed model gives every cluster an effect, shrunk towards zero. It does "
+        "not say how many clusters differ."
     )
     return (
         region(table_html(variance_components(model), "Variances by REML"))
@@ -253,13 +253,14 @@ def _mixed_model(model: FittedModel) -> str:
 
 def _new_rows(model: FittedModel) -> str:
     if model.tree is None:
-        return paragraph("No covariate tells new rows apart: they get the clusters' mean effect.")
+        return paragraph("No covariate tells new rows apart. They get the clusters' mean effect.")
     sampled = int(model.tree.tree_.n_node_samples[0])
     grown = f", grown on {sampled:,} rows drawn from all" if sampled < model.moments.n_rows else ""
     intro = (
-        "Rows of no known cluster get an effect from a classification tree: the mean effect of the "
-        f"clusters whose rows look like them. The tree has depth {model.tree.get_depth()}{grown}; "
-        "here are its first questions, with the mean effect of the rows that each answer holds."
+        "A row of an unknown cluster gets an effect from a classification tree: the mean effect of "
+        "the clusters whose rows look like this row. "
+        f"The tree has depth {model.tree.get_depth()}{grown}. These are its first questions, with "
+        "the mean effect of the rows that each answer holds."
     )
     return paragraph(intro) + tree_html(model)
 

@@ -130,18 +130,20 @@ def caterpillar_text(model: FittedModel) -> str:
     n_named, n_all = int(table["named"].sum()), len(model.solution.support)
     what = "named" if model.fdr is not None else "selected"
     rest = len(table) - n_named
-    of = f"{n_named:,} {what}" if n_named else f"nobody {what}"
+    of = f"the {n_named:,} {what}" if n_named else f"nobody is {what}"
     if n_named < n_all:
         of = f"the {n_named:,} furthest out of {n_all:,} {what}"
     nearest = f"the {rest:,} others that lie furthest out" if rest else "no others"
     text = f"Clusters with their intervals: {of}, and {nearest}."
     if n_named and model.selection.inference is not None:
-        text += f" Intervals of the {what} are those of the table, which allow for the selecting."
+        text += (
+            f" The intervals of {what} clusters are those of the table, and allow for the naming."
+        )
     if rest:
         text += (
-            f" Of the others the deviation is drawn with {REACH} standard errors on either side: "
-            "such an interval may leave out zero, for clusters differ among themselves and many "
-            "were looked at."
+            f" The others have their deviation and {REACH} standard errors on either side. Such an "
+            "interval may leave out zero, because clusters differ among themselves and many are "
+            "compared."
         )
     return text
 

@@ -140,9 +140,9 @@ def path_text(model: FittedModel, solutions: Sequence[Solution]) -> str:
     worst, best = solutions[0].objective, solutions[-1].objective
     share = (worst - s.objective) / ((worst - best) or 1.0)
     return (
-        f"Share of the fall in the objective by budget. At {model.budget} (the dashed line) it is "
-        f"{share:.0%} of what effects for all clusters bring. Found and proved limit differ by at "
-        f"most {widest:.1%} along the path."
+        f"What each budget explains, as a share of what effects for all clusters explain. The "
+        f"budget of {model.budget} (dashed) explains {share:.0%}. At every budget the list "
+        f"found is within {widest:.1%} of the proved limit."
     )
 
 

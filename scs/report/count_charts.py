@@ -19,6 +19,7 @@ from scs.report.funnel import (
     NAMED_KIND,
     STEPS,
     Funnel,
+    count_of,
     curve_layer,
     drawn,
     label_layers,
@@ -143,19 +144,18 @@ def count_funnel_text(model: FittedCounts) -> str:
     against, poisson = ("expected number", True) if model.family == "poisson" else ("trials", False)
     whose = "Observed over expected" if poisson else "The rate"
     if model.fdr is None:
-        outer = "The outer lines are as far out as the furthest cluster that is not selected."
+        outer = "The outer lines pass through the furthest cluster that is not selected."
     else:
         outer = (
-            f"The outer lines are about what {'a' if named.any() else 'a first'} name had to pass "
-            f"(p = {number(model.inference.limit, 2)})."
+            f"{'A named cluster had' if named.any() else 'A first name would have'} to pass about "
+            f"the outer lines (p = {number(model.inference.limit, 2)})."
         )
     return (
         f"{whose} of {len(points):,} clusters{which} by {against}. The dashed line at "
-        f"{number(model.common, 3)} is common to those not {what}. Within the inner lines lie "
-        f"{LIMIT:.0%} of clusters that differ as clusters do; "
-        f"{beyond:,} other{' lies' if beyond == 1 else 's lie'} beyond them "
-        f"without being {what}. {outer} {int(named.sum()):,} "
-        f"{'is' if named.sum() == 1 else 'are'} {what}."
+        f"{number(model.common, 3)} is the common level of clusters not {what}. The inner "
+        f"lines hold {LIMIT:.0%} of clusters that differ as clusters usually do. {outer} "
+        f"{count_of(int(named.sum()))} {what}. {count_of(beyond)} outside the inner lines without "
+        f"being {what}."
     )
 
 
@@ -197,18 +197,20 @@ def count_caterpillar_text(model: FittedCounts) -> str:
     """Say in words what the caterpillar shows."""
     table, what = neighbours(model), _what(model)
     n_named, n_all = int(table["named"].sum()), len(model.solution.support)
-    of = f"{n_named:,} {what}" if n_named else f"nobody {what}"
+    of = f"the {n_named:,} {what}" if n_named else f"nobody is {what}"
     if n_named < n_all:
         of = f"the {n_named:,} of smallest p-value out of {n_all:,} {what}"
     rest = len(table) - n_named
-    nearest = f"the {rest:,} others that come nearest to it" if rest else "no others"
+    nearest = f"the {rest:,} others that come nearest" if rest else "no others"
     text = f"Clusters with their intervals: {of}, and {nearest}."
     if n_named:
-        text += f" Intervals of the {what} are those of the table, which allow for the selecting."
+        text += (
+            f" The intervals of {what} clusters are those of the table, and allow for the naming."
+        )
     if rest:
         text += (
-            f" Those of the others are exact {LIMIT:.0%} intervals of their counts alone: such an "
-            "interval may leave out the common line, for clusters differ among themselves and "
-            "many were looked at."
+            f" The others have exact {LIMIT:.0%} intervals of their counts alone. Such an interval "
+            "may leave out the common line, because clusters differ among themselves and many are "
+            "compared."
         )
     return text

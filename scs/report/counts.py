@@ -97,7 +97,7 @@ def _finding(model: FittedCounts) -> str:
 def _named(model: FittedCounts) -> str:
     table = named_clusters(model)
     if table.empty:
-        parts = [paragraph("Nobody. Those that come nearest to it are below.")]
+        parts = [paragraph("Nobody is named. The clusters that come nearest are below.")]
     else:
         caption = "Observed over expected" if model.family == "poisson" else "Observed over trials"
         first = furthest(model, table, MOST_SHOWN)
@@ -105,5 +105,5 @@ def _named(model: FittedCounts) -> str:
     parts.append(charts.figure(count_funnel(model), count_funnel_text(model)))
     if model.units.n_units > 1:
         parts.append(charts.figure(count_caterpillar(model), count_caterpillar_text(model)))
-    caption = "Shrunken: as the model has it, drawn to the common one unless named"
+    caption = "Shrunken: by the model, drawn to the common level unless the cluster is named"
     return "".join(parts) + all_clusters(everyone(model), "the smallest p-value first", caption)

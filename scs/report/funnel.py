@@ -60,7 +60,7 @@ class Funnel:
         if self.log:
             return low / 1.2, high * 1.5
         room = max(0.15 * (high - low), 0.1 * high)
-        return max(low - room, 0.5), high + 2 * room
+        return max(low - room, min(0.5, low / 2)), high + 2 * room
 
 
 def threshold(found: EffectInference, spread: np.ndarray) -> np.ndarray:
@@ -81,6 +81,12 @@ def threshold(found: EffectInference, spread: np.ndarray) -> np.ndarray:
     df = np.broadcast_to(d.df, n_clusters)[known][order]
     at = np.interp(spread, d.spread[known][order], df)
     return stats.t.isf(found.q * max(len(found.support), 1) / (2 * n_clusters), at)
+
+
+def _sizes(model: FittedModel) -> str:
+    """Name what a cluster's deviation becomes more certain with."""
+    weighted = model.moments.rows is not None
+    return "sum of the cluster's weights" if weighted else "rows of the cluster"
 
 
 def limits(found: EffectInference, rows: np.ndarray) -> pd.DataFrame:
@@ -137,19 +143,24 @@ def funnel_text(model: FittedModel, funnel: Funnel) -> str:
     low, high = f"{lines.min():.1f}", f"{lines.max():.1f}"
     far = low if low == high else f"{low} to {high}"
     if found.q is None:
-        passed = "The outer lines are as far out as the furthest cluster that is not selected."
+        passed = "The outer lines pass through the furthest cluster that is not selected."
     else:
-        who = "a name" if named.any() else "a first name"
-        passed = f"The outer lines, {far} standard deviations out, are what {who} had to pass."
+        who = "A named cluster had" if named.any() else "A first name would have"
+        passed = f"{who} to pass the outer lines, {far} standard deviations out."
     if not lines.any():
-        passed = "No line for a name is drawn, for no cluster is left unselected."
+        passed = "There are no outer lines, because every cluster is selected."
     what = "named" if found.q is not None else "selected"
     return (
         f"How far each of {len(points):,} clusters{which} lies from what the covariates give, by "
-        f"its rows. Within the inner lines lie {LIMIT:.0%} of clusters that differ as clusters do; "
-        f"{int((outside & ~named).sum()):,} others lie beyond them without being {what}. {passed} "
-        f"{int(named.sum()):,} {'is' if named.sum() == 1 else 'are'} {what}."
+        f"its number of rows. The inner lines hold {LIMIT:.0%} of clusters that differ as clusters "
+        f"usually do. {passed} {count_of(int(named.sum()))} {what}. "
+        f"{count_of(int((outside & ~named).sum()))} outside the inner lines without being {what}."
     )
+
+
+def count_of(n: int) -> str:
+    """Begin a sentence about so many clusters."""
+    return "1 cluster is" if n == 1 else f"{n:,} clusters are"
 
 
 def funnel_chart(model: FittedModel, funnel: Funnel) -> Drawing:
@@ -163,7 +174,7 @@ def funnel_chart(model: FittedModel, funnel: Funnel) -> Drawing:
 
     def draw(width: int) -> alt.TopLevelMixin:
         legend = narrow_legend(width)
-        size = size_axis(funnel, "rows of the cluster", tickMinStep=1)
+        size = size_axis(funnel, _sizes(model), tickMinStep=1)
         height = alt.Scale(domain=[-reach, reach], nice=False)
         title = f"deviation in {shortened(model.rows.outcome)}"
         named = labels(funnel, points[points["kind"] == what], width, reach)

@@ -30,7 +30,22 @@ figure svg { display: block; max-width: 100%; height: auto; }
 figcaption { color: var(--soft); font-size: .92rem; margin-top: .4rem; }
 .narrow { display: none; }
 @media (max-width: 46rem) { .wide { display: none; } .narrow { display: block; } }
-@media print { .wide { display: block; } .narrow { display: none; } }
+@media print {
+  @page { margin: 12mm; }
+  html { font-size: 8pt; }
+  body { line-height: 1.3; }
+  main { max-width: none; padding: 0; }
+  .wide { display: none; } .narrow { display: block; }
+  h1 { margin: 0 0 .4rem; }
+  h2 { margin: .7rem 0 .2rem; padding-top: .3rem; }
+  p, .region, figure { margin: .3rem 0; }
+  figure { display: inline-block; width: 48%; margin-right: 1%; vertical-align: top;
+    break-inside: avoid; }
+  figure svg { max-height: 62mm; width: auto; }
+  th, td { padding: 0 .5rem 0 0; }
+  details:not([open]) { display: none; }
+  ul.tree { columns: 2; }
+}
 ul.tree, ul.tree ul { list-style: none; padding-left: 1rem; border-left: 1px solid var(--line); }
 ul.tree { padding-left: .3rem; border: 0; }
 .effect { color: var(--soft); }

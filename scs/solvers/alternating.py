@@ -4,6 +4,10 @@ For fixed coefficients the best support is the ``budget`` clusters whose effects
 fixed support the best coefficients are a P x P solve. This is the paper's "discrete extension of
 first-order methods", and the concentration step of least trimmed squares. It ends in a support that
 no alternation improves, so exchanges of one selected cluster for another go on from there.
+
+Where clusters have a price instead of a budget, which then is None, the best support for fixed
+coefficients is every cluster that gains more than its price, and single clusters come and go as
+well.
 """
 
 from __future__ import annotations
@@ -41,9 +45,21 @@ def gains(problem: Problem, residual: np.ndarray) -> np.ndarray:
     return (problem.n * residual) ** 2 / (problem.n + problem.ridge)
 
 
-def best_support(problem: Problem, residual: np.ndarray, budget: int) -> np.ndarray:
-    """Return the ``budget`` clusters of largest gain, sorted; ties go to the first."""
+def saving(problem: Problem, gain: np.ndarray, budget: int | None) -> float:
+    """Return what the best support takes off the objective, price paid, at these gains."""
+    if budget is None:
+        return float(np.maximum(gain - problem.price, 0.0).sum())
+    return float(gain[np.argpartition(-gain, budget - 1)[:budget]].sum())
+
+
+def best_support(problem: Problem, residual: np.ndarray, budget: int | None) -> np.ndarray:
+    """Return the ``budget`` clusters of largest gain, sorted; ties go to the first.
+
+    Without a budget: those that gain more than their price.
+    """
     gain = gains(problem, residual)
+    if budget is None:
+        return np.flatnonzero(gain > problem.price)
     if not 0 < budget < len(gain):
         return np.arange(len(gain))[: max(budget, 0)]
     last = np.partition(gain, len(gain) - budget)[len(gain) - budget]
@@ -56,7 +72,7 @@ def best_support(problem: Problem, residual: np.ndarray, budget: int) -> np.ndar
 def alternate(
     problem: Problem,
     residual: np.ndarray,
-    budget: int,
+    budget: int | None,
     *,
     max_steps: int = _MAX_STEPS,
     stop: Stop | None = None,
@@ -86,17 +102,18 @@ def alternate(
 def swap(problem: Problem, at: Profile, *, stop: Stop | None = None) -> Profile:
     """Exchange selected for unselected clusters, best pair first, until none improves.
 
-    Every exchange is priced exactly: taking j out and k in changes two weights, so the new optimum
+    Where clusters have a price, one may also leave or come in alone. What an exchange changes is
+    computed exactly: taking j out and k in changes two weights, so the new optimum
     follows from a 2 x 2 system in the inverse normal matrix (Woodbury), O(P^2) a pair.
     """
     for _ in range(_MAX_STEPS):
         if stop:
             break
-        pair = best_exchange(problem, at)
-        if pair is None:
+        change = best_exchange(problem, at)
+        if change is None:
             return at
         s = at.s.copy()
-        s[pair[0]], s[pair[1]] = 0.0, 1.0
+        s[change] = 1.0 - s[change]
         found = profile(problem, s)
         if found.value >= at.value * (1 - _IMPROVEMENT):
             return at
@@ -104,11 +121,14 @@ def swap(problem: Problem, at: Profile, *, stop: Stop | None = None) -> Profile:
     return at
 
 
-def best_exchange(problem: Problem, at: Profile) -> tuple[int, int] | None:
-    """Return (out, in), the exchange that lowers the objective most, if one does."""
+def best_exchange(problem: Problem, at: Profile) -> list[int] | None:
+    """Return the change that lowers the objective most, if one does.
+
+    [out, in]; where clusters have a price also one cluster alone, which leaves or comes in.
+    """
     gain = gains(problem, at.residual)
     inside, outside = np.flatnonzero(at.s > 0), np.flatnonzero(at.s == 0)
-    if not inside.size or not outside.size:
+    if not problem.price and not (inside.size and outside.size):
         return None
     inside, outside = _least(inside, gain[inside]), _least(outside, -gain[outside])
     weights = cluster_weights(problem, at.s)
@@ -129,10 +149,16 @@ def best_exchange(problem: Problem, at: Profile) -> tuple[int, int] | None:
         - 2 * h_cross * r_in[None, :] * r_out[:, None]
         + a[None, :] * r_out[:, None] ** 2
     ) / determinant
-    k, j = np.unravel_index(np.argmin(change), change.shape)
-    if change[k, j] >= -_IMPROVEMENT * at.value:
-        return None
-    return int(inside[j]), int(outside[k])
+    choices = []
+    if change.size:
+        k, j = np.unravel_index(np.argmin(change), change.shape)
+        choices.append((change[k, j], [int(inside[j]), int(outside[k])]))
+    if problem.price:
+        leave, come = r_in**2 / a - problem.price, r_out**2 / b + problem.price
+        choices += [(value, [int(one)]) for value, one in zip(leave, inside)]
+        choices += [(value, [int(one)]) for value, one in zip(come, outside)]
+    least, found = min(choices, key=lambda choice: choice[0])
+    return None if least >= -_IMPROVEMENT * at.value else found
 
 
 def _least(clusters: np.ndarray, key: np.ndarray) -> np.ndarray:
@@ -143,7 +169,7 @@ def _least(clusters: np.ndarray, key: np.ndarray) -> np.ndarray:
     return clusters[np.argsort(key, kind="stable")]
 
 
-def starts(problem: Problem, budget: int, seed: int) -> Iterator[np.ndarray]:
+def starts(problem: Problem, budget: int | None, seed: int) -> Iterator[np.ndarray]:
     """Yield mean residuals to alternate from.
 
     Within-cluster and ordinary least squares; quantiles of the within residuals as intercepts
@@ -156,14 +182,15 @@ def starts(problem: Problem, budget: int, seed: int) -> Iterator[np.ndarray]:
     for level in np.quantile(within, (0.1, 0.3, 0.5, 0.7, 0.9)):
         yield within - level
     rng = np.random.default_rng(seed)
+    size = len(best_support(problem, within, None)) if budget is None else budget
     for _ in range(4):
-        chosen = rng.choice(n_clusters, size=budget, replace=False)
+        chosen = rng.choice(n_clusters, size=size, replace=False)
         yield profile(problem, indicator(n_clusters, chosen)).residual
 
 
 def alternating(
     problem: Problem,
-    budget: int,
+    budget: int | None,
     *,
     seed: int = 0,
     quick: bool = False,
@@ -174,8 +201,8 @@ def alternating(
     Parameters
     ----------
     problem : Problem
-    budget : int
-        0 to K.
+    budget : int or None
+        0 to K. None: clusters have a price instead.
     seed : int
         Of the random starts.
     quick : bool
@@ -216,7 +243,7 @@ def alternating(
 
 def first_support(
     problem: Problem,
-    budget: int,
+    budget: int | None,
     *,
     seed: int = 0,
     quick: bool = False,
@@ -244,7 +271,7 @@ def first_support(
         return profile(problem, indicator(problem.n_clusters, support)), True
 
 
-def _from_sample(problem: Problem, budget: int, seed: int, stop: Stop | None) -> Profile:
+def _from_sample(problem: Problem, budget: int | None, seed: int, stop: Stop | None) -> Profile:
     """Solve a random sample of many clusters, and go on from its coefficients with all of them."""
     n_clusters = problem.n_clusters
     drawn = np.sort(np.random.default_rng(seed).choice(n_clusters, size=_SAMPLE, replace=False))
@@ -260,7 +287,7 @@ def _from_sample(problem: Problem, budget: int, seed: int, stop: Stop | None) ->
         penalty=share * problem.penalty,
         reach=None,
     )
-    few = min(max(round(share * budget), 1), _SAMPLE - 1)
+    few = None if budget is None else min(max(round(share * budget), 1), _SAMPLE - 1)
     beta = alternating(sample, few, seed=seed, stop=stop).beta
     residual = problem.y - problem.x @ beta
     return alternate(problem, residual, budget, max_steps=_FEW_STEPS, stop=stop)

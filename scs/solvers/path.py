@@ -1,9 +1,10 @@
-"""Many budgets, one problem: the path of solutions, and the choice on a validation set."""
+"""Many budgets or penalties, one problem: the path of solutions; the choice on a validation set."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -11,9 +12,12 @@ import numpy as np
 from scs.data.design import find_labels
 from scs.moments.moments import Moments
 from scs.moments.rank import keep_columns, rank_of_moments
+from scs.problem.columns import check_ridge
 from scs.solvers.budgets import check_budget, check_budgets, paper_budgets
 from scs.solvers.solution import Solution, relative_gap, unless_stopped
 from scs.solvers.solve import solve
+
+_OF_LINE = 32 * np.finfo(float).eps  # relative rounding of a line between two bounds
 
 
 @dataclass(frozen=True)
@@ -56,26 +60,35 @@ class Tuning:
 
 
 def solve_path(
-    moments: Moments, budgets: Iterable[int | Sequence[int]] | None = None, **options: Any
+    moments: Moments,
+    budgets: Iterable[int | Sequence[int]] | None = None,
+    *,
+    penalties: Iterable[float] | None = None,
+    **options: Any,
 ) -> tuple[Solution, ...]:
-    """Solve Eq. 5 for several budgets.
+    """Solve Eq. 5 for several budgets, or for several penalties.
 
     Parameters
     ----------
     moments : Moments
     budgets : iterable of int, or of one int per effect with random slopes, optional
         A single number is the budget of each effect. All of 0..K if None.
+    penalties : iterable of float, optional
+        Prices nu of each selected cluster, instead of budgets.
     **options
         Those of `scs.solve`.
 
     Returns
     -------
     tuple of Solution
-        In the order of ``budgets``, each with its own certificate. Solved in ascending order, each
-        from the best support of a smaller budget, so that more budget is never worse (by the exact
-        solver). What is allowed at a budget is allowed at all larger ones, so a bound at one holds
-        for all smaller ones: a solve that was cut off takes the best of those above it. A budget of
-        several effects is larger than another if it is so in none of them smaller.
+        In the order of ``budgets`` or ``penalties``, each with its own certificate. Budgets are
+        solved in ascending order, each from the best support of a smaller budget, so that more
+        budget is never worse (by the exact solver). What is allowed at a budget is allowed at all
+        larger ones, so a bound at one holds for all smaller ones: a solve that was cut off takes
+        the best of those above it. A budget of several effects is larger than another if it is so
+        in none of them smaller. Penalties are solved in descending order, each from the support
+        that is best at it so far. The least of Eq. 5 plus nu times the number of clusters is
+        concave in nu, so that bounds at two penalties hold, interpolated, between them.
 
     Raises
     ------
@@ -84,6 +97,10 @@ def solve_path(
     KeyboardInterrupt
         Ctrl-C: a path that is not finished has no meaning of its own.
     """
+    if penalties is not None:
+        if budgets is not None:
+            raise ValueError("budgets and penalties exclude each other: pass one of the two.")
+        return _penalty_path(moments, _check_penalties(penalties), options)
     if budgets is None:
         budgets = range(moments.n_clusters + 1)
     asked = _one_per_effect(budgets, moments.n_effects)
@@ -103,6 +120,56 @@ def solve_path(
         bound = max((found[one].bound for one in nearest), default=0.0)
         found[budget] = _raise_bound(found[budget], bound, gap)
     return tuple(found[budget] for budget in asked)
+
+
+def _check_penalties(penalties: Iterable[float]) -> list[float]:
+    if isinstance(penalties, str) or not isinstance(penalties, Iterable):
+        raise TypeError(
+            f"penalties must be a sequence of numbers, got {penalties!r}: pass for example "
+            "[1.0, 2.0, 5.0]."
+        )
+    return [check_ridge(each, f"penalties[{i}]", zero=True) for i, each in enumerate(penalties)]
+
+
+def _penalty_path(
+    moments: Moments, penalties: list[float], options: dict[str, Any]
+) -> tuple[Solution, ...]:
+    """Solve for each penalty, and share what is proved."""
+    found: dict[float, Solution] = {}
+    for penalty in sorted(set(penalties), reverse=True):
+        start = min(found.values(), key=partial(_at_penalty, penalty), default=None)
+        support = None if start is None else start.support
+        solution = solve(moments, penalty=penalty, start=support, **options)
+        found[penalty] = unless_stopped(solution)
+    gap = options.get("gap", 1e-4)  # as in `solve`
+    at = np.array([0.0, *found])
+    proved = np.array([0.0, *(solution.bound for solution in found.values())])
+    for penalty in found:
+        bound = _between_bounds(at, proved, penalty)
+        found[penalty] = _raise_bound(found[penalty], bound, gap)
+    return tuple(found[penalty] for penalty in penalties)
+
+
+def _at_penalty(penalty: float, solution: Solution) -> float:
+    """Return the objective of a solution's support and effects at another penalty."""
+    assert solution.penalty is not None  # found for one
+    return solution.objective + (penalty - solution.penalty) * len(solution.support)
+
+
+def _between_bounds(at: np.ndarray, proved: np.ndarray, penalty: float) -> float:
+    """Return what bounds at penalties prove at another one.
+
+    The minimum is concave in the penalty and does not fall: it is no less than at a smaller one,
+    and between two no less than the line that joins them, less the rounding of that line.
+    """
+    below, above = at < penalty, at > penalty
+    found = proved[below].max(initial=0.0)
+    if below.any() and above.any():
+        low, high = at[below, None], at[above]
+        share = (penalty - low) / (high - low)
+        line = (1.0 - share) * proved[below, None] + share * proved[above]
+        found = max(found, float(line.max()) * (1.0 - _OF_LINE))
+    return float(found)
 
 
 def _one_per_effect(
@@ -160,7 +227,7 @@ def _fold_path(training: Moments, budgets: Sequence[int], **options: Any) -> tup
 
 
 def prediction_error(solution: Solution, rows: Moments) -> float:
-    """Return the mean squared error of a solution on rows of known clusters.
+    """Return the mean squared error of a solution on rows of known clusters, weighted as they are.
 
     Clusters that the solution does not know count with effect 0. Needs no row: the error is a
     function of the rows' moments, those of the slope columns included.
@@ -184,7 +251,7 @@ def prediction_error(solution: Solution, rows: Moments) -> float:
             "rows give a prediction error that is not finite: rescale X and y (divide each column "
             "by its largest value)."
         )
-    return max(total, 0.0) / rows.n_rows
+    return max(total, 0.0) / float(rows.n.sum())
 
 
 def _of_same_effects(solution: Solution, rows: Moments) -> Moments:
@@ -281,7 +348,7 @@ class Scores:
         self.squares = np.zeros(len(budgets))
         # Sums over rows of products of two budgets' predictions: what they differ by follows.
         self.products = np.zeros((len(budgets), len(budgets)))
-        self.n_rows = 0
+        self.n_rows, self.weight = 0, 0.0
         self.solutions: tuple[Solution, ...] = ()
 
     def add(self, training: Moments, validation: Moments, **options: Any) -> None:
@@ -289,7 +356,9 @@ class Scores:
         allowed = [min(budget, training.n_clusters) for budget in self.budgets]
         self.solutions = _fold_path(training, allowed, **options)
         errors = np.array([prediction_error(each, validation) for each in self.solutions])
-        self.squares += validation.n_rows * errors
+        weight = float(validation.n.sum())
+        self.squares += weight * errors
+        self.weight += weight
         self.products += _products(self.solutions, validation)
         self.n_rows += validation.n_rows
 
@@ -302,13 +371,14 @@ class Scores:
             Different rows among those held out; all of them if None.
         repeats : int
         """
-        mse = self.squares / self.n_rows
+        mse = self.squares / self.weight
         # Errors equal up to rounding are ties: an effect that is 0 anyway must not pick the budget.
         best = int(np.flatnonzero(mse <= mse.min() * (1 + 1e-12))[0])
         # Two predictions of a row, d apart, have squared errors of which the difference varies with
-        # the row's own error e: 2 d e, and d^2 that does not. Its variance is 4 d^2 var(e).
+        # the row's own error e: 2 d e, and d^2 that does not. Its variance is 4 d^2 var(e); var(e)
+        # is 1 / w of what the weighted error estimates.
         own = np.diagonal(self.products)
-        apart = np.maximum(own + own[best] - 2 * self.products[best], 0.0) / self.n_rows
+        apart = np.maximum(own + own[best] - 2 * self.products[best], 0.0) / self.weight
         std_error = 2 * np.sqrt(mse[best] * apart / (n_rows or self.n_rows))
         return Tuning(self.budgets, mse, self.solutions, self.budgets[best], std_error, repeats)
 

@@ -36,8 +36,8 @@ class Polish:
     Parameters
     ----------
     problem : Problem
-    budget : int
-        1 to K - 1.
+    budget : int or None
+        1 to K - 1. None: clusters have a price instead.
     seed : int
     stop : Stop
         Asked between the steps of a turn.
@@ -48,7 +48,7 @@ class Polish:
     """
 
     def __init__(
-        self, problem: Problem, budget: int, *, seed: int, stop: Stop, started: float,
+        self, problem: Problem, budget: int | None, *, seed: int, stop: Stop, started: float,
         hard: bool = False,
     ) -> None:  # fmt: skip
         self.problem, self.budget, self.stop, self.started = problem, budget, stop, started
@@ -104,15 +104,22 @@ class Polish:
             residual = problem.y - beta @ problem.x.T
             if step == _STEPS:
                 break
-            gained = gain * residual**2
-            last = np.partition(gained, n_clusters - budget, axis=1)[:, n_clusters - budget, None]
-            chosen = gained >= last
-        left = np.partition(gain * residual**2, n_clusters - budget, axis=1)
-        value = (problem.n * residual**2).sum(axis=1) - left[:, n_clusters - budget :].sum(axis=1)
+            chosen, _ = self._choose(gain * residual**2)
+        _, saved = self._choose(gain * residual**2)
+        value = (problem.n * residual**2).sum(axis=1) - saved
         own = beta @ problem.within_xx - 2.0 * problem.within_xy
         value += np.einsum("bp,bp->b", own + problem.penalty * beta, beta)
         for i in np.argsort(value)[:_KEPT]:
             yield alternate(problem, residual[i], budget, stop=self.stop)
+
+    def _choose(self, gained: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Return the best support of each row of gains, as a mask (B, K), and what it saves."""
+        if self.budget is None:
+            price = self.problem.price
+            return gained > price, np.maximum(gained - price, 0.0).sum(axis=1)
+        first = gained.shape[1] - self.budget
+        ordered = np.partition(gained, first, axis=1)
+        return gained >= ordered[:, first, None], ordered[:, first:].sum(axis=1)
 
     def _fit(self, weights: np.ndarray) -> np.ndarray:
         """Return the coefficients at each row of weights (B, K) -> (B, P)."""
@@ -126,14 +133,17 @@ class Polish:
         return size * np.linalg.solve(matrix, right[..., None])[..., 0]
 
     def _kicked(self, best: Profile) -> Iterator[Profile]:
-        """Yield the best support with a few clusters exchanged."""
+        """Yield the best support with a few clusters exchanged; with a price as many as may."""
         gain = gains(self.problem, best.residual)
         inside, outside = np.flatnonzero(best.s > 0), np.flatnonzero(best.s == 0)
         for _ in range(_KEPT):
-            size = int(self.rng.integers(1, min(_KICK, len(inside), len(outside)) + 1))
+            if self.budget is None:
+                n_out, n_in = self.rng.integers(0, _KICK, size=2)
+            else:
+                n_out = n_in = int(self.rng.integers(1, min(_KICK, len(inside), len(outside)) + 1))
             # Those that gain least leave rather than others, those that would gain most come in.
-            out = self._draw(inside, -gain[inside], size)
-            into = self._draw(outside, gain[outside], size)
+            out = self._draw(inside, -gain[inside], n_out)
+            into = self._draw(outside, gain[outside], n_in)
             support = np.concatenate([np.setdiff1d(inside, out), into])
             yield profile(self.problem, indicator(self.problem.n_clusters, support))
 

@@ -60,14 +60,17 @@ class Solution:
     labels : ndarray, shape (K,)
         Cluster labels.
     objective : float
-        Eq. 5 recomputed from ``beta`` and ``gamma``.
+        Eq. 5 recomputed from ``beta`` and ``gamma``; plus ``penalty`` times the number of selected
+        clusters where there is one.
     bound : float
-        Proved: no support within the budget has a smaller objective. 0 if nothing better is known.
+        Proved: no support within the budget (of any size where there is a penalty) has a smaller
+        objective. 0 if nothing better is known.
     gap : float
         (objective - bound) / objective.
     selection_gap : float
         (objective - bound) / (objective at budget 0 - objective): the share of what the selection
-        explains that is not proved. Infinite where selecting explains nothing but is not proved.
+        explains, its penalty paid, that is not proved. Infinite where selecting explains nothing
+        but is not proved.
     membership : ndarray of str, shape of ``gamma``
         Proved of every optimal support: the cluster is "in" it, "out" of it, or "open".
     status : str
@@ -90,6 +93,8 @@ class Solution:
         The background's variance over the errors', 0 without one.
     background : ndarray, shape (K,), or None
         Effects u_k of the background, BLUPs, of every cluster beside ``gamma``; None without.
+    penalty : float or None
+        The price of each selected cluster, part of ``objective``; None where a budget was given.
     """
 
     beta: np.ndarray
@@ -110,6 +115,7 @@ class Solution:
     rounding: float = 0.0
     theta: float = 0.0
     background: np.ndarray | None = field(default=None, repr=False)
+    penalty: float | None = None
 
     def __post_init__(self) -> None:
         """Refuse what is not finite: it proves nothing, however it came about."""
@@ -142,8 +148,10 @@ class Solution:
             ]
         else:
             lines = [self._named(self.support)]
+        priced = "" if self.penalty is None else f" with {self.penalty:.6g} for each cluster"
         return "\n".join(lines) + (
-            f"\nobjective {self.objective:.6g}, proved bound {self.bound:.6g}, gap {self.gap:.2g} "
+            f"\nobjective {self.objective:.6g}{priced}, proved bound {self.bound:.6g}, "
+            f"gap {self.gap:.2g} "
             f"({self.status}; {self.method})"
         )
 

@@ -14,6 +14,7 @@ import numpy as np
 from scs.data._quiet import quiet
 from scs.moments.moments import Moments
 from scs.problem.background import background_effects, check_background, with_background
+from scs.problem.columns import check_ridge
 from scs.problem.constraints import Constraint
 from scs.problem.objective import Problem, lower_bound, membership, profile, rounding
 from scs.solvers.alternating import first_support
@@ -33,7 +34,7 @@ _MOST_SPLITS = 4  # directions that boxes cover within minutes: the intercept an
 @quiet
 def solve(
     moments: Moments,
-    budget: int | Sequence[int],
+    budget: int | Sequence[int] | None = None,
     *,
     ridge: float = 1.0,
     ridge_fixed: float | None = None,
@@ -46,12 +47,14 @@ def solve(
     constraints: Sequence[Constraint] = (),
     cuts: str | None = None,
     background: float = 0.0,
+    penalty: float | None = None,
 ) -> Solution:
     """Select at most ``budget`` clusters with non-zero effects, with a proved bound.
 
     Minimises ||y - X beta - A gamma||^2 + ridge ||gamma||^2 + ridge_fixed ||beta||^2 subject to
     ||gamma||_0 <= budget (Eq. 5 of the paper, in its scaling: no 1/2, no 1/n), and to ||gamma_r||_0
-    <= budget_r for each of Q + 1 effects with random slopes.
+    <= budget_r for each of Q + 1 effects with random slopes. Or, with a penalty instead of a
+    budget, minimises the same plus penalty ||gamma||_0.
 
     Parameters
     ----------
@@ -60,7 +63,7 @@ def solve(
         Of the rows; with ``intercept=True`` its first column carries no ridge.
     budget : int, or one int per effect with random slopes (the random intercept first)
         Largest number of non-zero effects, >= 0. More than K is taken as K, with a `BudgetWarning`.
-        One number for several effects holds for each of them.
+        One number for several effects holds for each of them. Pass either this or ``penalty``.
     ridge : float
         mu > 0 on the effects.
     ridge_fixed : float, optional
@@ -95,6 +98,12 @@ def solve(
         out with the penalty ||u||^2 / theta, so that n_k rows count as n_k / (1 + theta n_k). 0 is
         the paper's method; with a budget of 0 the answer is the mixed model's. For a random
         intercept alone. `scs.fit` estimates it.
+    penalty : float, optional
+        nu, the price of each selected cluster in units of the objective (squares of the outcome's):
+        0, or from 1e-100 to 1e100. Then ``objective`` and ``bound`` hold it, and what is proved is
+        about all supports of any size. The support is the best one of its own size as well. For a
+        random intercept alone, without constraints; by "exact" or "alternating". With 0 every
+        cluster may be selected.
 
     Returns
     -------
@@ -104,11 +113,26 @@ def solve(
     Raises
     ------
     ValueError, TypeError
-        An argument out of range, dependent columns without a ridge, or constraints that conflict.
+        An argument out of range, not exactly one of budget and penalty, dependent columns without a
+        ridge, or constraints that conflict.
 
     References
     ----------
-    Paper, Eq. 5 and 6.
+    Paper, Eq. 5 and 6; book, appendix, for the penalty.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from scs import Moments, solve
+    >>> x = np.array([0.0, 1.0, 2.0, 3.0, 4.0, 5.0])
+    >>> clusters = np.array(["a", "a", "b", "b", "c", "c"])
+    >>> moments = Moments.from_arrays(x[:, None], x + 4.0 * (clusters == "b"), clusters)
+    >>> solve(moments, 1).selected.tolist()
+    ['b']
+    >>> solve(moments, penalty=5.0).selected.tolist()
+    ['b']
+    >>> solve(moments, penalty=50.0).selected.tolist()
+    []
     """
     if not isinstance(moments, Moments):
         raise TypeError(
@@ -116,8 +140,13 @@ def solve(
             "call Moments.from_arrays(X, y, clusters) first."
         )
     constraints = _check_constraints(constraints)
-    budgets = [within(each, moments.n_clusters) for each in _check_budgets(budget, moments)]
     _check_method(method, cuts, moments, constraints)
+    budgets: list[Any]
+    if penalty is None:
+        budgets = [within(each, moments.n_clusters) for each in _check_budgets(budget, moments)]
+    else:
+        penalty = _check_penalty(penalty, budget, method, moments, constraints)
+        budgets = [None if penalty else moments.n_clusters]
     background = _check_background(background, moments)
     starts = None if start is None else _check_starts(start, moments, budgets)
     limits = _check_limits(gap, time_limit, seed)
@@ -136,6 +165,7 @@ def solve(
         )
     else:
         problem = Problem.from_moments(counted, ridge=ridge, ridge_fixed=ridge_fixed)
+        problem = problem.priced(penalty) if penalty else problem
         search = {"verbose": verbose, "start": None if starts is None else starts[0], **limits}
         if method == "alternating":
             found = _alternating(counted, problem, budgets[0], **limits)
@@ -146,6 +176,8 @@ def solve(
             found = exact(counted, problem, budgets[0], method=name, **search)
     if method != "alternating":
         _note_exact_fit(found)
+    if penalty is not None:
+        found = replace(found, penalty=penalty)
     if background == 0:
         return found
     beside = background_effects(moments, background, found.beta, found.gamma)
@@ -184,6 +216,29 @@ def _check_method(method: str, cuts: str | None, moments: Moments, constraints: 
         )
 
 
+def _check_penalty(
+    penalty: float, budget: object, method: str, moments: Moments, constraints: tuple
+) -> float:
+    """Return the price of a cluster, or say why it cannot be taken."""
+    if budget is not None:
+        raise ValueError(
+            f"budget={budget!r} and penalty={penalty!r} exclude each other: pass the largest "
+            "number of clusters, or what each of them costs."
+        )
+    if moments.n_effects > 1 or constraints:
+        what = "random slopes" if moments.n_effects > 1 else "constraints"
+        raise ValueError(
+            f"penalty={penalty!r} takes no {what}: it is for a random intercept alone. Pass a "
+            "budget instead."
+        )
+    if method == "outer":
+        raise ValueError(
+            f"penalty={penalty!r} is for method='exact' or 'alternating', got 'outer': leave "
+            "method out."
+        )
+    return check_ridge(penalty, "penalty", zero=True)
+
+
 def _check_background(background: float, moments: Moments) -> float:
     background = check_background(background)
     if background and moments.n_effects > 1:
@@ -204,7 +259,7 @@ def _check_limits(gap: float, time_limit: float, seed: int) -> dict[str, Any]:
 
 
 def _check_starts(
-    start: np.ndarray | Sequence[np.ndarray], moments: Moments, budgets: list[int]
+    start: np.ndarray | Sequence[np.ndarray], moments: Moments, budgets: list[Any]
 ) -> list[np.ndarray]:
     """Return one support for each effect."""
     parts = start if moments.n_effects > 1 else [start]
@@ -226,8 +281,10 @@ def _is_number(value: object) -> bool:
     return isinstance(value, Real) and not isinstance(value, bool)
 
 
-def _check_budgets(budget: int | Sequence[int], moments: Moments) -> list[int]:
+def _check_budgets(budget: int | Sequence[int] | None, moments: Moments) -> list[int]:
     """Return one budget for each effect."""
+    if budget is None:
+        raise ValueError("budget is missing: pass the largest number of clusters, or a penalty.")
     if moments.n_effects == 1:
         return [check_budget(budget)]
     if not isinstance(budget, Iterable) or isinstance(budget, str):
@@ -259,14 +316,14 @@ def _general_reason(method: str, moments: Moments) -> str:
     return f"outer (auto: {'random slopes' if slopes else 'constraints'})"
 
 
-def _check_start(start: np.ndarray, *, problem_size: int, budget: int) -> np.ndarray:
+def _check_start(start: np.ndarray, *, problem_size: int, budget: int | None) -> np.ndarray:
     support = np.unique(np.asarray(start, dtype=np.intp))
     if support.size and not 0 <= support[0] <= support[-1] < problem_size:
         raise ValueError(
             f"start names cluster {support[0] if support[0] < 0 else support[-1]}, but indices run "
             f"from 0 to {problem_size - 1}: pass indices into moments.labels."
         )
-    if len(support) > budget:
+    if budget is not None and len(support) > budget:
         raise ValueError(
             f"start has {len(support)} clusters, more than the budget {budget}: pass fewer."
         )
@@ -282,7 +339,13 @@ def _reason(problem: Problem) -> str:
 
 
 def _alternating(
-    moments: Moments, problem: Problem, budget: int, *, gap: float, time_limit: float, seed: int
+    moments: Moments,
+    problem: Problem,
+    budget: int | None,
+    *,
+    gap: float,
+    time_limit: float,
+    seed: int,
 ) -> Solution:
     """Run the heuristic alone; the bound is the cut at the evenly spread relaxation point."""
     started = time.perf_counter()
@@ -290,7 +353,8 @@ def _alternating(
         best, interrupted = first_support(problem, budget, seed=seed, stop=stop)
         late = bool(stop)
     stop.interrupted |= interrupted
-    root = profile(problem, np.full(problem.n_clusters, budget / problem.n_clusters))
+    size = best.s.sum() if budget is None else budget
+    root = profile(problem, np.full(problem.n_clusters, size / problem.n_clusters))
     bound = lower_bound(problem, root, budget, best.value + rounding(problem, best))
     record = Log(started)
     record(best.value, bound, 0)

@@ -798,7 +798,7 @@ def test_a_budget_of_all_is_remarked_on():
     all_differ = pd.DataFrame({"y": 5.0 * code + rng.normal(size=180), "g": code})
     model = scs.fit("y ~ 1", all_differ, "g", "predict", background="none")
     assert model.budget == 6
-    assert "no few of them stand out" in " ".join(model.summary().split())
+    assert "No small number of clusters stands out" in " ".join(model.summary().split())
 
 
 def test_review_lists_follow_their_rules():
@@ -962,6 +962,6 @@ def test_the_readme_says_what_its_example_prints():
     above, below = model.intervals.loc["US Steel"], -model.intervals.loc["General Electric"]
     assert f"US Steel lies {model.effects['US Steel']:.0f} above" in text
     assert f"give ({above.low:.0f} to {above.high:.0f})" in text
-    assert f"General Electric {-model.effects['General Electric']:.0f} below" in text
+    assert f"General Electric lies {-model.effects['General Electric']:.0f} below" in text
     assert f"below ({below.high:.0f} to {below.low:.0f})" in text
     assert f"standard deviation of {np.sqrt(model.theta * model.var_e):.1f}" in text

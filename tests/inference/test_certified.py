@@ -5,8 +5,9 @@ import pytest
 from scipy import stats
 
 from scs import Moments, solve
+from scs.baselines import lmm_gaussian
 from scs.inference.background import Between, allow_for_estimate, deviations
-from scs.inference.certified import background_at, certified_names
+from scs.inference.certified import background_at, certified_names, rest_variance
 from scs.inference.effects import EffectInference
 from scs.inference.naming import choose_by_penalty, name_clusters
 
@@ -159,3 +160,22 @@ def test_bad_intervals_are_refused(arguments, message):
     said = EffectInference.of(moments, 0.09, np.arange(3), 0.1)
     with pytest.raises(ValueError, match=message):
         said.intervals(**arguments)
+
+
+@pytest.mark.parametrize("chosen", [[], [3], [3, 7, 11]])
+@pytest.mark.parametrize("tau", [0.0, 0.5, 30.0])
+def test_the_variance_over_the_rest_is_that_of_a_mixed_model_with_indicators(chosen, tau):
+    """A column for each selected cluster frees it: REML does not see its effect any more."""
+    rng = np.random.default_rng(1)
+    k = np.repeat(np.arange(15), rng.integers(3, 12, 15))
+    x = rng.normal(size=(len(k), 2))
+    y = x @ [1.0, 2.0] + tau * rng.normal(size=15)[k] + 9.0 * (k == 3) + rng.normal(size=len(k))
+    table = np.column_stack([np.ones(len(k)), x, *[k == each for each in chosen]]).astype(float)
+    moments = Moments.from_arrays(x, y, k, intercept=True)
+    found = rest_variance(moments, np.array(chosen, dtype=int))
+    assert found == pytest.approx(lmm_gaussian(table, y, k).var_u, rel=1e-5, abs=1e-7)
+
+
+def test_two_clusters_tell_no_variance():
+    moments, _ = draw(0)
+    assert np.isnan(rest_variance(moments, np.arange(58)))

@@ -212,7 +212,9 @@ def sorted_rows(seed):
 
 def assert_close(found, expected):
     for name in (*vars(expected),):
-        if name not in ("labels", "names", "slope_names"):
+        if getattr(expected, name) is None:
+            assert getattr(found, name) is None
+        elif name not in ("labels", "names", "slope_names"):
             assert_allclose(
                 getattr(found, name), getattr(expected, name), rtol=1e-9, atol=1e-9, err_msg=name
             )

@@ -151,7 +151,7 @@ def test_line_of_a_table_without_names_is_that_of_a_first_name():
     found = model.selection.inference
     p = 2 * stats.t.sf(threshold(found, found.deviations.spread), found.deviations.df)
     np.testing.assert_allclose(p, 0.10 / 60)
-    assert "what a first name had to pass" in funnel_text(model, funnel_of(model))
+    assert "A first name would have to pass" in funnel_text(model, funnel_of(model))
 
 
 def test_line_beside_a_given_number_is_the_furthest_cluster_left_out():
@@ -175,9 +175,10 @@ def test_counts_in_the_texts_are_those_of_the_tables(some):
     rest[some.solution.support] = False
     others = int((z[rest] > 1.959964).sum())
     assert "each of 60 clusters lies" in text
-    assert f"{others} others lie beyond them" in text
-    assert text.endswith("3 are named.")
-    assert "3 named, and the 37 others that lie furthest out" in caterpillar_text(some)
+    assert text.endswith(
+        f"3 clusters are named. {others} clusters are outside the inner lines without being named."
+    )
+    assert "the 3 named, and the 37 others that lie furthest out" in caterpillar_text(some)
 
 
 def test_caterpillar_has_the_intervals_of_the_table_and_those_nearest_to_a_name(some):

@@ -158,3 +158,14 @@ def test_page_in_chromium_with_the_network_cut(browser, page, tmp_path, size, mo
     found = Axe().run(tab).response["violations"]
     assert not found, [(each["id"], each["nodes"][0]["html"][:200]) for each in found]
     context.close()
+
+
+def test_it_prints_on_two_pages(browser, model, tmp_path):
+    path = tmp_path / "report.html"
+    path.write_text(report_html(model), encoding="utf-8")
+    context = offline_context(browser, Log())
+    tab = context.new_page()
+    tab.goto(path.as_uri())
+    printed = tab.pdf(format="A4")
+    context.close()
+    assert len(re.findall(rb"/Type\s*/Page\b(?!s)", printed)) <= 2

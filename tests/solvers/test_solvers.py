@@ -322,7 +322,7 @@ def test_alternating_never_rises_and_swaps_are_priced_exactly(seed):
     if pair is None:
         assert min(direct.values()) >= at.value * (1 - 1e-9)
     else:
-        assert direct[pair] == pytest.approx(min(direct.values()), rel=1e-9)
+        assert direct[tuple(pair)] == pytest.approx(min(direct.values()), rel=1e-9)
     assert swap(problem, at).value <= at.value * (1 + 1e-12)
 
 

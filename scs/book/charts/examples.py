@@ -11,6 +11,9 @@ import pandas as pd
 from scs.report.theme import METHOD_COLOURS, PALETTE
 
 _TICKS = 5  # at most, on a log axis: what a phone has room for
+# Two methods beside each other, in squares: the page keeps the width that they are given.
+_SIDE = 230
+_FIRST, _SECOND = "by the method named first", "by the method named second"
 _TAILS = {"top tenth": PALETTE[2], "bottom tenth": PALETTE[3], "between": PALETTE[-1]}
 
 
@@ -90,8 +93,8 @@ def concordance_chart(
         alt.Chart(table)
         .mark_point(size=30)
         .encode(
-            x=alt.X("x:Q", title=None),
-            y=alt.Y("y:Q", title=None),
+            x=alt.X("x:Q", title=_SECOND),
+            y=alt.Y("y:Q", title=_FIRST),
             color=alt.Color("by raw average:N", scale=colour),
             shape=alt.Shape("by raw average:N", scale=alt.Scale(domain=list(_TAILS))),
             row=alt.Row(
@@ -102,7 +105,7 @@ def concordance_chart(
             ),
             tooltip=["x:Q", "y:Q", "by raw average:N"],
         )
-        .properties(height=180, description=description)
+        .properties(width=_SIDE, height=_SIDE, description=description)
     )
 
 
@@ -133,13 +136,13 @@ def coefficients_chart(
         ],
         ignore_index=True,
     )
-    x, y = alt.X("x:Q", title=None), alt.Y("y:Q", title=None)
+    x, y = alt.X("x:Q", title=_SECOND), alt.Y("y:Q", title=_FIRST)
     points = alt.Chart().mark_point(size=40, color=PALETTE[0])
     points = points.encode(x=x, y=y, tooltip=["covariate:N", "x:Q", "y:Q"])
     equal = alt.Chart().mark_line(strokeDash=[4, 3], color=PALETTE[-1]).encode(x=x, y="x:Q")
     return (
         alt.layer(equal, points, data=table)
-        .properties(height=150)
+        .properties(width=_SIDE, height=_SIDE)
         .facet(
             row=alt.Row(
                 "pair:N",

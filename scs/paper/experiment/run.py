@@ -63,7 +63,7 @@ def run_experiment(
     store : path, optional
         A folder where every ten finished replications are saved in one step. A run that was
         stopped, even killed, goes on from there. Files carry the configuration and a digest of the
-        code in their names: a change of either computes anew. They hold both, and a checksum of
+        code in their names: a change of either computes again. They hold both, and a checksum of
         their rows: what was copied, swapped or damaged is named on stderr and computed again.
     progress : bool
         A bar on stderr, with the time left.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import zlib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -180,8 +180,7 @@ def permuted_null(design: Design, rng: np.random.Generator) -> Design:
     design : Design
     rng : numpy.random.Generator
     """
-    codes = rng.permutation(design.codes)
-    return Design(design.X, design.y, codes, design.labels, design.names)
+    return replace(design, codes=rng.permutation(design.codes))
 
 
 def _errors(law: str, code: np.ndarray, rng: np.random.Generator) -> np.ndarray:

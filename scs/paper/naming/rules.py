@@ -49,7 +49,7 @@ def other_rules(moments: Moments, q: float) -> dict[str, np.ndarray]:
 
 
 def other_nulls(design: Design, moments: Moments, q: float) -> dict[str, np.ndarray]:
-    """Return what the rule names under its other null laws, by rule."""
+    """Return what the rule names under its other null distributions, by rule."""
     rows = (design.X, design.y, design.codes, moments)
     nulls: dict[str, Null] = {
         RESIDUALS: ResidualNull.from_rows(*rows),

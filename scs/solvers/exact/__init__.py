@@ -44,7 +44,7 @@ _SMALL = 1000  # clusters up to which one tangent is tried before a search is se
 def exact(
     moments: Moments,
     problem: Problem,
-    budget: int,
+    budget: int | None,
     *,
     gap: float = 1e-4,
     time_limit: float = 60.0,
@@ -61,8 +61,8 @@ def exact(
     moments : Moments
     problem : Problem
         Made from ``moments``.
-    budget : int
-        0 to K.
+    budget : int or None
+        0 to K. None: the problem has a price on each selected cluster instead.
     gap : float
         Relative gap at which to stop; 1e-9 can be asked for.
     time_limit : float
@@ -96,7 +96,7 @@ def exact(
 
 
 def _exact(
-    moments: Moments, problem: Problem, budget: int, gap: float, stop: Stop, seed: int,
+    moments: Moments, problem: Problem, budget: int | None, gap: float, stop: Stop, seed: int,
     method: str, verbose: bool, start: np.ndarray | None, known: Known | None,
 ) -> Solution:  # fmt: skip
     started = time.perf_counter()
@@ -109,7 +109,7 @@ def _exact(
     quick = n_split(problem) == 0
     best, interrupted = first_support(problem, budget, seed=seed, quick=quick, stop=stop)
     stop.interrupted |= interrupted
-    if start is not None and 0 < len(start) <= budget < n_clusters:
+    if start is not None and _begins(start, budget, n_clusters):
         # From the start's coefficients: a support as large as the budget, and never a worse one.
         near = profile(problem, indicator(n_clusters, start))
         near = alternate(problem, near.residual, budget, stop=stop)
@@ -160,7 +160,14 @@ def _exact(
     )
 
 
-def _at_once(problem: Problem, budget: int, best: Profile) -> tuple[State, np.ndarray] | None:
+def _begins(start: np.ndarray, budget: int | None, n_clusters: int) -> bool:
+    """Say whether a start is one to begin with: some clusters, within a budget that is one."""
+    return len(start) > 0 and (budget is None or len(start) <= budget < n_clusters)
+
+
+def _at_once(
+    problem: Problem, budget: int | None, best: Profile
+) -> tuple[State, np.ndarray] | None:
     """Prove the first support by its own tangent, if that decides every cluster.
 
     Where effects are large beside the noise it does, and a search would cost several times more.

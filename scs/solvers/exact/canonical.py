@@ -59,8 +59,8 @@ class Canonical:
         Weight of a selected cluster, n_k mu / (n_k + mu).
     within_xx, within_xy, within_yy : ndarray (P, P), ndarray (P,), float
         Within products, ridge included.
-    ridge : float
-        mu.
+    ridge, price : float
+        mu, and nu of each selected cluster where there is no budget.
     rho : ndarray, shape (P,)
         Descending, in [0, 1].
     n_split : int
@@ -90,6 +90,7 @@ class Canonical:
     within_xy: np.ndarray
     within_yy: float
     ridge: float
+    price: float
     rho: np.ndarray
     n_split: int
     boxed: bool
@@ -128,6 +129,7 @@ class Canonical:
             within_xy=basis.T @ pull,
             within_yy=max(float(value), 0.0),
             ridge=problem.ridge,
+            price=problem.price,
             rho=rho,
             n_split=splits,
             boxed=boxes_pay(splits, n_clusters),
@@ -184,7 +186,7 @@ class Canonical:
         """Return a box that holds every z at which some support is as good as ``value``.
 
         F(z, S) >= F(z, all clusters) = c1 + (z - z1)'M1(z - z1), whatever S: what is at most
-        ``value`` lies in an ellipsoid.
+        ``value`` lies in an ellipsoid, and what clusters cost beside F only makes it smaller.
         """
         matrix = self.within_xx + self.gram(self.least[None])[0]
         right = self.within_xy + (self.least * self.y) @ self.x

@@ -88,8 +88,13 @@ class Nodes:
         )
 
 
-def settle(fixed: np.ndarray, budget: int) -> tuple[np.ndarray, np.ndarray]:
-    """Decide what the budget decides, in place; return what is left of it, and who is empty."""
+def settle(fixed: np.ndarray, budget: int | None) -> tuple[np.ndarray, np.ndarray]:
+    """Decide what the budget decides, in place; return what is left of it, and who is empty.
+
+    Without a budget nothing is decided, and no node is empty.
+    """
+    if budget is None:
+        return (fixed == OPEN).sum(axis=1), np.zeros(len(fixed), dtype=bool)
     left = budget - (fixed == IN).sum(axis=1)
     n_open = (fixed == OPEN).sum(axis=1)
     full = (left <= 0)[:, None] & (fixed == OPEN)

@@ -10,7 +10,9 @@ jointly convex as soon as
     W + sum_{decided} w_k x_k x_k' + diag(tau) - sum_{open} n_k e_k x_k x_k'   is PSD,
 
 delta_k = n_k e_k / (1 + e_k). Its tangent plane at any (z, s) is then a bound: least over the box
-coordinate by coordinate, and over the supports by the most negative slopes.
+coordinate by coordinate, and over the supports by the most negative slopes. Where each selected
+cluster has a price nu instead of a budget for all, nu sum_k s_k is added to F: then the least over
+the supports is where every slope below -nu is taken, and nothing has to be sorted.
 """
 
 from __future__ import annotations
@@ -42,7 +44,10 @@ class Cut:
     slopes: np.ndarray  # (B, K), 0 at decided clusters
     residual: np.ndarray  # (B, K) at z
     box_loss: np.ndarray  # (B, P): tau_j (z_j - lo_j)(hi_j - z_j)
-    budget: np.ndarray  # (B,) left for open clusters
+    # (B,) each: the smallest of the -slopes that the bound takes, the largest that it leaves; with
+    # a price both are the price.
+    last: np.ndarray
+    following: np.ndarray
     delta: np.ndarray  # (B, K)
 
 
@@ -69,6 +74,41 @@ def largest(values: np.ndarray, count: np.ndarray) -> tuple[np.ndarray, np.ndarr
         part = np.partition(value, (split - 1, split))
         total[row], last[row], following[row] = part[split:].sum(), part[split], part[split - 1]
     return total, last, following
+
+
+@dataclass(frozen=True)
+class Taken:
+    """What the best support of each node takes of a row of gains, all of shape (B,).
+
+    Attributes
+    ----------
+    total : ndarray
+        Sum of those taken, price paid.
+    size : ndarray
+        What adds up to it: without a price the same.
+    last, following : ndarray
+        The smallest taken and the largest left; with a price between the two: that.
+    """
+
+    total: np.ndarray
+    size: np.ndarray
+    last: np.ndarray
+    following: np.ndarray
+
+
+def take(gain: np.ndarray, count: np.ndarray | None, price: float) -> Taken:
+    """Take the ``count`` largest of each row of gains, or else all that are worth their price.
+
+    -inf marks what cannot be taken.
+    """
+    if count is not None:
+        total, last, following = largest(gain, count)
+        return Taken(total, total, last, following)
+    total = np.maximum(gain - price, 0.0).sum(axis=1)
+    # One that is worth its price but for rounding may be so without it.
+    size = np.where(gain > (1 - 2 * _OF_SLOPES) * price, gain + price, 0.0).sum(axis=1)
+    at = np.full(len(gain), price)
+    return Taken(total, size, at, at)
 
 
 def extract(
@@ -151,16 +191,19 @@ def _box_curvature(matrix: np.ndarray, width: np.ndarray, m: int) -> np.ndarray:
 
 
 def waterfill(
-    strength: np.ndarray, inner: np.ndarray, outer: np.ndarray, budget: np.ndarray,
+    strength: np.ndarray, inner: np.ndarray, outer: np.ndarray, budget: np.ndarray | None,
     open_: np.ndarray, start: np.ndarray,
 ) -> np.ndarray:  # fmt: skip
     """Return s in [0, 1] (B, K) that minimises sum_k w_k(s_k) r_k^2 at about the budget.
 
     With the multiplier u: s_k = clip((strength_k u - outer_k) / inner_k). Safeguarded Newton on
-    sum(s) = budget, which need not be met to the last digit: a tangent is a bound at any s.
+    sum(s) = budget, which need not be met to the last digit: a tangent is a bound at any s. Where
+    clusters have a price, the multiplier is known.
     """
     a = np.where(open_, strength / inner, 0.0)
     b = np.where(open_, outer / inner, 0.0)
+    if budget is None:
+        return np.clip(a * start[:, None] - b, 0.0, 1.0)
     u = start.copy()
     low, high = np.zeros_like(u), np.full_like(u, np.inf)
     for _ in range(30):
@@ -215,7 +258,7 @@ def solve_box(
 
 
 def relax(
-    canonical: Canonical, nodes: Nodes, budget: int, value: float, *, spare: float = _AMPLE
+    canonical: Canonical, nodes: Nodes, budget: int | None, value: float, *, spare: float = _AMPLE
 ) -> Cut:
     """Take one step of the relaxation from each node's z, and the tangent where it ends.
 
@@ -224,7 +267,8 @@ def relax(
     canonical : Canonical
     nodes : Nodes
         With the decisions that the budget implies made (`settle`).
-    budget : int
+    budget : int or None
+        None: clusters have a price instead.
     value : float
         Incumbent; only its size matters, for rounding.
     spare : float
@@ -238,9 +282,10 @@ def relax(
     """
     n, mu, y, least = canonical.n, canonical.ridge, canonical.y, canonical.least
     open_ = nodes.fixed == OPEN
-    left = budget - (nodes.fixed == IN).sum(axis=1)
     some = open_.any(axis=1)
-    safe_left = np.where(some, left, 1)
+    n_in = (nodes.fixed == IN).sum(axis=1)
+    left = None if budget is None else budget - n_in
+    count = None if left is None else np.where(some, left, 1)
     weights = np.where(nodes.fixed == IN, least, n)
     s = np.where(nodes.fixed == IN, 1.0, 0.0)
     delta = np.zeros_like(s)
@@ -248,8 +293,8 @@ def relax(
     if some.any():
         r = y - nodes.z @ canonical.x.T
         gain = np.where(open_, (n * r) ** 2 / (n + mu), -np.inf)
-        _, last, following = largest(gain, safe_left)
-        margin = np.where(some, np.maximum((last + following) / 2, 1e-300), 1.0)
+        at = take(gain, count, canonical.price)
+        margin = np.where(some, np.maximum((at.last + at.following) / 2, 1e-300), 1.0)
         cap = np.inf
         if canonical.boxed:
             m = canonical.n_split
@@ -283,21 +328,24 @@ def relax(
     slope_z = 2 * (np.einsum("bij,bj->bi", matrix, z) - right)
     base = f + np.minimum(slope_z * (nodes.lo - z), slope_z * (nodes.hi - z)).sum(axis=1)
     slopes = np.zeros_like(s)
-    cancels = 0.0
+    base = base + canonical.price * n_in
+    cancels = _OF_SLOPES * canonical.price * n_in
+    last = following = np.zeros(len(nodes))
     if some.any():
         slopes = np.where(open_, (n * r / (inner * s + outer)) ** 2 * -outer, 0.0)
-        best, _, _ = largest(np.where(open_, -slopes, -np.inf), safe_left)
+        taken = take(np.where(open_, -slopes, -np.inf), count, canonical.price)
+        last, following = taken.last, taken.following
         lifted = -np.einsum("bk,bk->b", slopes, s)
-        best = np.where(some, best, 0.0)
-        base = base + lifted - best
-        cancels = _OF_SLOPES * (lifted + best)  # larger than F where the diagonal is small
+        base = base + lifted - np.where(some, taken.total, 0.0)
+        # Larger than F where the diagonal is small.
+        cancels = cancels + _OF_SLOPES * (lifted + np.where(some, taken.size, 0.0))
     # A decided node stands for one support and its own minimiser, not for a box.
     reach = np.where(some[:, None], np.maximum(np.abs(nodes.lo), np.abs(nodes.hi)), 0.0)
     reach = np.maximum(reach, np.abs(z))
     bound = base - canonical.margin(reach, np.maximum(f, value)) - cancels
     # What left the range of floating point proves nothing; NaN would pass for a node given up.
     bound = np.where(np.isnan(bound), -np.inf, bound)
-    return Cut(bound, z, s, slopes, r, box, left, delta)
+    return Cut(bound, z, s, slopes, r, box, last, following, delta)
 
 
 def fix(nodes: Nodes, cut: Cut, value: float) -> None:
@@ -307,12 +355,11 @@ def fix(nodes: Nodes, cut: Cut, value: float) -> None:
     if not some.any():
         return
     gain = np.where(open_, -cut.slopes, -np.inf)
-    _, last, following = largest(gain, np.where(some, cut.budget, 1))
     room = (value - cut.bound)[:, None]
     # Slopes are rounded too, and can be far larger than the room: the larger of two gives it away.
     sure = 1 - 2 * _OF_SLOPES
     with np.errstate(invalid="ignore"):
-        out = open_ & (sure * last[:, None] - gain > room)
-        in_ = open_ & (sure * gain - following[:, None] > room)
+        out = open_ & (sure * cut.last[:, None] - gain > room)
+        in_ = open_ & (sure * gain - cut.following[:, None] > room)
     nodes.fixed[out] = OUT
     nodes.fixed[in_] = IN

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from scs.problem.objective import Problem, Profile, indicator, profile, rounding
-from scs.solvers.alternating import alternate, best_support
+from scs.solvers.alternating import alternate, best_support, saving
 from scs.solvers.alternating import gains as support_gains
 from scs.solvers.exact.canonical import Canonical, few
 from scs.solvers.exact.nodes import IN, OPEN, OUT, Node, Nodes, settle
@@ -97,7 +97,7 @@ class State:
 
 def search(
     problem: Problem,
-    budget: int,
+    budget: int | None,
     best: Profile,
     *,
     gap: float,
@@ -174,7 +174,7 @@ def search(
 
 
 def _bound_plainly(
-    canonical: Canonical, root: Nodes, budget: int, state: State, stop: Stop
+    canonical: Canonical, root: Nodes, budget: int | None, state: State, stop: Stop
 ) -> None:
     """Bound the root by Eq. 6 as it is: no diagonal, so no box has to pay for one.
 
@@ -190,15 +190,16 @@ def _bound_plainly(
         if stop or gained < _STALL / 10 * (value - root.bound[0]):
             break
     state.bound = float(min(root.bound[0], state.best.value))
-    # The search begins anew: a bound that its first boxes do not reach would hide their progress.
+    # The search begins again: a bound that its first boxes do not reach would hide their progress.
     settle(root.fixed, budget)
     root.bound, root.z = np.zeros(1), z
     state.pending = [root.node(0)]
 
 
 def _shrink(
-    canonical: Canonical, root: Nodes, budget: int, state: State, size: int, gap: float, stop: Stop
-) -> None:
+    canonical: Canonical, root: Nodes, budget: int | None, state: State, size: int, gap: float,
+    stop: Stop,
+) -> None:  # fmt: skip
     """Cut off the ends of the first box that hold nothing as good as the incumbent.
 
     The box comes from an ellipsoid, which a small ridge makes far too wide, and in a wide box one
@@ -248,16 +249,18 @@ def _shrink(
     state.pending = [root.node(0)]
 
 
-def _decide(canonical: Canonical, budget: int, state: State, size: int, stop: Stop) -> None:
+def _decide(canonical: Canonical, budget: int | None, state: State, size: int, stop: Stop) -> None:
     """Decide in the nodes left what a few more steps can, for the report on each cluster.
 
     Whether little or much diagonal decides more depends on the node: all are tried in turn.
     """
     value = state.limit
     worth = (canonical.n * canonical.y) ** 2 / (canonical.n + canonical.ridge)
-    # A reduced cost is no larger than the largest gain: with more room nothing can be decided.
-    left = [entry for entry in state.heap if value - worth.max() < entry[0] <= value]
-    kept = [entry for entry in state.heap if entry[0] <= value - worth.max()]
+    # A reduced cost is no larger than the largest gain, or the price: with more room nothing can be
+    # decided.
+    most = max(worth.max(), canonical.price)
+    left = [entry for entry in state.heap if value - most < entry[0] <= value]
+    kept = [entry for entry in state.heap if entry[0] <= value - most]
     for first in range(0, len(left), size):
         entries = left[first : first + size]
         nodes = Nodes.of([node for _, _, node in entries])
@@ -286,7 +289,7 @@ def _keep(state: State, decided: list[Node], children: list[Node], count) -> Non
     state.pending = []
 
 
-def _process(canonical, batch: Nodes, budget: int, state: State, gap, stop: Stop) -> Cut:
+def _process(canonical, batch: Nodes, budget: int | None, state: State, gap, stop: Stop) -> Cut:
     """Relax every node of a batch until it is pruned or stalls; the last cut of each."""
     value = state.limit
     cutoff = value * (1 - gap)
@@ -332,9 +335,8 @@ def _improve(problem, canonical, batch, cuts: Cut, budget, state: State, seen: s
     # What a support is worth at the node's z is an upper bound on it: far off, look no further.
     z = cuts.z[i]
     worth = canonical.within_yy + z @ (canonical.within_xx @ z - 2 * canonical.within_xy)
-    gain = support_gains(problem, residual)
     worth += float(problem.n @ residual**2)
-    worth -= gain[np.argpartition(-gain, budget - 1)[:budget]].sum()
+    worth -= saving(problem, support_gains(problem, residual), budget)
     many = problem.n_clusters > _LARGE
     if worth > state.best.value * (1 + (_NEAR / 20 if many else _NEAR)):
         return
@@ -354,7 +356,9 @@ def _try(problem: Problem, support: np.ndarray, state: State) -> None:
         state.take(problem, found)
 
 
-def _branch(canonical: Canonical, batch: Nodes, cuts: Cut, budget: int, state: State) -> Nodes:
+def _branch(
+    canonical: Canonical, batch: Nodes, cuts: Cut, budget: int | None, state: State
+) -> Nodes:
     """Split every node that is neither pruned nor solved in two.
 
     Where a box and a cluster could both be split, both are tried for one step of the relaxation,
@@ -412,7 +416,7 @@ def _children(batch: Nodes) -> tuple[Nodes, Nodes]:
     return batch.take(everything), batch.take(everything)
 
 
-def _step(canonical: Canonical, nodes: Nodes, budget: int, value: float) -> Cut:
+def _step(canonical: Canonical, nodes: Nodes, budget: int | None, value: float) -> Cut:
     """One step of the relaxation, and what it decides; in place."""
     _, empty = settle(nodes.fixed, budget)
     cut = relax(canonical, nodes, budget, value)

@@ -21,7 +21,7 @@ from scs.solvers.scip import bare_model, heed, include_handler, run
 from scs.solvers.tangents import clipped
 
 _COARSEST = 1e-7  # of SCIP's tolerance, on an objective scaled to 1
-_ROUNDS = 3  # of fixing and extracting anew at a node
+_ROUNDS = 3  # of fixing and extracting again at a node
 
 
 class _Handler(pyscipopt.Conshdlr):
