@@ -18,7 +18,7 @@ _OF_REGRESSIONS: tuple[str, ...] = (
     "null",
 )
 _OF_REGRESSIONS += ("ridge", "ridge_fixed", "bootstrap", "min_rows", "save", "csv", "json")
-_OF_REGRESSIONS += ("frequency_weights", "precision_weights", "offset")
+_OF_REGRESSIONS += ("weights", "weight_kind", "frequency_weights", "precision_weights", "offset")
 # Options that `scs.estimators.counts.fit_counts` takes as they are.
 _OPTIONS = ("expected", "trials", "fdr", "gap", "time_limit", "missing")
 

@@ -6,12 +6,13 @@ import argparse
 import shlex
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from scs._loading import loaded
 from scs.cli.counts import background, counted_family, run_counts
 from scs.cli.reading import add_reading, opened, said_in_one_line, table_at, target
 from scs.data.errors import UsageError
+from scs.data.weights import KINDS, of_kind
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -46,7 +47,6 @@ _OPTIONS: tuple[str, ...] = (
     "bootstrap",
 )
 _OPTIONS += ("seed", "random", "min_rows")
-_ROLES = ("frequency_weights", "precision_weights", "offset")
 _EPILOG = """\
 examples:
   scs fit patients.csv --outcome days --cluster hospital
@@ -96,8 +96,10 @@ def add_parser(commands: argparse._SubParsersAction) -> None:
     )
     add("--ridge-fixed", type=float, default=0.0, metavar="MU", help=_RIDGE_FIXED)
     add("--min-rows", type=int, default=1, metavar="N", help="set smaller clusters apart, unnamed")
-    add("--frequency-weights", metavar="COL", help="a row is so many equal rows")
-    add("--precision-weights", metavar="COL", help="a row's error has the variance sigma^2 / COL")
+    add("--weights", metavar="COL", help="weights of rows: errors have the variance sigma^2 / COL")
+    add("--weight-kind", default="precision", choices=KINDS, help="frequency: COL equal rows")
+    add("--frequency-weights", metavar="COL", help="--weights COL --weight-kind frequency")
+    add("--precision-weights", metavar="COL", help="--weights COL: for tables with both")
     add("--offset", metavar="COL", help="a known part of the outcome; in a formula: offset(COL)")
     add("--missing", choices=["refuse", "drop"], default="refuse", help="rows that miss a value")
     add("--bootstrap", type=int, default=0, metavar="N", help=_BOOTSTRAP)
@@ -166,7 +168,7 @@ def _run(
     check_column(arguments.cluster, source.names, "--cluster")
     formula = arguments.formula or _formula(arguments, source)
     cluster = arguments.cluster
-    named = {role: getattr(arguments, role) for role in _ROLES}
+    named = _beside(arguments)
     roles = Roles(**{role: name or "" for role, name in named.items()})
     parts = parts_of(formula, source.names, cluster, arguments.random, roles, source.index)
     table = read_columns(source, [*parts.columns, arguments.cluster], labels=[arguments.cluster])
@@ -181,7 +183,8 @@ def _run(
         budget,
         background=background(arguments.background),
         verbose=sys.stderr.isatty(),
-        **{name: getattr(arguments, name) for name in (*_OPTIONS, *_ROLES)},
+        **{name: getattr(arguments, name) for name in _OPTIONS},
+        **named,
     )
     assert isinstance(model, FittedModel)  # counts went another way
     if report is not None:  # first: whoever reads the output may stop reading
@@ -195,6 +198,14 @@ def _run(
     print(f"\n{model.summary(top=arguments.top)}")
     if report is not None:
         print(f"\nreport: {report.resolve().as_uri()}")
+
+
+def _beside(arguments: argparse.Namespace) -> dict[str, Any]:
+    """Return the columns of weights and of the offset by what they are."""
+    frequency, precision = arguments.frequency_weights, arguments.precision_weights
+    weights = {"frequency_weights": frequency, "precision_weights": precision}
+    named = of_kind(arguments.weights, arguments.weight_kind, **weights)
+    return named | {"offset": arguments.offset}
 
 
 def _write(model: FittedModel, files: dict[str, Path | None], source: str) -> None:
@@ -255,7 +266,7 @@ def _formula(arguments: argparse.Namespace, source: Source) -> str:
     for option in ("covariates", "exclude", "categorical"):
         for name in getattr(arguments, option) or ():
             check_column(name, names, f"--{option}")
-    beside = {getattr(arguments, role) for role in _ROLES} - {None}
+    beside = set(_beside(arguments).values()) - {None}
     taken = {arguments.outcome, arguments.cluster, *arguments.exclude, *beside}
     covariates = arguments.covariates
     if covariates is None:  # a column without a name is mostly a row number

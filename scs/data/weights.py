@@ -74,3 +74,32 @@ def repeats(frequency: np.ndarray) -> np.ndarray:
             "bootstrap."
         )
     return np.repeat(np.arange(len(frequency)), frequency.astype(np.intp))
+
+
+#: Kinds of weights by the name that arguments give them.
+KINDS = ("precision", "frequency")
+
+
+def of_kind(weights: Any, weight_kind: str, **named: Any) -> dict[str, Any]:
+    """Return weights by their full names, where ``weights`` are of the kind said.
+
+    Parameters
+    ----------
+    weights : object or None
+    weight_kind : {"precision", "frequency"}
+    **named : object or None
+        ``frequency_weights`` and ``precision_weights``.
+
+    Raises
+    ------
+    ValueError
+        Another kind; weights given by both names.
+    """
+    if weight_kind not in KINDS:
+        raise ValueError(f"weight_kind must be one of {KINDS}, got {weight_kind!r}.")
+    if weights is None:
+        return named
+    name = f"{weight_kind}_weights"
+    if named[name] is not None:
+        raise ValueError(f"weights of weight_kind={weight_kind!r} are {name}: pass one of them.")
+    return named | {name: weights}

@@ -23,6 +23,7 @@ from scs.data.labels import LabelWarning
 from scs.data.new_rows import new_offset, new_rows, new_weights
 from scs.data.roles import with_roles
 from scs.data.rows import INTERCEPT, ModelRows, model_rows
+from scs.data.weights import of_kind
 from scs.estimators.counts import fit_counts
 from scs.estimators.fitted import FittedModel
 from scs.estimators.fitted_counts import FittedCounts
@@ -51,7 +52,7 @@ from scs.solvers import Solution, budget_grid
 _SETTINGS = ("budget", "fdr", "background", "null", "ridge", "ridge_fixed")
 _SETTINGS += ("gap", "time_limit", "method", "seed")
 _OF_REGRESSIONS = ("null", "ridge", "ridge_fixed", "bootstrap", "random", "validation", "method")
-_OF_REGRESSIONS += ("min_rows", "frequency_weights", "precision_weights", "offset")
+_OF_REGRESSIONS += ("min_rows", "frequency_weights", "precision_weights", "offset", "weight_kind")
 _OF_COUNTS = ("expected", "trials", "budget", "fdr", "background", "gap", "time_limit", "missing")
 _OF_COUNTS += ("level", "verbose")
 # What a model is fitted by again, to other rows.
@@ -95,6 +96,8 @@ def fit(
     expected: str | None = None,
     trials: str | None = None,
     min_rows: int = 1,
+    weights: Any = None,
+    weight_kind: str = "precision",
     frequency_weights: Any = None,
     precision_weights: Any = None,
     offset: Any = None,
@@ -189,14 +192,17 @@ def fit(
         Clusters of fewer rows are set apart, as packages for profiling do: they are no part of the
         fit and cannot be named; ``set_apart`` has their deviations from it. With few rows a cluster
         is named for a large error as easily as for a large effect.
-    frequency_weights : str or array-like, optional
-        Column (or one number for each row of data): the row stands for so many equal rows. Whole
-        numbers; every number of the answer is that of the table with its rows repeated.
-    precision_weights : str or array-like, optional
-        Column or numbers w: the row's error has the variance sigma^2 / w, as by the weights of R's
-        lm and lme4 and of statsmodels' WLS, for example where a row is a mean of w. Sums are
-        weighted, degrees of freedom count rows. Default ridges are in rows of the mean weight, so
-        that the weights' unit matters to no name. Rows of weight 0 are left out, of either kind.
+    weights : str or array-like, optional
+        Column, or one number for each row of data, of the kind that ``weight_kind`` says. Rows of
+        weight 0 are left out.
+    weight_kind : {"precision", "frequency"}
+        "precision": with the weight w the row's error has the variance sigma^2 / w, as by the
+        weights of R's lm and lme4 and of statsmodels' WLS, for example where a row is a mean of w.
+        Sums are weighted, degrees of freedom count rows. Default ridges are in rows of the mean
+        weight, so that the weights' unit matters to no name. "frequency": the row stands for so
+        many equal rows, a whole number; every number is that of the table with its rows repeated.
+    frequency_weights, precision_weights : str or array-like, optional
+        The same by name, for rows that have both.
     offset : str or array-like, optional
         Column or numbers: a known part of the outcome, which is taken off it, and which predictions
         add back. In a formula ``offset(x)``. An array is the column "(offset)" in new data.
@@ -225,6 +231,7 @@ def fit(
     ['c']
     """
     given = dict(locals())  # before there is any other name
+    given |= of_kind(weights, weight_kind, **{name: given[name] for name in _ROLES[:2]})
     if family != "gaussian":
         return _fit_counts(given)
     if expected is not None or trials is not None:

@@ -17,6 +17,7 @@ import numpy as np
 from scs.data._quiet import quiet
 from scs.data.design import Design, label_order, refuse_other_kind
 from scs.data.labels import note_alike
+from scs.data.weights import of_kind
 from scs.moments.chunks import (
     part_of_chunks,
     read_arrays,
@@ -117,6 +118,8 @@ class Moments:
         Z: Any = None,
         *,
         intercept: bool = False,
+        weights: Any = None,
+        weight_kind: str = "precision",
         frequency_weights: Any = None,
         precision_weights: Any = None,
         offset: Any = None,
@@ -136,10 +139,13 @@ class Moments:
             that is also in ``X`` has a common slope, from which clusters differ.
         intercept : bool
             Add a first, unpenalised column of ones.
-        frequency_weights : array-like, shape (N,), optional
-            How many equal rows each row stands for: whole numbers, where 0 leaves a row out.
-        precision_weights : array-like, shape (N,), optional
-            w_i >= 0: the errors' variance is sigma^2 / w_i, and 0 leaves a row out.
+        weights : array-like, shape (N,), optional
+            Of the kind that ``weight_kind`` says; 0 leaves a row out.
+        weight_kind : {"precision", "frequency"}
+            "precision": the errors' variance is sigma^2 / w_i. "frequency": a row stands for so
+            many equal rows, a whole number.
+        frequency_weights, precision_weights : array-like, shape (N,), optional
+            The same by name, for rows that have both.
         offset : array-like, shape (N,), optional
             A known part of the outcome: it is subtracted.
 
@@ -154,7 +160,7 @@ class Moments:
         >>> import scs
         >>> each = scs.Moments.from_arrays([[1.0], [1.0], [4.0]], [2, 2, 5], ["a", "a", "a"])
         >>> once = scs.Moments.from_arrays(
-        ...     [[1.0], [4.0]], [2, 5], ["a", "a"], frequency_weights=[2, 1]
+        ...     [[1.0], [4.0]], [2, 5], ["a", "a"], weights=[2, 1], weight_kind="frequency"
         ... )
         >>> each.n_rows, once.n_rows, each.mean_y[0] == once.mean_y[0]
         (3, 3, True)
@@ -164,10 +170,14 @@ class Moments:
             "y": y,
             "clusters": clusters,
             "Z": Z,
-            "frequency_weights": frequency_weights,
-            "precision_weights": precision_weights,
             "offset": offset,
         }
+        rows |= of_kind(
+            weights,
+            weight_kind,
+            frequency_weights=frequency_weights,
+            precision_weights=precision_weights,
+        )
         design, slopes, names = read_arrays(rows, min_columns=0 if intercept else 1)
         note_alike(design.labels)
         moments = cls.from_design(design, slopes, names, intercept=intercept)

@@ -333,10 +333,15 @@ def test_a_column_that_is_not_there_is_named_by_its_argument():
 def test_each_option_of_fit_is_of_counts_or_refused_with_them():
     """A new option that nobody sorts would be passed over in silence with counts."""
     given = {"null": "residuals", "ridge": 2.0, "ridge_fixed": 1.0, "bootstrap": 20, "random": "1"}
-    given |= {"validation": table(), "method": "exact", "min_rows": 3}
+    given |= {"validation": table(), "method": "exact", "min_rows": 3, "offset": "expected"}
+    given |= {"weight_kind": "frequency"}
+    given |= {"frequency_weights": "expected", "precision_weights": "expected"}
     for name, value in given.items():
         with pytest.raises(ValueError, match=rf"^{name}: it is of Gaussian fits"):
             fitted(table(), **{name: value})
+    with pytest.raises(ValueError, match=r"^precision_weights: it is of Gaussian fits"):
+        fitted(table(), weights="expected")  # by its full name
+    given["weights"] = "expected"
     options = dict(inspect.signature(scs.fit).parameters)
     taken = set(inspect.signature(fit_counts).parameters)
     places = {"formula", "data", "groups", "family", "seed"}  # the seed is never needed

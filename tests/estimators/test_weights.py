@@ -293,3 +293,33 @@ def test_all_other_columns_are_covariates_but_weights_and_offset(table, tmp_path
     beside = ("--precision-weights", "w", "--offset", "e", "--exclude", "f")
     run("fit", tmp_path / "t.csv", "--outcome", "y", "--cluster", "k", *beside)
     assert "formula     y ~ x + kind" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(("kind", "name"), [("precision", "w"), ("frequency", "f")])
+def test_weights_of_a_kind_are_those_with_the_name_of_the_kind(table, kind, name, capsys, tmp_path):
+    by_name = {f"{kind}_weights": name}
+    short = {"weights": name, "weight_kind": kind}
+    a, b = (scs.fit("y ~ x", table, "k", budget=2, **given) for given in (by_name, short))
+    assert a.summary() == b.summary() and a.options == b.options
+    rows = table[["x"]], table["y"], table["k"]
+    moments = [
+        scs.Moments.from_arrays(*rows, **{key: table[name] for key in by_name}),
+        scs.Moments.from_arrays(*rows, weights=table[name], weight_kind=kind),
+    ]
+    np.testing.assert_array_equal(*(each.n for each in moments))
+    table.to_csv(tmp_path / "t.csv", index=False)
+    printed = []
+    for given in ([f"--{kind}-weights", name], ["--weights", name, "--weight-kind", kind]):
+        formula = ["--formula", "y ~ x", "--cluster", "k", "--budget", "2"]
+        assert main(["fit", str(tmp_path / "t.csv"), *formula, *given]) in (0, None)
+        printed.append(capsys.readouterr().out)
+    assert printed[0] == printed[1] and "y ~ x" in printed[0]
+
+
+def test_weights_by_both_names_and_of_another_kind_are_refused(table):
+    with pytest.raises(ValueError, match="are precision_weights: pass one of them"):
+        scs.fit("y ~ x", table, "k", weights="w", precision_weights="w")
+    with pytest.raises(ValueError, match="weight_kind must be one of"):
+        scs.fit("y ~ x", table, "k", weights="w", weight_kind="aweights")
+    with pytest.raises(ValueError, match="it is of Gaussian fits"):
+        scs.fit("f ~ 1", table, "k", family="poisson", expected="w", weights="w")
