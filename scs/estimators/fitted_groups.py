@@ -9,7 +9,8 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
-from scs.data.rows import ModelRows, new_outcome, new_rows
+from scs.data.new_rows import new_outcome, new_rows
+from scs.data.rows import ModelRows
 from scs.estimators.standard import Standard
 from scs.estimators.tables import WIDTH, number, pairs_text, table_text, wrapped
 from scs.inference.mixture import CLEAR, Mixture, posterior_of, shares_of
@@ -85,7 +86,7 @@ class FittedGroups:
 
     @property
     def coef(self) -> pd.Series:
-        """Coefficients of the covariates; NaN for columns left out. The levels stand for the rest."""
+        """Coefficients of the covariates, NaN for columns left out; levels stand for an intercept."""
         return pd.Series(self._beta[1:], index=self._names, name="coef")
 
     @property
@@ -185,8 +186,8 @@ class FittedGroups:
         """
         if not self.clear:
             raise ValueError(
-                f"assigned: the nearest levels lie {self.separation:.1f} standard deviations of the "
-                f"errors apart, and rows are told apart from {CLEAR:.0f} on: use posterior()."
+                f"assigned: the nearest levels lie {self.separation:.1f} standard deviations of "
+                f"the errors apart, and rows are told apart from {CLEAR:.0f} on: use posterior()."
             )
         found = self.posterior(new_data)
         codes = found.to_numpy().argmax(axis=1)

@@ -1,4 +1,4 @@
-"""`fit` without labels: how many groups of rows there are, where they lie, and which row is whose."""
+"""`fit` without labels: how many groups of rows there are, and which level each has."""
 
 from __future__ import annotations
 
