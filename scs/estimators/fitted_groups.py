@@ -86,7 +86,7 @@ class FittedGroups:
 
     @property
     def coef(self) -> pd.Series:
-        """Coefficients of the covariates, NaN for columns left out; levels stand for an intercept."""
+        """Coefficients of the covariates, NaN for columns left out; levels are the intercepts."""
         return pd.Series(self._beta[1:], index=self._names, name="coef")
 
     @property
