@@ -20,6 +20,7 @@ if TYPE_CHECKING:  # for type checkers, and for those who look where a name come
     from scs.estimators.again import compare, refit, update
     from scs.estimators.fitted import FittedModel
     from scs.estimators.fitted_counts import FittedCounts
+    from scs.estimators.fitted_groups import FittedGroups
     from scs.estimators.formula import fit
     from scs.estimators.loading import load
     from scs.estimators.sklearn import SignificantClusterRegressor, SignificantClusterRegressorCV
@@ -35,6 +36,7 @@ __all__ = [
     "DesignWarning",
     "Fit",
     "FittedCounts",
+    "FittedGroups",
     "FittedModel",
     "LabelWarning",
     "Moments",
@@ -68,6 +70,7 @@ _WHERE = {
     "DesignWarning": "scs.data.design",
     "Fit": "scs.baselines",
     "FittedCounts": "scs.estimators.fitted_counts",
+    "FittedGroups": "scs.estimators.fitted_groups",
     "FittedModel": "scs.estimators.fitted",
     "LabelWarning": "scs.data.labels",
     "Moments": "scs.moments.moments",

@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 import sys
 import warnings
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from numbers import Integral, Real
@@ -27,6 +27,8 @@ from scs.data.weights import of_kind
 from scs.estimators.counts import fit_counts
 from scs.estimators.fitted import FittedModel
 from scs.estimators.fitted_counts import FittedCounts
+from scs.estimators.fitted_groups import FittedGroups
+from scs.estimators.groups import fit_groups
 from scs.estimators.robust import RobustCovariance
 from scs.estimators.selection import (
     Selection,
@@ -55,6 +57,7 @@ _OF_REGRESSIONS = ("null", "ridge", "ridge_fixed", "bootstrap", "random", "valid
 _OF_REGRESSIONS += ("min_rows", "frequency_weights", "precision_weights", "offset", "weight_kind")
 _OF_COUNTS = ("expected", "trials", "budget", "fdr", "background", "gap", "time_limit", "missing")
 _OF_COUNTS += ("level", "verbose")
+_OF_GROUPS = ("formula", "data", "groups", "n_groups", "missing", "level")
 # What a model is fitted by again, to other rows.
 _AGAIN = ("budget", "fdr", "background", "null", "ridge", "ridge_fixed", "gap", "time_limit")
 _AGAIN += ("missing", "bootstrap", "level", "seed", "random", "method", "min_rows")
@@ -75,7 +78,7 @@ _TREE_ROWS = 50_000  # the tree for new rows is grown on no more than so many
 def fit(
     formula: str,
     data: Any,
-    groups: str,
+    groups: str | None,
     budget: int | str | Sequence[int] | Mapping[str, int] = "auto",
     *,
     fdr: float = 0.10,
@@ -101,8 +104,9 @@ def fit(
     frequency_weights: Any = None,
     precision_weights: Any = None,
     offset: Any = None,
+    n_groups: int | str | None = None,
     verbose: bool = False,
-) -> FittedModel | FittedCounts:
+) -> FittedModel | FittedCounts | FittedGroups:
     """Fit a regression, and name clusters that differ by more than clusters usually do.
 
     All clusters differ a little, by normal effects u of a variance that is estimated; few differ by
@@ -206,13 +210,18 @@ def fit(
     offset : str or array-like, optional
         Column or numbers: a known part of the outcome, which is taken off it, and which predictions
         add back. In a formula ``offset(x)``. An array is the column "(offset)" in new data.
+    n_groups : int or "auto", optional
+        For rows without labels: the number of groups, each with a level of its own; "auto", as
+        ``groups=None`` alone, takes that of smallest BIC. Beside a column ``groups`` that some rows
+        miss, these are allotted to the groups of the others. Nothing is named then, see
+        `FittedGroups`.
     verbose : bool
         Say on stderr what is being done.
 
     Returns
     -------
     FittedModel
-        `FittedCounts` where ``family`` is one of counts.
+        `FittedCounts` where ``family`` is one of counts, `FittedGroups` for rows without labels.
 
     Raises
     ------
@@ -232,6 +241,8 @@ def fit(
     """
     given = dict(locals())  # before there is any other name
     given |= of_kind(weights, weight_kind, **{name: given[name] for name in _ROLES[:2]})
+    if groups is None or n_groups is not None:
+        return _fit_groups(given)
     if family != "gaussian":
         return _fit_counts(given)
     if expected is not None or trials is not None:
@@ -290,13 +301,10 @@ def fit(
 
 def _fit_counts(given: Mapping[str, Any]) -> FittedCounts:
     """Fit counts by the arguments of `fit`; refuse options that would be passed over in silence."""
-    family, defaults = given["family"], inspect.signature(fit).parameters
-    for name in _OF_REGRESSIONS:
-        value, default = given[name], defaults[name].default
-        plain = isinstance(value, (str, Real))  # a data frame is no truth value
-        if value is not default and not (plain and value == default):
-            remedy = _WITH_COUNTS.get(name, "leave it out")
-            raise ValueError(f"{name}: it is of Gaussian fits: {remedy} with {family!r}.")
+    family = given["family"]
+    for name in _given(given, _OF_REGRESSIONS):
+        remedy = _WITH_COUNTS.get(name, "leave it out")
+        raise ValueError(f"{name}: it is of Gaussian fits: {remedy} with {family!r}.")
     observed = counted_column(given["formula"], given["data"])
     options = {name: given[name] for name in _OF_COUNTS}
     return fit_counts(given["data"], given["groups"], observed, family=family, **options)
@@ -327,6 +335,28 @@ def _selected(
     design, intercept = rows.design, rows.intercept
     grid = budget_grid(len(design.labels))
     return select(design, held_out, standard, settings, grid, intercept=intercept, say=say)
+
+
+def _fit_groups(given: Mapping[str, Any]) -> FittedGroups:
+    """Fit rows without labels by the arguments of `fit`; refuse options of clusters."""
+    n_groups = "auto" if given["n_groups"] is None else given["n_groups"]
+    others = [name for name in given if name not in (*_OF_GROUPS, "verbose")]
+    for name in _given(given, others):
+        raise ValueError(
+            f"{name}: it is of clusters with labels: leave it out with n_groups= or groups=None."
+        )
+    options = {name: given[name] for name in _OF_GROUPS if name != "n_groups"}
+    return fit_groups(n_groups=n_groups, **options)
+
+
+def _given(given: Mapping[str, Any], names: Iterable[str]) -> Iterator[str]:
+    """Return the options that are not as `fit` has them by default."""
+    defaults = inspect.signature(fit).parameters
+    for name in names:
+        value, default = given[name], defaults[name].default
+        plain = isinstance(value, (str, Real))  # a data frame is no truth value
+        if value is not default and not (plain and value == default):
+            yield name
 
 
 def _check_bootstrap(bootstrap: int) -> None:

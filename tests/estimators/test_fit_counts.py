@@ -344,5 +344,5 @@ def test_each_option_of_fit_is_of_counts_or_refused_with_them():
     given["weights"] = "expected"
     options = dict(inspect.signature(scs.fit).parameters)
     taken = set(inspect.signature(fit_counts).parameters)
-    places = {"formula", "data", "groups", "family", "seed"}  # the seed is never needed
+    places = {"formula", "data", "groups", "n_groups", "family", "seed"}  # no seed is needed
     assert set(options) - places == set(given) | (taken & set(options)) - places
