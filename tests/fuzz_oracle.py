@@ -255,7 +255,7 @@ def _fault_of_prediction(answer: Answer) -> str:
 
 def fault_of_order(one: Answer, other: Answer, order: np.ndarray) -> str:
     """The same rows in another order give the same answer, up to what the gap leaves open."""
-    if other.outcome == "no such table":  # a container that reads a column's type off its first rows
+    if other.outcome == "no such table":  # a type read off the first rows
         return ""
     if other.model is None:
         # A CSV column may be read by its first rows, but nothing may be refused for its order.

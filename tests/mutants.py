@@ -43,7 +43,7 @@ MUTANTS = [
     *_mutants(
         "moments/chunks.py", "moments/test_chunks.py",
         ("chunks of other columns are added up",
-         'refuse_other_columns(names, found, f"chunk {i}")', "pass"),
+         'refuse_other_columns(names, design.names, f"chunk {i}")', "pass"),
     ),
     *_mutants(
         "moments/moments.py", "moments/test_moments.py",
@@ -115,11 +115,12 @@ MUTANTS = [
         ("the tangent ignores where in the box the point lies",
          "base = f + np.minimum(slope_z * (nodes.lo - z), slope_z * (nodes.hi - z)).sum(axis=1)",
          "base = f.copy()"),
-        ("a cluster is left out too early", "out = open_ & (sure * last[:, None] - gain > room)",
-         "out = open_ & (sure * last[:, None] - gain > 0.5 * room)"),
+        ("a cluster is left out too early",
+         "out = open_ & (sure * cut.last[:, None] - gain > room)",
+         "out = open_ & (sure * cut.last[:, None] - gain > 0.5 * room)"),
         ("a cluster is taken too early",
-         "in_ = open_ & (sure * gain - following[:, None] > room)",
-         "in_ = open_ & (sure * gain - following[:, None] > 0.5 * room)"),
+         "in_ = open_ & (sure * gain - cut.following[:, None] > room)",
+         "in_ = open_ & (sure * gain - cut.following[:, None] > 0.5 * room)"),
     ),
     *_mutants(
         "solvers/exact/nodes.py", "solvers/test_exact.py solvers/test_rational.py",

@@ -12,7 +12,6 @@ from scs._loading import loaded
 from scs.cli.counts import background, counted_family, run_counts
 from scs.cli.reading import add_reading, opened, said_in_one_line, table_at, target
 from scs.data.errors import UsageError
-from scs.data.weights import KINDS, of_kind
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -29,6 +28,7 @@ _BACKGROUND = (
     "how much all clusters differ a little: auto (default, estimated), none (the paper's), or the "
     "ratio of variances"
 )
+_KIND = "precision (default), or frequency: a row is COL equal rows"
 _NULL = (
     "distribution of the errors: auto (default, as they look), normal, residuals (as they are) or "
     "unequal (variances)"
@@ -97,7 +97,7 @@ def add_parser(commands: argparse._SubParsersAction) -> None:
     add("--ridge-fixed", type=float, default=0.0, metavar="MU", help=_RIDGE_FIXED)
     add("--min-rows", type=int, default=1, metavar="N", help="set smaller clusters apart, unnamed")
     add("--weights", metavar="COL", help="weights of rows: errors have the variance sigma^2 / COL")
-    add("--weight-kind", default="precision", choices=KINDS, help="frequency: COL equal rows")
+    add("--weight-kind", default="precision", choices=["precision", "frequency"], help=_KIND)
     add("--frequency-weights", metavar="COL", help="--weights COL --weight-kind frequency")
     add("--precision-weights", metavar="COL", help="--weights COL: for tables with both")
     add("--offset", metavar="COL", help="a known part of the outcome; in a formula: offset(COL)")
@@ -202,6 +202,8 @@ def _run(
 
 def _beside(arguments: argparse.Namespace) -> dict[str, Any]:
     """Return the columns of weights and of the offset by what they are."""
+    from scs.data.weights import of_kind
+
     frequency, precision = arguments.frequency_weights, arguments.precision_weights
     weights = {"frequency_weights": frequency, "precision_weights": precision}
     named = of_kind(arguments.weights, arguments.weight_kind, **weights)

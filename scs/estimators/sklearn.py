@@ -211,9 +211,9 @@ class SignificantClusterRegressor(RegressorMixin, BaseEstimator):
             moments = Moments.from_design(
                 inner, self._scale.columns(Z), names, intercept=self.fit_intercept
             )
-        elif theta is None:
+        else:
             allowed = min(check_budget(self.budget), moments.n_clusters)
-            theta = background_at(moments, allowed)
+            theta = background_at(moments, allowed) if theta is None else theta
         options = {**_options(self), "background": theta or 0.0}
         # In a loop over fits, Ctrl-C must not end one of them alone.
         solution = standard.solution(unless_stopped(solve(moments, self.budget, **options)))

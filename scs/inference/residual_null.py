@@ -212,6 +212,8 @@ def residual_pvalues(
     own = histogram.moment(2) / n
     told = np.isfinite(variance)
     pvalues = np.ones(len(n))
+    if not told.any():
+        return pvalues
     share = np.maximum(np.where(told, variance, 0.0) / own, _SMOOTH)
     rounded = np.exp(np.rint(np.log(n) / _ROWS_CLASS) * _ROWS_CLASS)
     rows = np.where(n <= _EXACT, n, np.rint(rounded)).astype(np.int64)

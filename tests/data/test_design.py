@@ -138,7 +138,7 @@ def test_sparse_matrices_are_refused():
     [
         ({"budget": "many"}, TypeError, ["budget", "'many'", "whole number"]),
         ({"budget": 1.5}, TypeError, ["budget", "1.5", "pass for example 5"]),
-        ({"budget": None}, TypeError, ["budget", "None", "pass for example 5"]),
+        ({"budget": None}, ValueError, ["budget is missing", "or a penalty"]),
         ({"budget": -1}, ValueError, ["budget", "negative"]),
         ({"ridge": -1.0}, ValueError, ["ridge", "-1.0", "not negative"]),
         ({"ridge": np.nan}, ValueError, ["ridge", "finite"]),

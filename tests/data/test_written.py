@@ -313,7 +313,6 @@ def test_functions_are_those_of_other_packages(ours, theirs):
         ("I(value >> 2)", "x / 2**3"),
         ("I(~value)", "1 - (a > 1)"),
         ("I(not value)", "1 - (a > 1)"),
-        ("offset(value)", "I(y - x) ~"),
         ("lag(value)", "within clusters"),
         ("np.mean(value)", "center(x)"),
         ("factor(value)", "C(x)"),

@@ -90,7 +90,7 @@ def test_the_penalty_speaks_only_where_it_disagrees():
     pvalues = np.concatenate([[1e-9], np.full(5, 0.0195), np.linspace(0.1, 1, 24)])
     found = replace(model.selection.inference, pvalues=pvalues, support=np.arange(6))
     other = replace(model, selection=replace(model.selection, inference=found))
-    assert "would stop at 1: the others pass only" in " ".join(remarks(other))
+    assert "would stop at 1. The others pass only" in " ".join(remarks(other))
 
 
 def test_a_proof_does_not_warn_of_the_gap_that_it_closed():

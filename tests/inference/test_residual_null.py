@@ -220,3 +220,10 @@ def test_heavy_tails_name_hardly_more_than_asked_for():
             rates.append(np.mean(support >= 8) if len(support) else 0.0)
     assert np.mean(wrong) <= 0.13 + 2 * stats.sem(wrong)
     assert np.mean(wrong) < np.mean(normal) - 2 * stats.sem(np.subtract(normal, wrong))
+
+
+def test_where_nothing_tells_a_deviation_every_p_value_is_one():
+    histogram = histogram_of(np.random.default_rng(0).normal(size=200), 0.1)
+    n = np.array([3.0, 5.0])
+    found = residual_pvalues(histogram, n, np.zeros(2), np.full(2, np.inf))
+    np.testing.assert_array_equal(found, [1.0, 1.0])

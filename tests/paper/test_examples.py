@@ -147,7 +147,7 @@ def test_ctrl_c_ends_the_splits_of_the_mice(monkeypatch):
     def cut_off(*arguments, **options):
         return replace(solve(*arguments, **options), status="interrupted")
 
-    monkeypatch.setattr(scs.paper.examples.mice, "solve", cut_off)
+    monkeypatch.setattr(scs.solvers.path, "solve", cut_off)
     with pytest.raises(KeyboardInterrupt):
         mouse_splits(load_mice(quiet=True), proteins=("ARC_N",), splits=range(1))
 

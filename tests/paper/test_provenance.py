@@ -20,7 +20,7 @@ MEASURES = "from scs.paper.metrics import mean_squared_error\nmean_squared_error
 
 def test_names_are_followed_to_all_that_is_used():
     behind = code_behind("from scs import Moments, solve\nsolve(Moments.from_arrays(X, y, k), 2)")
-    assert {"solve", "exact", "Moments.from_arrays", "Problem", "as_clusters"} <= set(behind)
+    assert {"solve", "exact", "Moments.from_arrays", "Problem", "label_order"} <= set(behind)
     assert not {"table", "read_files", "Moments.from_files", "simulate"} & set(behind)
 
 
