@@ -253,10 +253,7 @@ def _rest_text(model: FittedModel) -> str:
     if np.isnan(variance):
         return ""
     spread = number(np.sqrt(variance), 3)
-    return (
-        f"; REML over all that are not named says {spread}: the first is what names and shrinks, "
-        "because those far out do not widen it"
-    )
+    return f"; {spread} by REML over those not named, which clusters far out would widen"
 
 
 def held_out_text(model: FittedModel) -> str:
@@ -455,7 +452,7 @@ def _about_law(model: FittedModel) -> list[str]:
 def _about_names(model: FittedModel) -> str:
     check, why = model.selection.errors, ""
     if check is not None and check.law == "normal" and model.selection.null_chosen:
-        why = f", as the {check.seen}"
+        why = f", and {check.seen}"
     text = (
         f"The error rate assumes {_ERRORS[model.selection.null]}{why}. It also assumes that the "
         "differences of all other clusters are normal. Few clusters hardly show whether they are."

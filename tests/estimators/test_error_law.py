@@ -38,7 +38,7 @@ def test_the_residuals_choose_the_law_that_they_are_of(law):
     assert 3 in model.selected
     text = " ".join(model.summary().split())
     assert ("chosen by null='auto'" in text) == (law != "normal")
-    assert ("as the residuals look so (excess kurtosis" in text) == (law == "normal")
+    assert ("and residuals look so (excess kurtosis" in text) == (law == "normal")
 
 
 @pytest.mark.parametrize("law", ["residuals", "unequal"])
@@ -96,6 +96,6 @@ def test_where_nobody_is_named_the_spread_said_beside_is_the_mixed_models():
     model = scs.fit("y ~ x", data, "g")
     assert not len(model.selected)
     assert model.selection.rest_variance == pytest.approx(model.lmm.var_u, rel=1e-5)
-    said = f"REML over all that are not named says {np.sqrt(model.lmm.var_u):.3g}"
+    said = f"{np.sqrt(model.lmm.var_u):.3g} by REML over those not named"
     assert said in " ".join(model.summary().split())
     assert np.isnan(scs.fit("y ~ x", data, "g", background=0.5).selection.rest_variance)
