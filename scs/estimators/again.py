@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from scs.data.roles import WEIGHTS
 from scs.estimators.fitted import FittedModel
 from scs.estimators.formula import fit
 
@@ -74,8 +75,17 @@ def update(model: FittedModel, formula: str, data: Any, **changes: Any) -> Fitte
 
 
 def _fitted(model: FittedModel, formula: str, data: Any, changes: Mapping[str, Any]) -> FittedModel:
-    options = {**_regression(model).options, **changes}
-    return _regression(fit(formula, data, model.groups, **options))
+    options = _without_old_weights(_regression(model).options, changes)
+    return _regression(fit(formula, data, model.groups, **{**options, **changes}))
+
+
+def _without_old_weights(options: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
+    """Return options without weights that ``weights`` or ``weight_kind`` among changes replace."""
+    if not changes.keys() & {"weights", "weight_kind"}:
+        return dict(options)
+    before = [options[name] for name in WEIGHTS if options.get(name)]
+    kept = {name: value for name, value in options.items() if name not in WEIGHTS}
+    return kept if "weights" in changes or not before else kept | {"weights": before[0]}
 
 
 def _regression(model: Any) -> FittedModel:

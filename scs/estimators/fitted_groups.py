@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
-from scs.data.new_rows import new_outcome, new_rows
+from scs.data.new_rows import new_offset, new_outcome, new_rows
 from scs.data.rows import ModelRows
 from scs.estimators.standard import Standard
 from scs.estimators.tables import WIDTH, number, pairs_text, table_text, wrapped
@@ -37,6 +37,9 @@ class FittedGroups:
         In the columns that were solved in.
     tried : tuple of Mixture
         By number of groups.
+    noise : bool
+        Groups of pure noise beside the same covariates, drawn 19 times, fit as well at least once:
+        a test of no groups at 5 %. A number of groups that BIC chose is then given up for one.
     level : float
         Of the intervals.
     known : ndarray of int
@@ -62,6 +65,7 @@ class FittedGroups:
     standard: Standard = field(repr=False)
     rows: ModelRows = field(repr=False)
     known: np.ndarray = field(repr=False)
+    noise: bool = False
     level: float = 0.95
 
     @property
@@ -81,8 +85,8 @@ class FittedGroups:
 
     @property
     def clear(self) -> bool:
-        """Whether all levels lie at least three standard deviations of the errors apart."""
-        return self.mixture.clear
+        """Whether levels lie three standard deviations apart, and noise shows no such groups."""
+        return self.mixture.clear and (self.n_groups == 1 or not self.noise)
 
     @property
     def coef(self) -> pd.Series:
@@ -162,7 +166,7 @@ class FittedGroups:
                     f"new_data has no column of the outcome, {self.rows.outcome}: it tells groups "
                     "apart. For rows without, use predict() or shares()."
                 )
-            y = outcome
+            y = outcome - self._offset(new_data)
         found = posterior_of(self.mixture, self._solved(X), y)
         if new_data is None and (self.known >= 0).any():
             rows = np.flatnonzero(self.known >= 0)
@@ -184,6 +188,10 @@ class FittedGroups:
             Levels lie closer than three standard deviations of the errors: no method finds the
             rows' groups then; `posterior` says how unsure they are.
         """
+        if self.noise:
+            raise ValueError(
+                "assigned: noise alone shows such groups beside these covariates: use posterior()."
+            )
         if not self.clear:
             raise ValueError(
                 f"assigned: the nearest levels lie {self.separation:.1f} standard deviations of "
@@ -196,7 +204,8 @@ class FittedGroups:
     def predict(self, new_data: Any) -> np.ndarray:
         """Return expected outcomes of rows whose group is not known: the groups' mean level."""
         X = self._solved(new_rows(self.rows, new_data, "new_data"))
-        return X @ self.mixture.beta + shares_of(self.mixture, X) @ self.mixture.levels
+        found = X @ self.mixture.beta + shares_of(self.mixture, X) @ self.mixture.levels
+        return found + self._offset(new_data)
 
     def summary(self) -> str:
         """Return the fit in words and tables, about 80 columns wide."""
@@ -216,10 +225,20 @@ class FittedGroups:
 
     def _finding(self) -> str:
         n = f"{len(self.rows.design.y):,} rows"
+        if self.n_groups == 1 and self.noise:
+            return (
+                f"No groups are found among {n}. BIC prefers several levels, but noise alone shows "
+                "such groups beside these covariates."
+            )
         if self.n_groups == 1:
-            return f"One level fits {n} best ({self.chosen_by}): no groups are found."
+            return f"One level fits {n} best (by {self.chosen_by}): no groups are found."
         much = f"{self.separation:.1f} standard deviations of the errors"
         found = f"{self.n_groups} groups among {n} (by {self.chosen_by})."
+        if self.noise:
+            return (
+                f"{found} Noise alone shows such groups beside these covariates, so that no row is "
+                "named as a member of a group."
+            )
         if self.clear:
             return f"{found} The nearest two levels lie {much} apart, so that most rows are told."
         return (
@@ -241,17 +260,29 @@ class FittedGroups:
             ("log-likelihood", f"{number(m.loglik, 8)}, BIC {number(m.bic, 8)}"),
             ("shares", "follow the covariates" if m.shares_follow else "the same for all rows"),
         ]
+        if rows.offset is not None:
+            notes.append(("offset", "taken off the outcome, and added by predict()"))
         if not m.converged:
             notes.append(("EM", f"has not settled in {m.steps:,} steps"))
         return notes + [("read", text) for text in rows.notes]
 
     def _remarks(self) -> list[str]:
+        values = len(np.unique(self.rows.design.y))
+        few = (
+            f"The outcome takes {values:,} values only: groups may be no more than these values.",
+        )
         return [
+            *(few if values < len(self.rows.design.y) / 4 else ()),
             "Groups follow from the normal distribution of the errors. Errors with heavier tails, "
             "or skewed ones, look like groups that are none.",
             "The likelihood has many maxima. This is the highest that was found; nothing is proved "
             "of others.",
         ]
+
+    def _offset(self, new_data: Any) -> np.ndarray | float:
+        """Return what the fit took off the outcome."""
+        found = new_offset(self.rows, new_data, "new_data")
+        return 0.0 if found is None else found
 
     def _solved(self, X: np.ndarray) -> np.ndarray:
         return self.standard.rows(X)[:, 1:]

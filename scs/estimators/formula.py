@@ -71,6 +71,7 @@ _WITH_COUNTS = {
     "offset": "name the expected number, expected=, which is no logarithm,",
 }
 
+_MOST_PRECISION = 1e4  # mean precision weight
 _TREE_ROWS = 50_000  # the tree for new rows is grown on no more than so many
 
 
@@ -240,6 +241,8 @@ def fit(
     ['c']
     """
     given = dict(locals())  # before there is any other name
+    if weights is None and weight_kind != "precision":
+        raise ValueError("weight_kind without weights: pass weights=, or leave it out.")
     given |= of_kind(weights, weight_kind, **{name: given[name] for name in _ROLES[:2]})
     if groups is None or n_groups is not None:
         return _fit_groups(given)
@@ -259,6 +262,7 @@ def fit(
     beside = {role: given[role] for role in _ROLES}
     data, roles = with_roles(data, **beside)
     as_read = model_rows(formula, data, groups, missing=missing, random=random, roles=roles)
+    _refuse_precision(as_read.design)
     as_read, apart = without_small(as_read, min_rows)
     rows = _in_order(as_read)  # what is computed must not depend on the order of rows
     budgets = _budgets(rows, given)
@@ -357,6 +361,16 @@ def _given(given: Mapping[str, Any], names: Iterable[str]) -> Iterator[str]:
         plain = isinstance(value, (str, Real))  # a data frame is no truth value
         if value is not default and not (plain and value == default):
             yield name
+
+
+def _refuse_precision(design: Design) -> None:
+    """Refuse precisions of a size at which the variance between clusters is lost to rounding."""
+    if design.precision is not None and (mean := float(design.precision.mean())) > _MOST_PRECISION:
+        raise ValueError(
+            f"precision weights have a mean of {mean:.3g}, and above {_MOST_PRECISION:.0g} the "
+            "variance between clusters is not told: divide them by their mean. No name, effect or "
+            "interval depends on their unit."
+        )
 
 
 def _check_bootstrap(bootstrap: int) -> None:

@@ -16,7 +16,13 @@ from scs.estimators.fitted_groups import FittedGroups
 from scs.estimators.prediction import checked_level
 from scs.estimators.standard import Standard
 from scs.inference.folds import in_order
-from scs.inference.mixture import Mixture, best_of_shares, choose_mixture
+from scs.inference.mixture import (
+    Mixture,
+    best_of_shares,
+    choose_mixture,
+    noise_does_as_well,
+    refuse_few,
+)
 
 _COLUMN = "(group)"  # of codes of the labels that there are, -1 elsewhere
 
@@ -62,6 +68,9 @@ def fit_groups(
     X, y = standard.design(ordered).X, ordered.y
     codes = np.asarray(ordered.labels)[ordered.codes].astype(np.intp)
     tried: tuple[Mixture, ...]
+    of_known = codes if labelled else None
+    if count is not None:
+        refuse_few(len(y), X.shape[1] + 2 * count, count)
     if labelled:
         found = best_of_shares(X, y, len(labels), known=codes)
         tried = (found,)
@@ -70,11 +79,18 @@ def fit_groups(
     else:
         tried = _up_to(X, y, count)
         found = tried[-1]
+    noise = noise_does_as_well(X, y, found, of_known)
+    chosen_by = "the labels" if labelled else "the number asked for"
+    if count is None and not labelled:
+        chosen_by = "BIC"
+        if noise:
+            found, chosen_by = tried[0], "a test against noise"
     return FittedGroups(
         formula=formula,
         groups=groups,
         labels=labels if labelled else np.arange(1, found.n_groups + 1),
-        chosen_by="the labels" if labelled else "BIC" if count is None else "the number asked for",
+        chosen_by=chosen_by,
+        noise=noise,
         mixture=found,
         tried=tried,
         standard=standard,

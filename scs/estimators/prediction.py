@@ -63,7 +63,9 @@ def with_interval(model: FittedModel, new_data: Any, level: float) -> pd.DataFra
     spread = model.smoother.variance(model.standard.rows(X), where)
     precision = new_weights(model.rows, new_data, "new_data", (PRECISION,))
     of_row = 1.0 / precision[PRECISION] if precision else 1.0
-    variance = found.var_e * (of_row + spread)
+    # Without a background clusters that are not named are alike: what they differ is error.
+    var_e = found.var_e if model.theta else np.fmax(found.var_e, model.var_e)
+    variance = var_e * (of_row + spread)
     new = where < 0
     if new.any():
         variance[new] += model.spread_of_assigned(X[new])

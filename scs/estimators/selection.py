@@ -143,7 +143,8 @@ class ErrorCheck:
         """What the residuals show, a clause."""
         if self._unequal:
             return f"errors vary more in some clusters than in others (p = {self.equal.pvalue:.1g})"
-        tails = "residuals look so" if self.law == "normal" else "errors have heavy tails"
+        heavy = self.law != "normal"
+        tails = "errors have heavy tails" if heavy else "residuals show no heavy tails"
         return f"{tails} (excess kurtosis {self.kurtosis:.1f})"
 
 

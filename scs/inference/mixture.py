@@ -30,6 +30,11 @@ _THINNED = 2000  # values that a start cuts into groups
 # Log-likelihood that steps may still bring, by their geometric decline: of starts, of the best.
 _NEARLY, _SETTLED = 1e-3, 1e-8
 _EXACT = 1e-20  # share of the outcome's variance that is rounding
+_DRAWS = 19  # of noise: of twenty ranks the first has a probability of .05
+
+
+class ExactFitError(ValueError):
+    """Levels fit every row: there are no errors to tell groups by."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -130,7 +135,8 @@ def fit_mixture(
     Raises
     ------
     ValueError
-        Fewer rows than parameters, a group without a row, rows that are fitted exactly.
+        Fewer rows than parameters, a group without a row; `ExactFitError` where levels fit all
+        rows.
 
     Notes
     -----
@@ -148,12 +154,7 @@ def fit_mixture(
     """
     n, n_columns = X.shape
     W = np.column_stack([np.ones(n), X]) if shares_follow else np.ones((n, 1))
-    size = n_columns + n_groups + 1 + (n_groups - 1) * W.shape[1]
-    if n <= size:
-        raise ValueError(
-            f"n_groups={n_groups} with {n_columns} columns needs more than {size} rows, got {n}: "
-            "ask for fewer groups."
-        )
+    refuse_few(n, n_columns + n_groups + 1 + (n_groups - 1) * W.shape[1], n_groups)
     if known is not None and (known >= 0).any():
         starts = [_labelled_start(X, y, n_groups, known)]
     else:
@@ -166,8 +167,7 @@ def fit_mixture(
     best = _climb(X, y, W, nearly[0].posterior, known, _MOST_STEPS, _SETTLED) if nearly else None
     if best is None:
         raise ValueError(
-            f"n_groups={n_groups}: no start keeps a row in every group and an error in the rows: "
-            "ask for fewer groups."
+            f"n_groups={n_groups}: no start keeps a row in every group: ask for fewer groups."
         )
     return _finished(X, y, W, best, known)
 
@@ -184,6 +184,8 @@ def choose_mixture(
     while len(tried) < most and not _rising(tried):
         try:
             tried.append(best_of_shares(X, y, len(tried) + 1, before=tried[-1]))
+        except ExactFitError:
+            raise
         except ValueError:  # no room for more groups
             break
     return min(tried, key=lambda each: each.bic), tuple(tried)
@@ -203,16 +205,59 @@ def best_of_shares(
         return plain
     try:
         follows = fit_mixture(X, y, n_groups, shares_follow=True, known=known, before=before)
+    except ExactFitError:
+        raise
     except ValueError:  # no room for so many parameters
         return plain
     return min(plain, follows, key=lambda each: each.bic)
 
 
+def noise_does_as_well(
+    X: np.ndarray, y: np.ndarray, found: Mixture, known: np.ndarray | None = None
+) -> bool:
+    """Say whether groups of pure noise raise the likelihood as much: a test at 5 %.
+
+    BIC counts parameters, not the ways in which rows can be dealt to groups: with many covariates
+    and few rows a variance collapses, and noise alone fits groups well. So noise is drawn, with no
+    groups, beside the same covariates, and the same number of groups is sought in each. What the
+    groups bring over a single level has the same distribution there whatever beta and sigma are.
+    """
+    if found.n_groups == 1:
+        return False
+
+    def gain(outcome: np.ndarray) -> float:
+        # Sought in the same way in the outcome and in noise, whatever search came before.
+        follow = found.shares_follow
+        try:
+            groups = fit_mixture(X, outcome, found.n_groups, shares_follow=follow, known=known)
+        except ExactFitError:
+            return np.inf
+        except ValueError:  # a group vanishes from every start
+            return -np.inf
+        return groups.loglik - fit_mixture(X, outcome, 1).loglik
+
+    rng, own = np.random.default_rng(0), gain(y)
+    return any(gain(rng.normal(size=len(y))) >= own for _ in range(_DRAWS))
+
+
+def refuse_few(n: int, size: int, n_groups: int) -> None:
+    """Refuse fewer rows than parameters."""
+    if n <= size:
+        remedy = "ask for fewer groups" if n_groups > 1 else "pass more rows or fewer covariates"
+        raise ValueError(
+            f"{n_groups} group{'' if n_groups == 1 else 's'} with so many covariates have {size} "
+            f"parameters and need more rows than that, got {n}: {remedy}."
+        )
+
+
 def posterior_of(found: Mixture, X: np.ndarray, y: np.ndarray) -> np.ndarray:
     """Return the probability of each group for rows with an outcome, shape (N, G)."""
     prior = _log_shares(found.logits, _share_columns(found, X))
-    residual = y - X @ found.beta
-    return np.exp(_log_posterior(residual, found.levels, prior, found.variance, None)[0])
+    # Squares of far outcomes would overflow: beside those of the first level they are linear.
+    residual = (y - X @ found.beta - found.levels[0])[:, None]
+    levels = found.levels - found.levels[0]
+    log_joint = prior + (residual - levels / 2.0) * (levels / found.variance)
+    return np.exp(log_joint - logsumexp(log_joint, axis=1)[:, None])
 
 
 def shares_of(found: Mixture, X: np.ndarray) -> np.ndarray:
@@ -369,7 +414,7 @@ def _climb(
     steps: int,
     left: float,
 ) -> Mixture | None:
-    """Take EM steps until they bring no more; None where a group or the errors vanish."""
+    """Take EM steps until they bring no more; None where a group vanishes."""
     n, floor = len(y), _EXACT * float(y.var())
     logits = np.zeros((tau.shape[1] - 1, W.shape[1]))
     before, gain, converged, taken = -np.inf, np.inf, False, 0
@@ -382,7 +427,11 @@ def _climb(
         residual = y - X @ beta
         variance = float((tau * (residual[:, None] - levels) ** 2).sum() / n)
         if variance <= floor:
-            return None
+            raise ExactFitError(
+                f"{tau.shape[1]} level{'' if tau.shape[1] == 1 else 's'} and the covariates fit "
+                f"all {n:,} rows exactly: without errors nothing tells how many groups there are. "
+                "Take the outcome's own values as labels, or fewer covariates."
+            )
         prior = _log_shares(logits, W)
         log_tau, loglik = _log_posterior(residual, levels, prior, variance, known)
         tau = np.exp(log_tau)

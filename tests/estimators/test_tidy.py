@@ -278,3 +278,17 @@ def test_a_file_of_the_first_format_still_opens(table, least_squares):
     assert "2 of 14 clusters (g) are selected" in " ".join(model.summary().split())
     unknown = model.predict(table.drop(columns=["y", "g"]))
     assert np.isfinite(unknown).all()
+
+
+def test_without_a_background_intervals_hold_what_clusters_differ():
+    """Clusters that are not named are taken as alike: their differences are errors then."""
+    rng = np.random.default_rng(5)
+    g = np.repeat(np.arange(60), 10)
+    data = pd.DataFrame({"g": g, "x": rng.normal(size=600)})
+    data["y"] = data.x + 2.0 * rng.normal(size=60)[g] + rng.normal(size=600)
+    model = scs.fit("y ~ x", data, "g", budget=0, background="none")
+    found = model.predict(data, interval=0.95)
+    held = ((found.low <= data.y) & (data.y <= found.high)).mean()
+    assert held > 0.93
+    half = (found.high - found.low).mean() / 2
+    assert half == pytest.approx(1.96 * model.glance()["sigma"][0], rel=0.03)

@@ -323,3 +323,22 @@ def test_weights_by_both_names_and_of_another_kind_are_refused(table):
         scs.fit("y ~ x", table, "k", weights="w", weight_kind="aweights")
     with pytest.raises(ValueError, match="it is of Gaussian fits"):
         scs.fit("f ~ 1", table, "k", family="poisson", expected="w", weights="w")
+
+
+def test_refit_takes_the_weights_that_changes_leave(table):
+    f = scs.fit("y ~ x", table, "k", budget=1, weights="f", weight_kind="frequency")
+    p = scs.fit("y ~ x", table, "k", budget=1, weights="w")
+    plain = scs.fit("y ~ x", table, "k", budget=1)
+    assert scs.refit(f, table).summary() == f.summary()
+    assert scs.refit(f, table, weights=None).summary() == plain.summary()
+    assert scs.refit(p, table, weights=None).summary() == plain.summary()
+    assert scs.refit(f, table, weights="w").summary() == p.summary()
+    as_precision = scs.fit("y ~ x", table, "k", budget=1, weights="f")
+    assert scs.refit(f, table, weight_kind="precision").summary() == as_precision.summary()
+    with pytest.raises(ValueError, match="weight_kind without weights"):
+        scs.refit(plain, table, weight_kind="frequency")
+
+
+def test_precisions_of_a_size_that_loses_the_background_are_refused(table):
+    with pytest.raises(ValueError, match="divide them by their mean"):
+        scs.fit("y ~ x", table.assign(w=1e8 * table["w"]), "k", weights="w")

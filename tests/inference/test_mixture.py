@@ -234,9 +234,9 @@ def test_a_classification_is_a_minimum_by_both_turns_and_near_the_best_of_all(se
 
 def test_too_few_rows_exact_fits_and_groups_without_a_row_are_refused():
     X, y, z, _, _ = _rows(0)
-    with pytest.raises(ValueError, match="needs more than 8 rows, got 8"):
+    with pytest.raises(ValueError, match="8 parameters and need more rows than that, got 8"):
         fit_mixture(X[:8], y[:8], 3)
-    with pytest.raises(ValueError, match="no start keeps a row in every group"):
+    with pytest.raises(ValueError, match="2 levels and the covariates fit all 300 rows exactly"):
         fit_mixture(X, X @ [1.0, 2.0] + 3.0, 2)
     with pytest.raises(ValueError, match="group 2 has no row with its label"):
         fit_mixture(X, y, 3, known=np.where(z == 2, -1, z))
