@@ -334,14 +334,15 @@ def test_each_option_of_fit_is_of_counts_or_refused_with_them():
     """A new option that nobody sorts would be passed over in silence with counts."""
     given = {"null": "residuals", "ridge": 2.0, "ridge_fixed": 1.0, "bootstrap": 20, "random": "1"}
     given |= {"validation": table(), "method": "exact", "min_rows": 3, "offset": "expected"}
-    given |= {"weight_kind": "frequency"}
     given |= {"frequency_weights": "expected", "precision_weights": "expected"}
     for name, value in given.items():
         with pytest.raises(ValueError, match=rf"^{name}: it is of Gaussian fits"):
             fitted(table(), **{name: value})
     with pytest.raises(ValueError, match=r"^precision_weights: it is of Gaussian fits"):
         fitted(table(), weights="expected")  # by its full name
-    given["weights"] = "expected"
+    with pytest.raises(ValueError, match="weight_kind without weights"):
+        fitted(table(), weight_kind="frequency")
+    given |= {"weights": "expected", "weight_kind": "frequency"}
     options = dict(inspect.signature(scs.fit).parameters)
     taken = set(inspect.signature(fit_counts).parameters)
     places = {"formula", "data", "groups", "n_groups", "family", "seed"}  # no seed is needed
